@@ -1,0 +1,171 @@
+"""Every case of the bench, defined once: what is worked on, how much of it, and how often its unit occurs.
+
+The contenders of a case are all that `peers` registers for its operation (or those it names); the check of
+equal work is the operation's own in `checks`. The tests and the report both read this list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+CURVE = (2, 10, 50, 64, 256, 1000, 4096, 32768, 128256)
+KINDS = ("normal", "flat", "ascending", "descending", "peaked", "half masked")
+GUMBEL_MAX = ("numpy", "torch", "jax", "numba")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the report.
+
+    Attributes
+    ----------
+    row : str
+        The row of the table of goals, or the name of a further group.
+    variant : str
+        What tells this case from the others of its row; empty for the headline.
+    operation : str
+        A key of `peers.CONTENDERS` and of `checks.CHECKS`.
+    work : str
+        What is done, in words.
+    inputs : callable
+        Builds the inputs, equal for every contender.
+    units : int
+        How many of `unit` one call handles: a figure is ns per unit.
+    peers : tuple of str
+        The peers that take part; all when empty.
+    headline : bool
+        Whether the goal of the row is about this case.
+    dtype : {"float32", "float64"}
+        What is computed in.
+    """
+
+    row: str
+    variant: str
+    operation: str
+    work: str
+    inputs: Callable[[], tuple[Any, ...]]
+    units: int
+    unit: str = "element"
+    peers: tuple[str, ...] = ()
+    headline: bool = True
+    dtype: str = "float32"
+
+    @property
+    def id(self) -> str:
+        """The name of the case on the command line and in files."""
+        return f"{self.row}/{self.variant}" if self.variant else self.row
+
+
+def normal(shape: tuple[int, ...], dtype: Any = np.float32, scale: float = 2) -> Any:
+    """Normal logits, the same at every call."""
+    x = np.random.default_rng(2024).standard_normal(shape, dtype=dtype)
+    x *= dtype(scale)
+    return x
+
+
+def kind_of_logits(kind: str, shape: tuple[int, int]) -> tuple[Any, ...]:
+    """Logits of one of `KINDS`, and the mask of the last."""
+    ramp = np.linspace(-8, 8, shape[1], dtype=np.float32)
+    match kind:
+        case "flat":
+            return (np.zeros(shape, np.float32),)
+        case "ascending":
+            return (np.tile(ramp, (shape[0], 1)),)
+        case "descending":
+            return (np.tile(ramp[::-1], (shape[0], 1)),)
+        case "peaked":
+            return (normal(shape, scale=6),)
+        case "half masked":
+            return normal(shape), np.random.default_rng(1).random(shape) < 0.5
+    return (normal(shape),)
+
+
+def softmax_of(x: Any) -> Any:
+    """Softmax of the last axis in the dtype of `x`: the input of the backward case."""
+    y = np.exp(x - x.max(-1, keepdims=True))
+    y /= y.sum(-1, keepdims=True)
+    return y
+
+
+def cases(quick: bool = False) -> list[Case]:
+    """All cases; `quick` gives the same list at sizes that only show that everything runs."""
+    n = 1 << 12 if quick else 4 << 20
+    vocabulary = (4, 1000) if quick else (64, 128256)
+    square = (16, 64) if quick else (1024, 1024)
+    many, items = (10_000, 10_000) if quick else (1_000_000, 1_000_000)
+    columns, taken = (100, 100) if quick else (1000, 1000)
+    total = 1 << 12 if quick else 4 << 20
+    size, area = vocabulary[0] * vocabulary[1], square[0] * square[1]
+    f32, f64 = np.float32, np.float64
+    wide = "×".join(map(str, vocabulary))
+    grid = "×".join(map(str, square))
+
+    def relaxed(hard: bool) -> tuple[Any, ...]:
+        return normal(square), normal(square, scale=1)[::-1].copy(), 0.5, hard
+
+    def weights() -> Any:
+        return np.random.default_rng(3).exponential(size=items)
+
+    def probabilities() -> Any:
+        p = np.random.default_rng(4).exponential(size=columns) + 0.1
+        return p / p.sum()
+
+    table = [
+        Case("N1", "", "gumbel", f"Gumbel noise, float32, {n}", lambda: (n, f32), n),
+        Case("N2", "", "gumbel", f"Gumbel noise, float64, {n}", lambda: (n, f64), n, dtype="float64"),
+        Case("C1", "", "categorical", f"categorical, {wide} float32", lambda: (normal(vocabulary),), size),
+        Case("K1", "", "top_k", f"top-50 without replacement, {wide} float32", lambda: (normal(vocabulary), 50), size),
+        Case("S1", "", "softmax", f"softmax, {grid} float32", lambda: (normal(square),), area),
+        Case(
+            "S2",
+            "",
+            "softmax_backward",
+            f"softmax backward, {grid} float32",
+            lambda: (normal(square)[::-1].copy(), softmax_of(normal(square))),
+            area,
+        ),
+        Case("G1", "", "gumbel_softmax", f"gumbel_softmax and backward, {grid}", lambda: relaxed(False), area),
+        Case("G1", "hard", "gumbel_softmax", "the same, straight through", lambda: relaxed(True), area, headline=False),
+        Case(
+            "D1", "", "draws", f"{many} draws from one row of {columns}", lambda: (probabilities(), many), many, "draw"
+        ),
+        Case("W1", "", "weighted", f"{taken} of {items} weighted items", lambda: (weights(), taken), items, "item"),
+        Case("L1", "", "categorical", "one call, 8×10 float32", lambda: (normal((8, 10)),), 1, "call"),
+        Case("T1", "N1", "threads", "two threads, N1", lambda: ("gumbel", n, f32), n),
+        Case("T1", "C1", "threads", "two threads, C1", lambda: ("categorical", normal(vocabulary)), size),
+        Case("T1", "G1", "threads", "two threads, G1", lambda: ("gumbel_softmax", *relaxed(False)), area),
+    ]
+    for k in CURVE:
+        shape = (max(1, total // k), k)
+        inputs = _bind(normal, shape)
+        work = f"categorical, {shape[0]}×{k}"
+        table.append(Case("curve", f"K={k}", "categorical", work, inputs, shape[0] * k, peers=GUMBEL_MAX))
+    for kind in KINDS:
+        work = f"categorical, {wide}, {kind} logits"
+        kind_inputs = _bind(kind_of_logits, kind, vocabulary)
+        table.append(Case("kinds", kind.replace(" ", "-"), "categorical", work, kind_inputs, size, peers=GUMBEL_MAX))
+    rows = (max(1, vocabulary[0] // 4), vocabulary[1])
+    for name, k in [(str(k), k) for k in (1, 5, 50, 500)] + [("half", rows[1] // 2)]:
+        work = f"top-{k} of {rows[0]}×{rows[1]}"
+        table.append(Case("topk", f"k={name}", "top_k", work, _bind(normal, rows, k=k), rows[0] * rows[1]))
+    work = f"categorical, {wide} float64"
+    double = _bind(normal, vocabulary, f64)
+    table.append(Case("float64", "C1", "categorical", work, double, size, peers=GUMBEL_MAX, dtype="float64"))
+    double = _bind(normal, square, f64)
+    table.append(Case("float64", "S1", "softmax", f"softmax, {grid} float64", double, area, dtype="float64"))
+    return table
+
+
+def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:
+    """Delay `make(*arguments)` until the case runs; a `k` follows the array it makes."""
+
+    def inputs() -> tuple[Any, ...]:
+        made = make(*arguments)
+        made = made if isinstance(made, tuple) else (made,)
+        return made if k is None else (*made, k)
+
+    return inputs

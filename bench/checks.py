@@ -1,0 +1,147 @@
+"""Equal work: every contender's result is held against the same truth before anything is timed.
+
+Statistics are compared at six standard deviations, and all seeds are fixed: a check does not fail by chance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+EULER = 0.5772156649015329
+
+
+def noise(result: Any, n: int, dtype: Any) -> None:
+    """Standard Gumbel noise of the right shape and dtype: Kolmogorov-Smirnov distance and mean."""
+    x = np.asarray(result)
+    assert x.shape == (n,) and x.dtype == dtype, (x.shape, x.dtype)
+    x = x[:100_000].astype(np.float64)
+    assert not np.isnan(x).any()
+    cdf = np.exp(-np.exp(-np.sort(x)))
+    distance = np.abs(cdf - (np.arange(x.size) + 0.5) / x.size).max()
+    assert distance < 3 / np.sqrt(x.size), f"Kolmogorov-Smirnov distance {distance}"
+    mean = x[np.isfinite(x)].mean()
+    assert abs(mean - EULER) < 6 * np.pi / np.sqrt(6 * x.size), f"mean {mean}"
+
+
+def one_draw(result: Any, logits: Any, mask: Any = None) -> None:
+    """One index per row, drawn from softmax(logits)."""
+    index = np.asarray(result)
+    assert index.shape == logits.shape[:-1], index.shape
+    ordered_draws(index[:, None], logits if mask is None else np.where(mask, logits, -np.inf), 1)
+
+
+def ordered_draws(result: Any, logits: Any, k: int) -> None:
+    """`k` distinct indices per row, in order of a draw without replacement (Plackett-Luce).
+
+    Given the first picks, the next is categorical over what is left. Any function f of the pick, less its
+    conditional mean, is thus a martingale difference: their sum over picks and rows is compared with the
+    sum of the conditional variances. The functions are the logit and the column number, each summed plainly
+    and as the first half of the picks against the second: the latter sees, for one, picks sorted by index.
+    """
+    picks = np.asarray(result)
+    rows, columns = logits.shape
+    assert picks.shape == (rows, k) and picks.dtype.kind == "i", (picks.shape, picks.dtype)
+    assert picks.min() >= 0 and picks.max() < columns
+    total = np.zeros((4, 2))  # per function and sign: sum of differences, sum of variances
+    step = max(1, (1 << 20) // columns)
+    for start in range(0, rows, step):
+        total += _differences(picks[start : start + step], logits[start : start + step].astype(np.float64))
+    for difference, variance in total:
+        assert abs(difference) <= 6 * np.sqrt(variance) + 1e-6, (difference, variance)
+
+
+def _differences(picks: Any, logits: Any) -> Any:
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    picked = np.take_along_axis(weights, picks, -1)
+    assert (picked > 0).all(), "a category of probability zero was drawn"
+    rest = weights.copy()
+    np.put_along_axis(rest, picks, 0, -1)
+    assert ((rest > 0).sum(-1) + picks.shape[1] == (weights > 0).sum(-1)).all(), "an index was drawn twice"
+
+    def left(values: Any) -> Any:  # sums of `values` over what is left before each pick, without cancellation
+        tail = (picked * np.take_along_axis(values, picks, -1))[:, ::-1].cumsum(-1)[:, ::-1]
+        return tail + (rest * values).sum(-1, keepdims=True)
+
+    columns = np.broadcast_to(np.arange(logits.shape[1]) / logits.shape[1], logits.shape)
+    mass, sums = left(np.ones_like(weights)), []
+    for values in (np.where(weights > 0, logits, 0), columns):
+        mean = left(values) / mass
+        variance = np.maximum(left(values**2) / mass - mean**2, 0)
+        difference = (np.take_along_axis(values, picks, -1) - mean).sum(0)
+        for sign in (1, np.where(np.arange(picks.shape[1]) < (picks.shape[1] + 1) // 2, 1, -1)):
+            sums.append((np.sum(sign * difference), np.sum(variance)))
+    return np.array(sums)
+
+
+def weighted_draws(result: Any, weights: Any, k: int) -> None:
+    """`k` distinct items, in order of a draw without replacement with these weights."""
+    ordered_draws(np.asarray(result)[None], np.log(weights)[None], k)
+
+
+def many_draws(result: Any, probabilities: Any, n: int) -> None:
+    """`n` draws with replacement from one distribution: chi-square."""
+    index = np.asarray(result)
+    assert index.shape == (n,) and index.dtype.kind == "i", (index.shape, index.dtype)
+    expected = n * probabilities
+    counts = np.bincount(index, minlength=probabilities.size)
+    assert counts.size == probabilities.size
+    freedom = probabilities.size - 1
+    excess = ((counts - expected) ** 2 / expected).sum() - freedom
+    assert excess < 6 * np.sqrt(np.sum(2 + 1 / expected)), f"chi-square exceeds {freedom} by {excess}"
+
+
+def softmax(result: Any, x: Any) -> None:
+    """The value of softmax over the last axis."""
+    wide = x.astype(np.float64)
+    truth = np.exp(wide - wide.max(-1, keepdims=True))
+    _same(result, truth / truth.sum(-1, keepdims=True), x)
+
+
+def softmax_backward(result: Any, grad: Any, y: Any) -> None:
+    """The value of the vector-Jacobian product of softmax."""
+    _same(result, _pull(grad, y), y)
+
+
+def gumbel_softmax(result: Any, logits: Any, grad: Any, tau: float, hard: bool) -> None:
+    """A relaxed (or one-hot) sample with its gradient: distribution of the argmax, value of the gradient."""
+    y, dx = (np.asarray(part) for part in result)
+    assert y.shape == dx.shape == logits.shape and y.dtype == dx.dtype == logits.dtype
+    one_draw(y.argmax(-1), logits)
+    assert np.allclose(y.sum(-1), 1, atol=1e-4)
+    if hard:  # the soft sample stays hidden: only what every softmax gradient obeys can be checked
+        assert np.allclose(y, y.round(), atol=1e-6)
+        assert np.abs(dx).max() > 0 and np.allclose(dx.sum(-1), 0, atol=1e-4)
+    else:
+        _same(dx, _pull(grad, y) / tau, logits)
+
+
+def _pull(grad: Any, y: Any) -> Any:
+    g, p = grad.astype(np.float64), y.astype(np.float64)
+    return p * (g - (g * p).sum(-1, keepdims=True))
+
+
+def _same(result: Any, truth: Any, like: Any) -> None:
+    array = np.asarray(result)
+    assert array.shape == like.shape and array.dtype == like.dtype, (array.shape, array.dtype)
+    tolerance = 64 * np.finfo(like.dtype).eps
+    assert np.allclose(array, truth, rtol=tolerance, atol=tolerance)
+
+
+def threads(result: Any, operation: str, *inputs: Any) -> None:
+    """Whatever the operation itself must give."""
+    CHECKS[operation](result, *inputs)
+
+
+CHECKS: dict[str, Any] = {
+    "gumbel": noise,
+    "categorical": one_draw,
+    "top_k": ordered_draws,
+    "weighted": weighted_draws,
+    "draws": many_draws,
+    "softmax": softmax,
+    "softmax_backward": softmax_backward,
+    "gumbel_softmax": gumbel_softmax,
+    "threads": threads,
+}

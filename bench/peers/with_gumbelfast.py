@@ -1,0 +1,100 @@
+"""gumbelfast itself, and its threads against each other."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+import numpy as np
+
+import pin
+from peers import CONTENDERS, Call, Unavailable, contender
+
+gf: Any = importlib.import_module("gumbelfast")
+gf.set_num_threads(pin.THREADS)
+
+
+@contender("gumbel", "gumbelfast", role="ours")
+def gumbel(n: int, dtype: Any) -> Call:
+    rng, out = gf.default_rng(0), np.empty(n, dtype)
+    return lambda: gf.gumbel(size=n, dtype=dtype, out=out, rng=rng)
+
+
+@contender("categorical", "gumbelfast", role="ours")
+def categorical(logits: Any, mask: Any = None) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: gf.categorical(logits, mask=mask, rng=rng)
+
+
+@contender("top_k", "gumbelfast", role="ours")
+def top_k(logits: Any, k: int) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: gf.gumbel_top_k(logits, k, rng=rng).indices
+
+
+@contender("weighted", "gumbelfast", role="ours", tail="log-weights computed beforehand, as the peers' probabilities")
+def weighted(weights: Any, k: int) -> Call:
+    return top_k(np.log(weights).astype(np.float32), k)
+
+
+@contender("draws", "gumbelfast", role="ours")
+def draws(probabilities: Any, n: int) -> Call:
+    rng, logits = gf.default_rng(0), np.log(probabilities).astype(np.float32)
+    try:
+        gf.categorical(logits, size=(2,), rng=rng)
+    except (TypeError, NotImplementedError) as error:
+        raise Unavailable("arrives with the tables") from error
+    return lambda: gf.categorical(logits, size=(n,), rng=rng)
+
+
+@contender("softmax", "gumbelfast", role="ours")
+def softmax(x: Any) -> Call:
+    out = np.empty_like(x)
+    return lambda: gf.softmax(x, out=out)
+
+
+@contender("softmax_backward", "gumbelfast", role="ours")
+def softmax_backward(grad: Any, y: Any) -> Call:
+    out = np.empty_like(y)
+    return lambda: gf.softmax_backward(grad, y, out=out)
+
+
+@contender("gumbel_softmax", "gumbelfast", role="ours")
+def gumbel_softmax(logits: Any, grad: Any, tau: float, hard: bool) -> Call:
+    rng, y, dx = gf.default_rng(0), np.empty_like(logits), np.empty_like(logits)
+
+    def soft_call() -> Any:
+        gf.gumbel_softmax(logits, tau, rng=rng, out=y)
+        return y, gf.gumbel_softmax_backward(grad, y, tau, out=dx)
+
+    def hard_call() -> Any:
+        _, y_soft = gf.gumbel_softmax(logits, tau, True, rng=rng, out=y, return_soft=True)
+        return y, gf.gumbel_softmax_backward(grad, y_soft, tau, out=dx)
+
+    return hard_call if hard else soft_call
+
+
+def _with_threads(count: int, operation: str, inputs: tuple[Any, ...]) -> Call:
+    if (os.cpu_count() or 1) < 2:
+        raise Unavailable("only one processor")
+    call = next(c for c in CONTENDERS[operation] if c.role == "ours").prepare(*inputs)
+
+    def run() -> Any:
+        gf.set_num_threads(count)
+        try:
+            return call()
+        finally:
+            gf.set_num_threads(pin.THREADS)
+
+    return run
+
+
+@contender("threads", "gumbelfast two threads", role="ours")
+def two_threads(operation: str, *inputs: Any) -> Call:
+    return _with_threads(2, operation, inputs)
+
+
+@contender("threads", "gumbelfast one thread")
+def one_thread(operation: str, *inputs: Any) -> Call:
+    return _with_threads(1, operation, inputs)

@@ -1,0 +1,95 @@
+"""PyTorch on the CPU: its own functions, and Gumbel-max as its users write it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+import pin
+from peers import Call, contender
+
+torch: Any = importlib.import_module("torch")
+torch.set_num_threads(pin.THREADS)
+functional: Any = torch.nn.functional
+
+
+def _tensor(x: Any, mask: Any = None) -> Any:
+    tensor = torch.from_numpy(x)
+    return tensor if mask is None else tensor.masked_fill(~torch.from_numpy(mask), -torch.inf)
+
+
+def _generator() -> Any:
+    return torch.Generator().manual_seed(0)
+
+
+@contender("gumbel", "torch")
+def gumbel(n: int, dtype: Any) -> Call:
+    rng, out = _generator(), torch.from_numpy(np.empty(n, dtype))
+    return lambda: out.exponential_(generator=rng).log_().neg_()
+
+
+@contender("categorical", "torch")
+def categorical(logits: Any, mask: Any = None) -> Call:
+    rng, x = _generator(), _tensor(logits, mask)
+    work = torch.empty_like(x)
+    return lambda: torch.sub(x, work.exponential_(generator=rng).log_(), out=work).argmax(-1)
+
+
+@contender("categorical", "torch multinomial")
+def multinomial(logits: Any, mask: Any = None) -> Call:
+    rng, x = _generator(), _tensor(logits, mask)
+    return lambda: torch.multinomial(torch.softmax(x, -1), 1, generator=rng).squeeze(-1)
+
+
+@contender("top_k", "torch")
+def top_k(logits: Any, k: int) -> Call:
+    rng, x = _generator(), _tensor(logits)
+    work = torch.empty_like(x)
+    return lambda: torch.sub(x, work.exponential_(generator=rng).log_(), out=work).topk(k).indices
+
+
+@contender("top_k", "torch multinomial")
+def multinomial_k(logits: Any, k: int) -> Call:
+    rng, x = _generator(), _tensor(logits)
+    return lambda: torch.multinomial(torch.softmax(x, -1), k, generator=rng)
+
+
+@contender("weighted", "torch multinomial")
+def weighted(weights: Any, k: int) -> Call:
+    rng, w = _generator(), _tensor(weights.astype(np.float32))
+    return lambda: torch.multinomial(w, k, generator=rng)
+
+
+@contender("draws", "torch multinomial")
+def draws(probabilities: Any, n: int) -> Call:
+    rng, p = _generator(), _tensor(probabilities.astype(np.float32))
+    return lambda: torch.multinomial(p, n, replacement=True, generator=rng)
+
+
+@contender("softmax", "torch")
+def softmax(x: Any) -> Call:
+    tensor = _tensor(x)
+    out = torch.empty_like(tensor)
+    return lambda: torch.softmax(tensor, -1, out=out)
+
+
+@contender("softmax_backward", "torch")
+def softmax_backward(grad: Any, y: Any) -> Call:
+    g, tensor = _tensor(grad), _tensor(y)
+    return lambda: torch._softmax_backward_data(g, tensor, -1, tensor.dtype)
+
+
+@contender("gumbel_softmax", "torch")
+def gumbel_softmax(logits: Any, grad: Any, tau: float, hard: bool) -> Call:
+    x, g = _tensor(logits).requires_grad_(), _tensor(grad)
+    torch.manual_seed(0)  # F.gumbel_softmax takes no generator
+
+    def call() -> Any:
+        x.grad = None
+        y = functional.gumbel_softmax(x, tau, hard)
+        y.backward(g)
+        return y.detach(), x.grad
+
+    return call

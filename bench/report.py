@@ -1,0 +1,121 @@
+"""Measure gumbelfast beside its peers and print how they compare.
+
+``python bench/report.py --quick`` shows in well under a minute that everything runs; its figures mean nothing.
+Set ``GUMBELFAST_BACKEND`` to force one backend, or name several with ``--backends``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import environment
+import memory
+import pin
+import render
+from cases import Case, cases
+from peers import MISSING, load
+from turns import Turns
+
+THREADED = ("N1", "C1", "K1", "S1", "S2", "G1")
+SUMMARY = ["row", "work", "unit", "gumbelfast [quartiles]", "best peer [quartiles]", "ratio", "goal", "met"]
+DETAILS = ["row", "contender", "median [quartiles]", "÷ ours", "processors", "note"]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny sizes and few rounds, to see that everything runs")
+    parser.add_argument("--rows", default="", help="only these rows or cases, such as N1,C1,curve or topk/k=5")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-report"), help="directory for report.json and report.png"
+    )
+    parser.add_argument("--rounds", type=int, help="turns of each contender (default 15, or 2 with --quick)")
+    parser.add_argument("--backends", default="", help="backends of gumbelfast to compare, such as avx512,avx2")
+    parser.add_argument("--no-threads", action="store_true", help="leave out the second table, with several threads")
+    options = parser.parse_args(arguments)
+    options.rounds = options.rounds or (2 if options.quick else 15)
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    return options
+
+
+def chosen(case_id: str, rows: str) -> bool:
+    """Whether `case_id` is asked for by the comma-separated names in `rows`."""
+    names = [name.strip() for name in rows.split(",") if name.strip()]
+    return not names or case_id in names or case_id.split("/")[0] in names
+
+
+def run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
+    """Check and measure one case."""
+    backends = tuple(name.strip() for name in options.backends.split(",") if name.strip())
+    turns = Turns(case, 0.0 if options.quick else 0.02, backends)
+    for _ in range(options.rounds):
+        turns.others()
+        turns.ours()
+    return turns.result()
+
+
+def threaded(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure some rows with every library at two threads, in a new process: most read the count only once."""
+    rows = [row for row in THREADED if chosen(row, options.rows)][: 1 if options.quick else None]
+    if not rows or (os.cpu_count() or 1) < 2:
+        return []
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, __file__, "--no-threads", "--rows", ",".join(rows), "--out", directory]
+        command += ["--rounds", str(options.rounds), "--backends", options.backends]
+        command += ["--quick"] if options.quick else []
+        surroundings = {**os.environ, "GUMBELFAST_BENCH_THREADS": "2"}
+        subprocess.run(command, check=True, env=surroundings, stdout=subprocess.DEVNULL)
+        results: list[dict[str, Any]] = json.loads((Path(directory) / "report.json").read_text())["results"]
+    return results
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the report; 1 when gumbelfast is not installed or no row matches."""
+    options = parse(arguments)
+    load()
+    if "gumbelfast" in MISSING:
+        print(f"gumbelfast cannot be imported: {MISSING['gumbelfast']}", file=sys.stderr)
+        return 1
+    results = []
+    for case in cases(options.quick):
+        if chosen(case.id, options.rows):
+            print(f"{case.id}: {case.work}", file=sys.stderr, flush=True)
+            results.append(run(case, options))
+    if chosen("M1", options.rows):
+        print("M1: memory", file=sys.stderr, flush=True)
+        results += memory.table(options.quick)
+    if not results:
+        print(f"no case is named {options.rows}", file=sys.stderr)
+        return 1
+    several = [] if options.no_threads else threaded(options)
+
+    about = environment.describe()
+    caption = f"{about['processor']}, backend {options.backends or about['backend']}, compiler {about['compiler']}"
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    for name, reason in MISSING.items():
+        print(f"no {name}: {reason}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    whole = {"environment": about, "quick": options.quick, "results": results, "two_threads": several}
+    (options.out / "report.json").write_text(json.dumps(whole, indent=1) + "\n")
+    drawn = render.plot(results, options.out / "report.png", caption)
+
+    title = f"{caption}; threads: {pin.THREADS}" + ("; QUICK: the figures mean nothing" if options.quick else "")
+    render.show(title, SUMMARY, render.summary(results, options.quick))
+    render.show("Every contender", DETAILS, render.details(results, pin.THREADS, options.quick))
+    if several:
+        render.show("Two threads for everybody", DETAILS, render.details(several, 2, options.quick))
+    print(f"{versions}\nratio: the best peer's median ÷ ours. Wrote {options.out / 'report.json'}", end="")
+    print(" and report.png" if drawn else "; install matplotlib for a picture")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

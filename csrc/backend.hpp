@@ -1,0 +1,94 @@
+// The whole surface of the core: one table of kernels per instruction set, and the arguments that they take.
+#pragma once
+#include <cstdint>
+
+namespace gumbelfast {
+
+// float16 and bfloat16 are converted on load and store and computed in float32.
+enum class DType : int { f32, f64, f16, bf16 };
+inline constexpr int dtype_count = 4;
+
+struct Key {
+  uint32_t k0, k1;
+};
+
+// Where the noise of a matrix lies: row i, column j is element `offset + i * row_stride + j` under `key`.
+// offsets[i], where given, replaces the first two terms; seeds[i] gives row i a key of its own.
+struct Address {
+  Key key;
+  uint64_t offset;
+  uint64_t row_stride;
+  const uint64_t* seeds;
+  const uint64_t* offsets;
+};
+
+// Row i of a result reads row i % rows of the data, so that n draws a row need no copies.
+struct Logits {
+  const void* data;
+  int64_t rows;
+  int64_t cols;
+  const uint8_t* mask;  // null, or one byte an element: nonzero is allowed
+  bool mask_per_row;    // false: one row of mask serves all
+  double scale;         // 1/temperature, rounded to the working type by the kernel
+};
+
+// The rows and columns of the result that one call of a kernel works on.
+struct Span {
+  int64_t row_begin, row_end;
+  int64_t col_begin, col_end;
+};
+
+struct GumbelArgs {
+  void* out;
+  double loc, scale;
+  Key key;
+  uint64_t offset;
+};
+
+struct GumbelSoftmaxArgs {
+  Logits logits;  // scale is 1/tau here
+  Address noise;
+  void* soft;  // either may be null
+  void* hard;
+};
+
+struct SoftmaxArgs {
+  const void* x;
+  int64_t cols;
+  double scale;
+  void* out;
+};
+
+struct SoftmaxBackwardArgs {
+  const void* grad;
+  const void* y;
+  int64_t cols;
+  double scale;
+  void* out;
+};
+
+// Each kernel does rows (or elements) [begin, end). Kernels keep no state and start no threads.
+using RowKernel = void (*)(const SoftmaxArgs&, int64_t begin, int64_t end);
+using BackwardKernel = void (*)(const SoftmaxBackwardArgs&, int64_t begin, int64_t end);
+
+// Scans return how many tiles had their noise computed, or `refused` for NaN or +inf (and whatever else they name).
+inline constexpr int64_t refused = -1;
+
+struct Backend {
+  const char* name;
+  void (*philox)(Key, uint32_t domain, uint64_t block, int64_t count, uint32_t* out);
+  void (*gumbel[dtype_count])(const GumbelArgs&, int64_t begin, int64_t end);
+  // index and perturbed hold one entry a row of the span; perturbed is of the working type and may be null.
+  int64_t (*gumbel_max[dtype_count])(const Logits&, const Address&, const Span&, int64_t* index, void* perturbed);
+  // index and perturbed hold k entries a row, largest first; places without an element hold -1 and -inf.
+  int64_t (*gumbel_top_k[dtype_count])(const Logits&, const Address&, const Span&, int64_t k, int64_t* index,
+                                       void* perturbed);
+  int64_t (*gumbel_softmax[dtype_count])(const GumbelSoftmaxArgs&, int64_t begin, int64_t end);
+  RowKernel softmax[dtype_count];
+  RowKernel log_softmax[dtype_count];
+  RowKernel logsumexp[dtype_count];
+  BackwardKernel softmax_backward[dtype_count];
+  BackwardKernel log_softmax_backward[dtype_count];
+};
+
+}  // namespace gumbelfast

@@ -1,0 +1,150 @@
+#include "gumbelfast.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <vector>
+
+#include "select.hpp"
+
+namespace gumbelfast {
+namespace {
+
+// Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
+constexpr double fill_cost = 1.0, scan_cost = 0.15, softmax_cost = 0.4, backward_cost = 0.3;
+
+constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
+constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
+
+int index_of(DType dtype) { return static_cast<int>(dtype); }
+
+// Adds up what the calls of one scan report; a refusal stays.
+class Tally {
+ public:
+  void add(int64_t tiles) {
+    if (tiles == refused)
+      refusal = true;
+    else
+      opened += tiles;
+  }
+  Result result(bool completed) const {
+    return {!completed ? Outcome::interrupted : refusal ? Outcome::refused : Outcome::done, opened};
+  }
+
+ private:
+  std::atomic<int64_t> opened{0};
+  std::atomic<bool> refusal{false};
+};
+
+// How many parts a row is cut into: long rows for the sake of interruption, few rows for the sake of threads.
+int64_t parts_of_row(int64_t rows, int64_t cols, int threads) {
+  const int64_t for_time = (cols + span_columns - 1) / span_columns;
+  const int64_t for_threads = std::min<int64_t>((threads + rows - 1) / rows, cols / least_span);
+  return std::max<int64_t>({1, for_time, for_threads});
+}
+
+// Merges `parts` runs of k entries each into one of k; empty places hold index -1 and stay last.
+template <class T>
+void merge_parts(int64_t parts, int64_t k, const int64_t* index, const T* value, int64_t* out_index, T* out_value) {
+  std::vector<Entry<T>> entries;
+  for (int64_t i = 0; i < parts * k; ++i)
+    if (index[i] >= 0) entries.push_back({value[i], index[i]});
+  const int64_t count = std::min<int64_t>(k, static_cast<int64_t>(entries.size()));
+  keep_largest(entries.data(), static_cast<int64_t>(entries.size()), count);
+  sort_entries(entries.data(), count);
+  for (int64_t j = 0; j < k; ++j) {
+    out_index[j] = j < count ? entries[static_cast<size_t>(j)].index : -1;
+    if (out_value) out_value[j] = j < count ? entries[static_cast<size_t>(j)].value : -std::numeric_limits<T>::infinity();
+  }
+}
+
+template <class T>
+T* advance(void* p, int64_t n) { return p ? static_cast<T*>(p) + n : nullptr; }
+
+// scan(span, index, perturbed) over all rows, whole or in parts; T is the working type of `perturbed`.
+template <class T, class Scan>
+Result scan_rows(const Logits& logits, int64_t rows, int64_t k, double cost, int64_t* index, void* perturbed,
+                 const Workers& workers, Scan scan) {
+  Tally tally;
+  const int64_t cols = logits.cols, parts = rows ? parts_of_row(rows, cols, workers.threads) : 1;
+  if (parts == 1) {
+    const bool completed = parallel_for(rows, static_cast<double>(cols) * cost, workers, [&](int64_t begin, int64_t end) {
+      tally.add(scan(Span{begin, end, 0, cols}, index + begin * k, advance<T>(perturbed, begin * k)));
+    });
+    return tally.result(completed);
+  }
+  const int64_t width = (cols + parts - 1) / parts;
+  std::vector<int64_t> part_index(static_cast<size_t>(rows * parts * k), -1);
+  std::vector<T> part_value(part_index.size());
+  const bool completed = parallel_for(rows * parts, static_cast<double>(width) * cost, workers, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / parts, from = i % parts * width, to = std::min(from + width, cols);
+      if (from < to) tally.add(scan(Span{row, row + 1, from, to}, part_index.data() + i * k, part_value.data() + i * k));
+    }
+  });
+  const Result result = tally.result(completed);
+  if (result.outcome != Outcome::done) return result;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t at = row * parts * k;
+    merge_parts(parts, k, part_index.data() + at, part_value.data() + at, index + row * k, advance<T>(perturbed, row * k));
+  }
+  return result;
+}
+
+template <class Scan>
+Result scan_rows(DType dtype, const Logits& logits, int64_t rows, int64_t k, double cost, int64_t* index,
+                 void* perturbed, const Workers& workers, Scan scan) {
+  return dtype == DType::f64 ? scan_rows<double>(logits, rows, k, cost, index, perturbed, workers, scan)
+                             : scan_rows<float>(logits, rows, k, cost, index, perturbed, workers, scan);
+}
+
+Result plain(bool completed) { return {completed ? Outcome::done : Outcome::interrupted, 0}; }
+
+}  // namespace
+
+Result gumbel(const Backend& backend, DType dtype, const GumbelArgs& args, int64_t count, const Workers& workers) {
+  // Threads meet between groups of tiles, so that none draws a head that another has drawn.
+  constexpr int64_t unit = 512;
+  const int64_t lead = static_cast<int64_t>(args.offset % unit);
+  return plain(parallel_for((lead + count + unit - 1) / unit, unit * fill_cost, workers, [&](int64_t begin, int64_t end) {
+    backend.gumbel[index_of(dtype)](args, std::max<int64_t>(0, begin * unit - lead), std::min(count, end * unit - lead));
+  }));
+}
+
+Result gumbel_max(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,
+                  int64_t* index, void* perturbed, const Workers& workers) {
+  return scan_rows(dtype, logits, rows, 1, scan_cost, index, perturbed, workers,
+                   [&](const Span& span, int64_t* at, void* value) {
+                     return backend.gumbel_max[index_of(dtype)](logits, address, span, at, value);
+                   });
+}
+
+Result gumbel_top_k(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,
+                    int64_t k, int64_t* index, void* perturbed, const Workers& workers) {
+  return scan_rows(dtype, logits, rows, k, 2 * scan_cost, index, perturbed, workers,
+                   [&](const Span& span, int64_t* at, void* value) {
+                     return backend.gumbel_top_k[index_of(dtype)](logits, address, span, k, at, value);
+                   });
+}
+
+Result gumbel_softmax(const Backend& backend, DType dtype, const GumbelSoftmaxArgs& args, int64_t rows,
+                      const Workers& workers) {
+  Tally tally;
+  const double cost = static_cast<double>(args.logits.cols) * (fill_cost + softmax_cost);
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    tally.add(backend.gumbel_softmax[index_of(dtype)](args, begin, end));
+  });
+  return tally.result(completed);
+}
+
+Result over_rows(RowKernel kernel, const SoftmaxArgs& args, int64_t rows, const Workers& workers) {
+  const double cost = static_cast<double>(args.cols) * softmax_cost;
+  return plain(parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) { kernel(args, begin, end); }));
+}
+
+Result over_rows(BackwardKernel kernel, const SoftmaxBackwardArgs& args, int64_t rows, const Workers& workers) {
+  const double cost = static_cast<double>(args.cols) * backward_cost;
+  return plain(parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) { kernel(args, begin, end); }));
+}
+
+}  // namespace gumbelfast

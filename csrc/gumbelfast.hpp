@@ -1,0 +1,32 @@
+// The core as a library: whole calls on whole arrays, split over threads. Python is one of its users.
+#pragma once
+#include "backend.hpp"
+#include "dispatch.hpp"
+#include "parallel.hpp"
+
+namespace gumbelfast {
+
+// What a call came to. A scan reports how many tiles had their noise computed.
+enum class Outcome { done, refused, interrupted };
+struct Result {
+  Outcome outcome;
+  int64_t opened;
+};
+
+Result gumbel(const Backend&, DType, const GumbelArgs&, int64_t count, const Workers&);
+
+// index: one a row; perturbed: null, or one value of the working type a row.
+Result gumbel_max(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t* index, void* perturbed,
+                  const Workers&);
+
+// index and perturbed: k a row.
+Result gumbel_top_k(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t k, int64_t* index,
+                    void* perturbed, const Workers&);
+
+Result gumbel_softmax(const Backend&, DType, const GumbelSoftmaxArgs&, int64_t rows, const Workers&);
+
+// softmax, log_softmax and logsumexp, and their backward passes: `kernel` is the backend's entry for the dtype.
+Result over_rows(RowKernel kernel, const SoftmaxArgs&, int64_t rows, const Workers&);
+Result over_rows(BackwardKernel kernel, const SoftmaxBackwardArgs&, int64_t rows, const Workers&);
+
+}  // namespace gumbelfast

@@ -1,0 +1,98 @@
+// log and exp on blocks. Tables and polynomials come from tables.hpp; tests state the worst errors beside the names.
+#pragma once
+#include "tables.hpp"
+
+namespace gumbelfast {
+namespace {
+
+template <class V>
+struct Format;
+template <>
+struct Format<simd::F32> {
+  using Word = uint32_t;
+  static constexpr int mantissa = 23;
+  static constexpr Word half = 0x3F000000;
+  static constexpr float below_one = 0x1.fffffep-1f;
+  static constexpr float round_magic = 0x1.8p23f;
+  static constexpr float exp_underflow = -104;  // exp is 0 from here down
+};
+template <>
+struct Format<simd::F64> {
+  using Word = uint64_t;
+  static constexpr int mantissa = 52;
+  static constexpr Word half = 0x3FE0000000000000;
+  static constexpr double below_one = 0x1.fffffffffffffp-1;
+  static constexpr double round_magic = 0x1.8p52;
+  static constexpr double exp_underflow = -746;
+};
+
+// x = 2**k * m with m in [0.5, 1), and c near m from a table: 1/(2**k c) and -log(c).
+template <class V>
+struct Reduced {
+  V exponent, reciprocal, minus_log;
+};
+
+template <class V>
+GF_OP Reduced<V> reduce(V x) {
+  using F = Format<V>;
+  using T = Tables<typename V::Scalar>;
+  const auto above = simd::as_bits(x) - simd::set(F::half);
+  const auto exponent = above & simd::set(static_cast<typename F::Word>(~typename F::Word{0} << F::mantissa));
+  const auto bucket = simd::shr<F::mantissa - 4>(above);
+  const auto reciprocal = simd::as_bits(simd::lookup(T::reciprocal, bucket)) - exponent;
+  return {simd::signed_float(simd::sar<F::mantissa>(above)), simd::as_float(reciprocal),
+          simd::lookup(T::minus_log, bucket)};
+}
+
+// sum of c[i] * x**i, by Horner's rule.
+template <class V, int n>
+GF_OP V polynomial(V x, const typename V::Scalar (&c)[n]) {
+  V sum = simd::set(c[n - 1]);
+#pragma GCC unroll 16
+  for (int i = n - 2; i >= 0; --i) sum = simd::fma(sum, x, simd::set(c[i]));
+  return sum;
+}
+
+// log(1 + r) for |r| <= 1/31.
+template <class V>
+GF_OP V log1p_small(V r) {
+  return simd::fma(r * r, polynomial(r, Tables<typename V::Scalar>::log_q), r);
+}
+
+// -log(x) for positive normal x.
+template <class V>
+GF_OP V minus_log(V x) {
+  using T = Tables<typename V::Scalar>;
+  const Reduced<V> c = reduce(x);
+  const V r = simd::fma(x, c.reciprocal, simd::set(typename V::Scalar{-1}));
+  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log1p_small(r));
+}
+
+// a - log(u) for u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above: relative accuracy lasts up to u = 1.
+// Small terms are added first: where u >= 1/2 the only rounding above the size of r is the last one.
+template <class V>
+GF_OP V minus_log_unit(V a, V f) {
+  using T = Tables<typename V::Scalar>;
+  const auto upper = simd::negative(f);
+  // Rounded down from one, so that u never falls into the bucket above one.
+  const Reduced<V> c = reduce(simd::select(upper, f + simd::set(Format<V>::below_one), f));
+  const V minus_one = simd::set(typename V::Scalar{-1});
+  const V r = simd::fma(f, c.reciprocal, simd::select(upper, c.reciprocal + minus_one, minus_one));
+  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log + (a - log1p_small(r)));
+}
+
+// exp(x) for x <= 0, gradual underflow included; NaN gives NaN.
+template <class V>
+GF_OP V exp_nonpositive(V x) {
+  using F = Format<V>;
+  using T = Tables<typename V::Scalar>;
+  const V magic = simd::set(F::round_magic);
+  x = simd::max(simd::set(F::exp_underflow), x);
+  const V n = simd::fma(x, simd::set(T::log2_e), magic) - magic;
+  const V r = simd::fma(n, simd::set(-T::ln2_low), simd::fma(n, simd::set(-T::ln2_high), x));
+  const V tail = simd::fma(r * r, polynomial(r, T::exp_q), r);
+  return simd::scale_by_power(tail + simd::set(typename V::Scalar{1}), n);
+}
+
+}  // namespace
+}  // namespace gumbelfast

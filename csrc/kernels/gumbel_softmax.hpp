@@ -1,0 +1,130 @@
+// Gumbel-softmax (Jang, Gu and Poole 2016; Maddison, Mnih and Teh 2016): softmax((logits + g) / tau), soft and hard.
+#pragma once
+
+namespace gumbelfast {
+namespace {
+
+// What the walk over a row has seen: raw logits, and the largest perturbed one.
+template <class V>
+struct Perturbed {
+  Met<V> met;
+  V most = minus_infinity<V>();
+};
+
+// Columns [begin, end) of a row: `p` holds the noise and takes logits + noise.
+template <class S, class V = VectorOf<S>>
+GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, WorkOf<S>* p, Perturbed<V>& seen) {
+  for_blocks<V>(end - begin, [&](int64_t j, int n) {
+    const V x = row.block(begin + j, n);
+    const V sum = x + load_block(p + begin + j, n, set(WorkOf<S>{0}));
+    seen.met.nan = seen.met.nan | simd::unordered(x, x);
+    seen.met.largest = simd::max(seen.met.largest, x);
+    seen.most = simd::max(seen.most, sum);
+    store_block(p + begin + j, n, sum);
+  });
+}
+
+template <class T>
+GF_OP int64_t find_first(const T* x, int64_t cols, T wanted) {
+  using V = VectorOf<T>;
+  for (int64_t j = 0; j < cols; j += V::lanes) {
+    const int n = static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes);
+    const uint32_t at = bits(load_block(x + j, n, set(static_cast<T>(__builtin_nan("")))) == set(wanted));
+    if (at) return j + __builtin_ctz(at);
+  }
+  return -1;
+}
+
+template <class S>
+void one_hot(S* out, int64_t cols, int64_t index) {
+  using V = VectorOf<S>;
+  for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, set(WorkOf<S>{0})); });
+  store_first(out + index, 1, set(WorkOf<S>{1}));
+}
+
+// Hard samples alone need no softmax: the lazy argmax finds them.
+template <class S>
+int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
+  Logits logits = args.logits;
+  logits.scale = 1;
+  int64_t opened = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    int64_t index;
+    const int64_t tiles = gumbel_max_rows<S, false>(logits, args.noise, {i, i + 1, 0, logits.cols}, &index, nullptr);
+    if (tiles == refused || index < 0) return refused;
+    one_hot(static_cast<S*>(args.hard) + i * logits.cols, logits.cols, index);
+    opened += tiles;
+  }
+  return opened;
+}
+
+// A row of perturbed logits becomes its results; `p` may be the row of soft itself.
+template <class S>
+GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, VectorOf<S> scale, const Perturbed<VectorOf<S>>& seen,
+                      const WorkOf<S>* p) {
+  using T = WorkOf<S>;
+  const int64_t cols = args.logits.cols;
+  const T most = simd::lane_max(seen.most);
+  if (seen.met.refused() || !(most > -static_cast<T>(__builtin_inff()))) return false;
+  if (args.hard) one_hot(static_cast<S*>(args.hard) + i * cols, cols, find_first(p, cols, most));
+  softmax_row(p, cols, Normaliser<T>(p, cols, scale, most), static_cast<S*>(args.soft) + i * cols);
+  return true;
+}
+
+// Perturbed logits are kept in the output where its type can hold them, else in a row of scratch.
+template <class S>
+struct PerturbedRows {
+  using T = WorkOf<S>;
+  PerturbedRows(void* soft, int64_t columns, int64_t batch)
+      : out(static_cast<S*>(soft)), cols(columns), scratch(in_place ? nullptr : new T[static_cast<uint64_t>(cols * batch)]) {}
+  ~PerturbedRows() { delete[] scratch; }
+  PerturbedRows(const PerturbedRows&) = delete;
+  PerturbedRows& operator=(const PerturbedRows&) = delete;
+  T* from_row(int64_t i) {
+    if constexpr (in_place)
+      return out + i * cols;
+    else
+      return scratch;
+  }
+  static constexpr bool in_place = sizeof(S) == sizeof(T);
+  S* out;
+  int64_t cols;
+  T* scratch;
+};
+
+template <class S>
+int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  if (!args.soft) return hard_rows<S>(args, begin, end);
+  const int64_t cols = args.logits.cols;
+  const V scale = set(static_cast<T>(args.logits.scale));
+  const int64_t batch = flat_batch(args.noise, cols);
+  PerturbedRows<S> rows(args.soft, cols, batch);
+  for (int64_t i = begin, count; i < end; i += count) {
+    count = end - i < batch ? end - i : batch;
+    T* p = rows.from_row(i);
+    const RowNoise noise(args.noise, i);
+    if (count > 1) {
+      fill_gumbel(noise.key, noise.first, count * cols, p);
+      for (int64_t r = 0; r < count; ++r) {
+        Perturbed<V> seen;
+        add_logits(Row<S, false>(args.logits, i + r), 0, cols, p + r * cols, seen);
+        if (!finish_row<S>(args, i + r, scale, seen, p + r * cols)) return refused;
+      }
+      continue;
+    }
+    const Row<S, false> row(args.logits, i);
+    Perturbed<V> seen;
+    for (int64_t j = 0, next; j < cols; j = next) {
+      next = chunk_end(noise.first, j, cols);
+      fill_gumbel(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
+      add_logits(row, j, next, p, seen);
+    }
+    if (!finish_row<S>(args, i, scale, seen, p)) return refused;
+  }
+  return ((end - begin) * cols + tile_size - 1) / tile_size;
+}
+
+}  // namespace
+}  // namespace gumbelfast

@@ -1,0 +1,121 @@
+// Storage types, and blocks of a row loaded from them and stored to them.
+#pragma once
+
+namespace gumbelfast {
+namespace {
+
+using simd::F32, simd::F64, simd::U32, simd::U64, simd::M32, simd::M64;
+using simd::set, simd::fma, simd::select, simd::bits, simd::load, simd::store, simd::load_first, simd::store_first;
+
+struct Half {
+  uint16_t word;
+};
+struct BFloat {
+  uint16_t word;
+};
+
+// What a storage type is computed in, and its minus infinity.
+template <class S>
+struct Storage;
+template <>
+struct Storage<float> {
+  using Vector = F32;
+  static constexpr float minus_infinity = -__builtin_inff();
+};
+template <>
+struct Storage<double> {
+  using Vector = F64;
+  static constexpr double minus_infinity = -__builtin_inf();
+};
+template <>
+struct Storage<Half> {
+  using Vector = F32;
+  static constexpr Half minus_infinity{0xFC00};
+};
+template <>
+struct Storage<BFloat> {
+  using Vector = F32;
+  static constexpr BFloat minus_infinity{0xFF80};
+};
+template <class S>
+using VectorOf = typename Storage<S>::Vector;
+template <class S>
+using WorkOf = typename VectorOf<S>::Scalar;
+
+template <class V>
+GF_OP V minus_infinity() { return set(-static_cast<typename V::Scalar>(__builtin_inff())); }
+
+GF_OP F32 load(const Half* p) { return simd::load_f16(&p->word); }
+GF_OP F32 load(const BFloat* p) { return simd::load_bf16(&p->word); }
+GF_OP void store(Half* p, F32 a) { simd::store_f16(&p->word, a); }
+// To nearest even by an integer sum; a NaN keeps its upper payload and becomes quiet.
+GF_OP void store(BFloat* p, F32 a) {
+  const U32 word = simd::as_bits(a);
+  const U32 even = simd::shr<16>(word) & set(uint32_t{1});
+  const U32 rounded = simd::shr<16>(word + set(uint32_t{0x7FFF}) + even);
+  simd::store_low16(&p->word, select(simd::unordered(a, a), simd::shr<16>(word) | set(uint32_t{0x40}), rounded));
+}
+template <class S>
+  requires(sizeof(S) == 2)
+GF_OP F32 load_first(const S* p, int n, F32 rest) {
+  float lanes[16];
+  S padded[16] = {};
+  for (int i = 0; i < n; ++i) padded[i] = p[i];
+  store(lanes, load(padded));
+  return load_first(lanes, n, rest);
+}
+template <class S>
+  requires(sizeof(S) == 2)
+GF_OP void store_first(S* p, int n, F32 a) {
+  S lanes[16];
+  store(lanes, a);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+GF_OP M32 load_mask(const uint8_t* p, F32) { return simd::load_mask32(p); }
+GF_OP M64 load_mask(const uint8_t* p, F64) { return simd::load_mask64(p); }
+
+// Calls step(j, n) for each block of columns [0, cols): n lanes from column j, n = lanes but for the last.
+template <class V, class Step>
+GF_OP void for_blocks(int64_t cols, Step step) {
+  int64_t j = 0;
+  for (; j + V::lanes <= cols; j += V::lanes) step(j, V::lanes);
+  if (j < cols) step(j, static_cast<int>(cols - j));
+}
+template <class V, class S>
+GF_OP V load_block(const S* p, int n, V rest) { return n == V::lanes ? load(p) : load_first(p, n, rest); }
+template <class V, class S>
+GF_OP void store_block(S* p, int n, V a) { n == V::lanes ? store(p, a) : store_first(p, n, a); }
+
+// A row of logits under its mask: what is masked reads as -inf, whatever lies there.
+template <class S, bool masked>
+struct Row {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const S* x;
+  const uint8_t* mask;
+
+  Row(const Logits& logits, int64_t row) {
+    const int64_t i = row % logits.rows;
+    x = static_cast<const S*>(logits.data) + i * logits.cols;
+    mask = masked ? logits.mask + (logits.mask_per_row ? i * logits.cols : 0) : nullptr;
+  }
+  GF_OP V block(int64_t j) const {
+    const V v = load(x + j);
+    if constexpr (masked) return select(load_mask(mask + j, v), v, minus_infinity<V>());
+    return v;
+  }
+  // The first n lanes of a block; the others read as -inf, and memory behind them is not touched.
+  GF_OP V block(int64_t j, int n) const {
+    if (n == V::lanes) return block(j);
+    const V v = load_first(x + j, n, minus_infinity<V>());
+    if constexpr (!masked) return v;
+    uint8_t padded[16] = {};
+    for (int i = 0; i < n; ++i) padded[i] = mask[j + i];
+    return select(load_mask(padded, v), v, minus_infinity<V>());
+  }
+  GF_OP S element(int64_t j) const { return !masked || mask[j] ? x[j] : Storage<S>::minus_infinity; }
+};
+
+}  // namespace
+}  // namespace gumbelfast

@@ -1,0 +1,171 @@
+// softmax, log_softmax, logsumexp and their backward passes, row by row.
+// NaN and infinities propagate as the formulas say; nothing is refused.
+#pragma once
+
+namespace gumbelfast {
+namespace {
+
+// Sums are taken over pieces of this many elements in the working type, with four blocks of partial sums in a fixed
+// order; the sums of pieces add up in double. So the result depends on nothing but the row.
+constexpr int64_t sum_piece = 4096;
+
+// The sum of term(j, n) over the row; lanes from n on must be zero.
+template <class V, class Term>
+GF_OP double row_sum(int64_t cols, Term term) {
+  double total = 0;
+  for (int64_t start = 0; start < cols; start += sum_piece) {
+    const int64_t end = cols - start < sum_piece ? cols : start + sum_piece;
+    V sum[4] = {set(typename V::Scalar{0}), set(typename V::Scalar{0}), set(typename V::Scalar{0}),
+                set(typename V::Scalar{0})};
+    int64_t j = start;
+    for (; j + 4 * V::lanes <= end; j += 4 * V::lanes)
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) sum[i] = sum[i] + term(j + i * V::lanes, V::lanes);
+    for (int i = 0; j < end; j += V::lanes, ++i)
+      sum[i] = sum[i] + term(j, static_cast<int>(end - j < V::lanes ? end - j : V::lanes));
+    total += simd::lane_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  }
+  return total;
+}
+
+template <class S, class V = VectorOf<S>>
+GF_OP WorkOf<S> row_max(const S* x, int64_t cols) {
+  V most = minus_infinity<V>();
+  for_blocks<V>(cols, [&](int64_t j, int n) { most = simd::max(most, load_block(x + j, n, minus_infinity<V>())); });
+  return simd::lane_max(most) + WorkOf<S>{0};  // -0 and +0 are one maximum
+}
+
+// log of a positive double, by the same code on every backend.
+GF_OP double log_scalar(double x) {
+  double lanes[F64::lanes];
+  store(lanes, minus_log(set(x)));
+  return -lanes[0];
+}
+
+// Row maximum and the sum of exp((x - max) * scale), which lies in [1, cols] unless it is NaN: then the row holds a NaN
+// or +inf, or nothing but -inf.
+template <class S, class V = VectorOf<S>>
+struct Normaliser {
+  V most, scale;
+  double sum;
+
+  GF_OP Normaliser(const S* x, int64_t cols, V factor) : Normaliser(x, cols, factor, row_max(x, cols)) {}
+  GF_OP Normaliser(const S* x, int64_t cols, V factor, WorkOf<S> maximum) : most(set(maximum)), scale(factor) {
+    // The exponential of -inf is exactly zero, so lanes behind the row add nothing.
+    sum = row_sum<V>(cols, [&](int64_t j, int n) {
+      return exp_nonpositive(exponent(load_block(x + j, n, minus_infinity<V>())));
+    });
+  }
+  GF_OP V exponent(V x) const { return (x - most) * scale; }
+  bool exceptional() const { return !(sum > 0); }
+};
+
+// logsumexp of a row whose sum is NaN: NaN, or the infinity that is its maximum.
+template <class S, class V = VectorOf<S>>
+[[gnu::cold, gnu::noinline]] typename V::Scalar exceptional_logsumexp(const S* x, int64_t cols) {
+  Met<V> met;
+  for_blocks<V>(cols, [&](int64_t j, int n) {
+    const V v = load_block(x + j, n, minus_infinity<V>());
+    met.nan = met.nan | simd::unordered(v, v);
+    met.largest = simd::max(met.largest, v);
+  });
+  return bits(met.nan) ? static_cast<typename V::Scalar>(__builtin_nanf("")) : simd::lane_max(met.largest);
+}
+
+// Rows and columns of a call: what stands before and behind every row kernel below.
+template <class S, class RowStep>
+GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep step) {
+  const VectorOf<S> scale = set(static_cast<WorkOf<S>>(args.scale));
+  for (int64_t i = begin; i < end; ++i) step(static_cast<const S*>(args.x) + i * args.cols, i, scale);
+}
+
+// In place when x is out: every block is read before it is written.
+template <class S, class Out>
+GF_OP void softmax_row(const S* x, int64_t cols, const Normaliser<S>& norm, Out* out) {
+  using V = VectorOf<S>;
+  const V inverse = set(static_cast<WorkOf<S>>(1 / norm.sum));
+  for_blocks<V>(cols, [&](int64_t j, int n) {
+    const V v = load_block(x + j, n, norm.most);
+    store_block(out + j, n, exp_nonpositive(norm.exponent(v)) * inverse);
+  });
+}
+
+template <class S>
+void softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+  for_rows<S>(args, begin, end, [&](const S* x, int64_t i, VectorOf<S> scale) {
+    softmax_row(x, args.cols, Normaliser<S>(x, args.cols, scale), static_cast<S*>(args.out) + i * args.cols);
+  });
+}
+
+template <class S>
+void log_softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  for_rows<S>(args, begin, end, [&](const S* x, int64_t i, V scale) {
+    S* out = static_cast<S*>(args.out) + i * args.cols;
+    const Normaliser<S> norm(x, args.cols, scale);
+    const bool plain = !norm.exceptional();
+    const V log_sum = set(plain ? static_cast<WorkOf<S>>(log_scalar(norm.sum)) : exceptional_logsumexp(x, args.cols));
+    for_blocks<V>(args.cols, [&](int64_t j, int n) {
+      const V v = load_block(x + j, n, norm.most);
+      store_block(out + j, n, (plain ? norm.exponent(v) : v) - log_sum);
+    });
+  });
+}
+
+template <class S>
+void logsumexp(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  for_rows<S>(args, begin, end, [&](const S* x, int64_t i, V scale) {
+    const Normaliser<S> norm(x, args.cols, scale);
+    const V result = norm.exceptional() ? set(exceptional_logsumexp(x, args.cols))
+                                        : fma(norm.most, scale, set(static_cast<WorkOf<S>>(log_scalar(norm.sum))));
+    store_first(static_cast<S*>(args.out) + i, 1, result);
+  });
+}
+
+// Rows of the two inputs and the output of a backward pass, as blocks.
+template <class S>
+struct BackwardRow {
+  using V = VectorOf<S>;
+  const S *grad_row, *y_row;
+  S* out;
+  BackwardRow(const SoftmaxBackwardArgs& args, int64_t i)
+      : grad_row(static_cast<const S*>(args.grad) + i * args.cols),
+        y_row(static_cast<const S*>(args.y) + i * args.cols),
+        out(static_cast<S*>(args.out) + i * args.cols) {}
+  GF_OP V grad(int64_t j, int n) const { return load_block(grad_row + j, n, set(WorkOf<S>{0})); }
+  GF_OP V y(int64_t j, int n) const { return load_block(y_row + j, n, set(WorkOf<S>{0})); }
+};
+
+// scale * y * (grad - sum(grad * y))
+template <class S>
+void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  const V scale = set(static_cast<WorkOf<S>>(args.scale));
+  for (int64_t i = begin; i < end; ++i) {
+    const BackwardRow<S> row(args, i);
+    const double dot = row_sum<V>(args.cols, [&](int64_t j, int n) { return row.grad(j, n) * row.y(j, n); });
+    const V sum = set(static_cast<WorkOf<S>>(dot));
+    for_blocks<V>(args.cols, [&](int64_t j, int n) {
+      store_block(row.out + j, n, row.y(j, n) * scale * (row.grad(j, n) - sum));
+    });
+  }
+}
+
+// scale * (grad - exp(log_y) * sum(grad))
+template <class S>
+void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  const V scale = set(static_cast<WorkOf<S>>(args.scale));
+  for (int64_t i = begin; i < end; ++i) {
+    const BackwardRow<S> row(args, i);
+    const double total = row_sum<V>(args.cols, [&](int64_t j, int n) { return row.grad(j, n); });
+    const V sum = set(static_cast<WorkOf<S>>(total));
+    for_blocks<V>(args.cols, [&](int64_t j, int n) {
+      store_block(row.out + j, n, scale * (row.grad(j, n) - exp_nonpositive(row.y(j, n)) * sum));
+    });
+  }
+}
+
+}  // namespace
+}  // namespace gumbelfast

@@ -1,0 +1,242 @@
+// The SIMD vocabulary in plain C++, and its definition: every other header returns these bits.
+// A block is 64 bytes, 16 lanes of 32 bits or 8 of 64, whatever the width of a register.
+#pragma once
+#include <cstdint>
+
+namespace gumbelfast {
+namespace {
+namespace simd {
+
+#define GF_OP inline
+
+template <class T, int n>
+struct Block {
+  using Scalar = T;
+  static constexpr int lanes = n;
+  T v[n];
+};
+using F32 = Block<float, 16>;
+using F64 = Block<double, 8>;
+using U32 = Block<uint32_t, 16>;
+using U64 = Block<uint64_t, 8>;
+template <int n>
+struct Mask {
+  uint32_t v;
+};
+using M32 = Mask<16>;
+using M64 = Mask<8>;
+
+template <class V, class F>
+GF_OP V each(F f) {
+  V out;
+#pragma GCC unroll 1  // sixteen copies of every step would take a compiler minutes
+  for (int i = 0; i < V::lanes; ++i) out.v[i] = f(i);
+  return out;
+}
+template <int n, class F>
+GF_OP Mask<n> test(F f) {
+  Mask<n> out{0};
+#pragma GCC unroll 1
+  for (int i = 0; i < n; ++i) out.v |= static_cast<uint32_t>(f(i)) << i;
+  return out;
+}
+
+GF_OP F32 set(float x) { return each<F32>([=](int) { return x; }); }
+GF_OP F64 set(double x) { return each<F64>([=](int) { return x; }); }
+GF_OP U32 set(uint32_t x) { return each<U32>([=](int) { return x; }); }
+GF_OP U64 set(uint64_t x) { return each<U64>([=](int) { return x; }); }
+GF_OP U32 iota32() { return each<U32>([](int i) { return static_cast<uint32_t>(i); }); }
+GF_OP U64 iota64() { return each<U64>([](int i) { return static_cast<uint64_t>(i); }); }
+
+// IEEE half to float: exact. Subnormal halves become normal floats by one subtraction.
+GF_OP float from_f16(uint16_t h) {
+  const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16, body = h & 0x7fffu;
+  uint32_t word;
+  if (body >= 0x7c00u) {
+    word = 0x7f800000u | body << 13 | (body > 0x7c00u ? 0x400000u : 0u);
+  } else if (body >= 0x0400u) {
+    word = (body + (112u << 10)) << 13;
+  } else {
+    word = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, 0x38800000u | body << 13) - 0x1p-14f);
+  }
+  return __builtin_bit_cast(float, word | sign);
+}
+// Float to IEEE half, to nearest even; a NaN keeps its upper payload and becomes quiet, as the hardware does.
+GF_OP uint16_t to_f16(float x) {
+  const uint32_t word = __builtin_bit_cast(uint32_t, x), sign = word >> 16 & 0x8000u, body = word & 0x7fffffffu;
+  uint32_t half;
+  if (body > 0x7f800000u) {
+    half = 0x7e00u | (body >> 13 & 0x3ffu);
+  } else if (body >= 0x477ff000u) {
+    half = 0x7c00u;
+  } else if (body >= 0x38800000u) {
+    half = (body + 0xfffu + (body >> 13 & 1u) - (112u << 23)) >> 13;
+  } else {
+    half = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, body) + 0.5f) - 0x3f000000u;
+  }
+  return static_cast<uint16_t>(half | sign);
+}
+
+template <class V>
+GF_OP V load_block(const typename V::Scalar* p) {
+  V out;
+  __builtin_memcpy(out.v, p, sizeof out.v);
+  return out;
+}
+GF_OP F32 load(const float* p) { return load_block<F32>(p); }
+GF_OP F64 load(const double* p) { return load_block<F64>(p); }
+GF_OP U32 load(const uint32_t* p) { return load_block<U32>(p); }
+GF_OP F32 load_f16(const uint16_t* p) { return each<F32>([=](int i) { return from_f16(p[i]); }); }
+GF_OP F32 load_bf16(const uint16_t* p) {
+  return each<F32>([=](int i) { return __builtin_bit_cast(float, static_cast<uint32_t>(p[i]) << 16); });
+}
+template <class T, int n>
+GF_OP void store(T* p, Block<T, n> a) { __builtin_memcpy(p, a.v, sizeof a.v); }
+GF_OP void store_f16(uint16_t* p, F32 a) { for (int i = 0; i < 16; ++i) p[i] = to_f16(a.v[i]); }
+// The low halves of sixteen words.
+GF_OP void store_low16(uint16_t* p, U32 a) { for (int i = 0; i < 16; ++i) p[i] = static_cast<uint16_t>(a.v[i]); }
+// One byte a lane, true where it is not zero.
+GF_OP M32 load_mask32(const uint8_t* p) { return test<16>([=](int i) { return p[i] != 0; }); }
+GF_OP M64 load_mask64(const uint8_t* p) { return test<8>([=](int i) { return p[i] != 0; }); }
+// The first n lanes from memory, no byte beyond them touched; the others from `rest`.
+template <class T, int lanes>
+GF_OP Block<T, lanes> load_first(const T* p, int n, Block<T, lanes> rest) {
+  for (int i = 0; i < n; ++i) rest.v[i] = p[i];
+  return rest;
+}
+template <class T, int lanes>
+GF_OP void store_first(T* p, int n, Block<T, lanes> a) { for (int i = 0; i < n; ++i) p[i] = a.v[i]; }
+
+template <class T, int n>
+GF_OP Block<T, n> operator+(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] + b.v[i]; });
+}
+template <class T, int n>
+GF_OP Block<T, n> operator-(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] - b.v[i]; });
+}
+template <class T, int n>
+GF_OP Block<T, n> operator*(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] * b.v[i]; });
+}
+GF_OP F32 fma(F32 a, F32 b, F32 c) { return each<F32>([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); }); }
+GF_OP F64 fma(F64 a, F64 b, F64 c) { return each<F64>([&](int i) { return __builtin_fma(a.v[i], b.v[i], c.v[i]); }); }
+// b where either is NaN and where both are zeros.
+template <class T, int n>
+GF_OP Block<T, n> max(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+
+template <class T, int n>
+GF_OP Mask<n> operator>(Block<T, n> a, Block<T, n> b) { return test<n>([&](int i) { return a.v[i] > b.v[i]; }); }
+template <class T, int n>
+GF_OP Mask<n> operator>=(Block<T, n> a, Block<T, n> b) { return test<n>([&](int i) { return a.v[i] >= b.v[i]; }); }
+template <class T, int n>
+GF_OP Mask<n> operator==(Block<T, n> a, Block<T, n> b) { return test<n>([&](int i) { return a.v[i] == b.v[i]; }); }
+template <class T, int n>
+GF_OP Mask<n> unordered(Block<T, n> a, Block<T, n> b) {
+  return test<n>([&](int i) { return a.v[i] != a.v[i] || b.v[i] != b.v[i]; });
+}
+template <int n>
+GF_OP Mask<n> operator|(Mask<n> a, Mask<n> b) { return {a.v | b.v}; }
+template <int n>
+GF_OP uint32_t bits(Mask<n> m) { return m.v; }
+template <class V>
+GF_OP V select(Mask<V::lanes> m, V a, V b) {
+  return each<V>([&](int i) { return m.v >> i & 1 ? a.v[i] : b.v[i]; });
+}
+
+GF_OP U32 as_bits(F32 a) { return __builtin_bit_cast(U32, a); }
+GF_OP U64 as_bits(F64 a) { return __builtin_bit_cast(U64, a); }
+GF_OP F32 as_float(U32 a) { return __builtin_bit_cast(F32, a); }
+GF_OP F64 as_float(U64 a) { return __builtin_bit_cast(F64, a); }
+// The sign bit, whatever the value.
+GF_OP M32 negative(F32 a) { return test<16>([&](int i) { return __builtin_bit_cast(uint32_t, a.v[i]) >> 31; }); }
+GF_OP M64 negative(F64 a) { return test<8>([&](int i) { return __builtin_bit_cast(uint64_t, a.v[i]) >> 63; }); }
+template <class T, int n>
+GF_OP Block<T, n> operator&(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] & b.v[i]; });
+}
+template <class T, int n>
+GF_OP Block<T, n> operator|(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] | b.v[i]; });
+}
+GF_OP U64 operator^(U64 a, U64 b) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i]; }); }
+GF_OP U64 xor3(U64 a, U64 b, U64 c) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; }); }
+template <int n, class V>
+GF_OP V shl(V a) { return each<V>([&](int i) { return a.v[i] << n; }); }
+template <int n, class V>
+GF_OP V shr(V a) { return each<V>([&](int i) { return a.v[i] >> n; }); }
+template <int n>
+GF_OP U32 sar(U32 a) {
+  return each<U32>([&](int i) { return static_cast<uint32_t>(static_cast<int32_t>(a.v[i]) >> n); });
+}
+template <int n>
+GF_OP U64 sar(U64 a) {
+  return each<U64>([&](int i) { return static_cast<uint64_t>(static_cast<int64_t>(a.v[i]) >> n); });
+}
+// a * 2**n for an integral n in [-1100, 0]. In two factors, so that only the last product can round.
+GF_OP F32 power_of_two(F32 n) { return as_float(shl<23>(as_bits(n + set(0x1.8p23f + 127)))); }
+GF_OP F64 power_of_two(F64 n) { return as_float(shl<52>(as_bits(n + set(0x1.8p52 + 1023)))); }
+GF_OP F32 scale_by_power(F32 a, F32 n) {
+  const F32 m = max(n, set(-100.0f));
+  return a * power_of_two(m) * power_of_two(n - m);
+}
+GF_OP F64 scale_by_power(F64 a, F64 n) {
+  const F64 m = max(n, set(-1000.0));
+  return a * power_of_two(m) * power_of_two(n - m);
+}
+// The full product of the low 32 bits of each lane.
+GF_OP U64 mul_low32(U64 a, U64 b) {
+  return each<U64>([&](int i) { return (a.v[i] & 0xffffffffu) * (b.v[i] & 0xffffffffu); });
+}
+
+// Two's complement integers to floats, rounded once.
+GF_OP F32 signed_float(U32 a) {
+  return each<F32>([&](int i) { return static_cast<float>(static_cast<int32_t>(a.v[i])); });
+}
+GF_OP F64 signed_float(U64 a) {
+  return each<F64>([&](int i) { return static_cast<double>(static_cast<int64_t>(a.v[i])); });
+}
+GF_OP F32 narrow(F64 a, F64 b) {
+  return each<F32>([&](int i) { return static_cast<float>(i < 8 ? a.v[i] : b.v[i - 8]); });
+}
+GF_OP U32 narrow(U64 a, U64 b) {
+  return each<U32>([&](int i) { return static_cast<uint32_t>(i < 8 ? a.v[i] : b.v[i - 8]); });
+}
+// The low words of a and b, alternating: a0 b0 a1 b1 ...
+GF_OP U32 join_low32(U64 a, U64 b) {
+  return each<U32>([&](int i) { return static_cast<uint32_t>(i % 2 ? b.v[i / 2] : a.v[i / 2]); });
+}
+// Neighbouring words as one lane, the first in the low half.
+GF_OP U64 as_pairs(U32 a) {
+  return each<U64>([&](int i) { return a.v[2 * i] | static_cast<uint64_t>(a.v[2 * i + 1]) << 32; });
+}
+GF_OP U64 widen_low(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[i]); }); }
+GF_OP U64 widen_high(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[8 + i]); }); }
+// table[index % 16]; the table is aligned to 64 bytes.
+GF_OP F32 lookup(const float* table, U32 index) { return each<F32>([&](int i) { return table[index.v[i] & 15]; }); }
+GF_OP F64 lookup(const double* table, U64 index) { return each<F64>([&](int i) { return table[index.v[i] & 15]; }); }
+
+template <class T, int n>
+GF_OP T lane_max(Block<T, n> a) {
+  for (int half = n / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) a.v[i] = a.v[i] > a.v[i + half] ? a.v[i] : a.v[i + half];
+  return a.v[0];
+}
+// Lane i takes lane i + half, for half = n/2 ... 1: the one order of addition that every backend keeps.
+template <class T, int n>
+GF_OP T lane_sum(Block<T, n> a) {
+  for (int half = n / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) a.v[i] += a.v[i + half];
+  return a.v[0];
+}
+// Lane i of the result is the largest lane of a[i].
+template <class T, int n>
+GF_OP Block<T, n> max_of_each(const Block<T, n> (&a)[n]) {
+  return each<Block<T, n>>([&](int i) { return lane_max(a[i]); });
+}
+
+}  // namespace simd
+}  // namespace
+}  // namespace gumbelfast

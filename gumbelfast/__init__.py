@@ -1,0 +1,40 @@
+"""Fast, exact and reproducible sampling of discrete latent variables on CPUs.
+
+Noise is addressable: a draw is a pure function of a key and the number of the element, so threads, chunks, batch-mates and
+SIMD width never change a result. Noise is lazy: sampling costs about as much as a maximum, and is exact.
+This is no cryptographic generator.
+"""
+
+from ._backend import backend, backends, use_backend
+from ._threads import get_num_threads, set_num_threads
+from .noise import gumbel
+from .random import Generator, default_rng
+from .relaxed import gumbel_softmax, gumbel_softmax_backward
+from .sampling import categorical, gumbel_top_k
+from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
+from .states import Argmax, TopK, merge
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Argmax",
+    "Generator",
+    "TopK",
+    "backend",
+    "backends",
+    "categorical",
+    "default_rng",
+    "get_num_threads",
+    "gumbel",
+    "gumbel_softmax",
+    "gumbel_softmax_backward",
+    "gumbel_top_k",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "merge",
+    "set_num_threads",
+    "softmax",
+    "softmax_backward",
+    "use_backend",
+]

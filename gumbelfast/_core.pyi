@@ -1,0 +1,110 @@
+"""The seam between the Python package and a backend.
+
+A backend is an object with the methods of `Backend`. The compiled core offers one per instruction set, and
+`gumbelfast.reference.kernels` is a module with the same functions. Everything was validated before a call arrives here:
+arrays are C-contiguous, aligned and in native byte order, with the sampled axis last.
+"""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+_U64 = NDArray[Any]
+
+class Backend:
+    """One table of kernels.
+
+    Conventions shared by all methods:
+
+    - dtypes of data are float16, bfloat16, float32, float64; the work is done in float32, for float64 in float64.
+    - ``scale`` and ``inv_tau`` are 1/temperature as a Python float; the kernel rounds it to the working dtype.
+    - the noise of row i, column j is element ``offset + i * row_stride + j`` under ``key`` (64 bits: k0 low, k1 high).
+      ``offsets[i]`` (uint64), where given, takes the place of ``offset + i * row_stride``; ``seeds[i]`` (uint64), where
+      given, gives row i a key of its own.
+    - ``logits`` may hold fewer rows than the result: row i of the result reads row ``i % logit_rows``.
+    - ``mask`` is None or a bool array (True: allowed) of ``K`` entries (one row for all) or as many as logits.
+    - ``threads`` is the most threads that may be used.
+    - sampling kernels return the number of tiles whose noise they computed, or -1 when they refuse the input (NaN, +inf).
+    """
+
+    name: str
+
+    def philox(self, key: int, domain: int, block: int, out: _Array) -> None:
+        """The four words of each block ``block, block + 1, ...`` into the uint32 array ``out`` of shape (n, 4)."""
+
+    def gumbel(self, out: _Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+        """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
+
+    def gumbel_max(
+        self,
+        logits: _Array,
+        mask: _Array | None,
+        scale: float,
+        key: int,
+        offset: int,
+        row_stride: int,
+        seeds: _U64 | None,
+        offsets: _U64 | None,
+        index: _Array,
+        perturbed: _Array | None,
+        threads: int,
+    ) -> int:
+        """Per row the argmax of ``logits * scale + g`` into ``index`` (int64; -1 where the row has nothing to draw).
+
+        ``perturbed``, where given, takes the maximum (working dtype; -inf for an empty row).
+        """
+
+    def gumbel_top_k(
+        self,
+        logits: _Array,
+        mask: _Array | None,
+        scale: float,
+        key: int,
+        offset: int,
+        row_stride: int,
+        seeds: _U64 | None,
+        offsets: _U64 | None,
+        index: _Array,
+        perturbed: _Array,
+        threads: int,
+    ) -> int:
+        """The k largest of ``logits * scale + g`` per row, largest first, the lower index first among equals.
+
+        ``index`` (int64) and ``perturbed`` (working dtype) have k columns; places beyond what a row allows hold -1
+        and -inf.
+        """
+
+    def gumbel_softmax(
+        self,
+        logits: _Array,
+        inv_tau: float,
+        key: int,
+        offset: int,
+        row_stride: int,
+        seeds: _U64 | None,
+        offsets: _U64 | None,
+        soft: _Array | None,
+        hard: _Array | None,
+        threads: int,
+    ) -> int:
+        """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``.
+
+        -1 as well for a row without a finite logit.
+        """
+
+    def softmax(self, x: _Array, scale: float, out: _Array, threads: int) -> None:
+        """``softmax(x * scale)`` along the last axis; ``out`` may be ``x``. NaN and infinities propagate."""
+
+    def log_softmax(self, x: _Array, scale: float, out: _Array, threads: int) -> None: ...
+    def logsumexp(self, x: _Array, scale: float, out: _Array, threads: int) -> None:
+        """``log(sum(exp(x * scale)))`` of each row into ``out`` (one value a row, dtype of x)."""
+
+    def softmax_backward(self, grad: _Array, y: _Array, scale: float, out: _Array, threads: int) -> None:
+        """``scale * y * (grad - sum(grad * y))``; ``out`` may be ``grad`` or ``y``."""
+
+    def log_softmax_backward(self, grad: _Array, log_y: _Array, scale: float, out: _Array, threads: int) -> None:
+        """``scale * (grad - exp(log_y) * sum(grad))``; ``out`` may be ``grad`` or ``log_y``."""
+
+def backends() -> list[Backend]:
+    """The backends that this CPU can run, best first."""

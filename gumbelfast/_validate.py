@@ -1,0 +1,192 @@
+"""What input is accepted, and what is said of input that is not. All error texts of the package are written here."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+LAST_ELEMENT = 2**62  # elements of the noise array are numbered below this
+_UINT64_END = 2**64
+
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_NAMES = ("float16", "bfloat16", "float32", "float64")
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """One of the four dtypes, in native byte order."""
+    found = np.dtype(dtype)
+    if found.name not in _NAMES:
+        raise TypeError(f"expected float16, bfloat16, float32 or float64, got {found.name}")
+    return found if found.isnative else found.newbyteorder("=")
+
+
+def work_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What a dtype is computed in."""
+    return _F64 if dtype == _F64 else _F32
+
+
+def axis_index(axis: int, ndim: int) -> int:
+    index = operator.index(axis)
+    if not -ndim <= index < ndim:
+        raise np.exceptions.AxisError(index, ndim)
+    return index % ndim
+
+
+def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
+    """The array with `axis` last, C-contiguous, aligned and native, copied only where it must be; and the axis.
+
+    Raises TypeError for a dtype outside the four, ValueError for an axis of size 0.
+    """
+    if type(x) is not np.ndarray:
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise TypeError(f"expected an array of float16, bfloat16, float32 or float64: {error}") from None
+    dtype = x.dtype
+    if dtype is not _F32 and dtype is not _F64:
+        dtype = float_dtype(dtype)
+    ndim = x.ndim
+    if axis != -1 or ndim == 0:
+        axis = axis_index(axis, ndim)
+        if axis != ndim - 1:
+            x = np.moveaxis(x, axis, -1)
+    if x.shape[-1] == 0:
+        raise ValueError(f"axis {axis} has size 0")
+    flags = x.flags
+    if not (flags.c_contiguous and flags.aligned and x.dtype is dtype):
+        x = np.array(x, dtype=dtype, order="C")
+    return x, axis
+
+
+def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
+    """1/value for a temperature; kept off zero, so that -inf times it stays -inf.
+
+    The kernel rounds it to the working dtype, where it must be finite too.
+    """
+    if type(value) is float and value == 1.0:
+        return 1.0
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be finite and > 0, got {value!r}")
+    work = np.finfo(work_dtype(dtype))
+    inverse = 1.0 / number
+    if not inverse <= float(work.max):
+        raise ValueError(f"{name} must be finite and > 0, got {value!r}, whose reciprocal overflows {work.dtype}")
+    return max(inverse, float(work.smallest_subnormal))
+
+
+def finite(value: Any, name: str) -> None:
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} must be finite, got {value!r}")
+
+
+def scale(value: Any) -> None:
+    array = np.asarray(value)
+    if not (np.isfinite(array) & (array >= 0)).all():
+        raise ValueError(f"scale must be finite and >= 0, got {value!r}")
+
+
+def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
+    """The mask laid out as `rows` lays out logits: all of it, or one row that serves all."""
+    array = np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise TypeError(f"mask must be boolean (True: allowed), got {array.dtype}")
+    if array.ndim <= 1 and axis in (-1, len(shape) - 1) and array.shape == shape[-1:]:
+        return np.ascontiguousarray(array)
+    try:
+        whole = np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"mask of shape {array.shape} does not broadcast to logits of shape {shape}") from None
+    return np.ascontiguousarray(np.moveaxis(whole, axis, -1))
+
+
+def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
+    """One integer a row in [0, end), as uint64; scalars serve all rows."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and not (
+        array.dtype == object and all(isinstance(v, int) for v in array.ravel().tolist())
+    ):
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    for place, value in ((int(f(array)), array.ravel()[int(f(array))]) for f in (np.argmin, np.argmax) if array.size):
+        if not 0 <= int(value) < end:
+            raise ValueError(f"{name} must lie in [0, 2**{end.bit_length() - 1}), got {value} at index {place}")
+    try:
+        return np.ascontiguousarray(np.broadcast_to(array.astype(np.uint64), shape)).ravel()
+    except ValueError:
+        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+
+
+def count(k: Any, columns: int) -> int:
+    try:
+        number = operator.index(k)
+    except TypeError:
+        raise TypeError(f"k must be an integer, got {k!r}") from None
+    if number < 0:
+        raise ValueError(f"k must be >= 0, got {number}")
+    if number > columns:
+        raise ValueError(f"k={number} exceeds the {columns} columns")
+    return number
+
+
+def size_tuple(size: Any) -> tuple[int, ...]:
+    shape = tuple(operator.index(n) for n in size) if np.iterable(size) else (operator.index(size),)
+    if any(n < 0 for n in shape):
+        raise ValueError("negative dimensions are not allowed")
+    return shape
+
+
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[Any, ...]) -> bool:
+    """Checks an `out`, which may be one of the inputs exactly; True if a kernel can write to it as it lies."""
+    if type(out) is not np.ndarray:
+        raise TypeError(f"out must be a numpy array, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, expected {shape}")
+    if out.dtype != dtype:
+        raise ValueError(f"out has dtype {out.dtype}, expected {dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    for given in inputs:
+        if isinstance(given, np.ndarray) and np.may_share_memory(out, given):
+            same = out.__array_interface__["data"] == given.__array_interface__["data"] and out.strides == given.strides
+            if not same and np.shares_memory(out, given):
+                raise ValueError("out overlaps an input without being the same array")
+    return bool(out.flags.c_contiguous and out.flags.aligned)
+
+
+def _row_name(row: int, shape: tuple[int, ...]) -> str:
+    return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
+
+
+def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False) -> NoReturn:
+    """Says why a kernel refused logits that `rows` laid out."""
+    seen = x.astype(work_dtype(x.dtype), copy=False)
+    allowed = np.broadcast_to(True if mask is None else mask, x.shape)
+    for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
+        found = np.argwhere(fault & allowed)
+        if len(found):
+            place = [int(i) for i in found[0]]
+            place.insert(axis % x.ndim, place.pop())
+            index = f"({', '.join(map(str, place))}{',' if len(place) == 1 else ''})"
+            raise ValueError(f"logits contain {what} at index {index}")
+    if not empty_allowed:
+        none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
+        if none.any():
+            raise ValueError(f"row {_row_name(int(none.argmax()), x.shape)} has no finite logit")
+    raise ValueError("logits overflow when divided by the temperature")
+
+
+def too_few(x: Array, mask: Array | None, k: int, index: NDArray[np.int64]) -> NoReturn:
+    """Says which row has fewer than k entries to draw."""
+    short = index.reshape(-1, k)[:, -1] < 0
+    row = int(short.argmax())
+    found = int((index.reshape(-1, k)[row] >= 0).sum())
+    raise ValueError(f"k={k} exceeds the {found} allowed entries of row {_row_name(row, x.shape)}")

@@ -1,0 +1,191 @@
+"""The reference as a backend: the functions of `gumbelfast._core.Backend`, in terms of the pages beside this one.
+
+Only addresses, rows and dtypes are settled here. float16 and bfloat16 are converted to float32 on load, and the float32
+result is rounded once on store. ``threads`` is accepted and changes nothing, as everywhere.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .gumbel_max import gumbel_max as gumbel_max_rows
+from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
+from .noise import gumbel_noise
+from .philox import TILE, U64, block_words, row_key
+from .softmax import log_softmax as log_softmax_rows
+from .softmax import log_softmax_backward as log_softmax_backward_rows
+from .softmax import logsumexp as logsumexp_rows
+from .softmax import softmax as softmax_rows
+from .softmax import softmax_backward as softmax_backward_rows
+from .top_k import gumbel_top_k as gumbel_top_k_rows
+
+Array: TypeAlias = NDArray[Any]
+
+name = "reference"
+
+
+def philox(key: int, domain: int, block: int, out: Array) -> None:
+    """The four words of each block ``block, block + 1, ...`` into the uint32 array ``out`` of shape (n, 4)."""
+    blocks = np.uint64(block) + np.arange(len(out), dtype=np.uint64)
+    out[...] = np.stack(block_words(key, domain, blocks), axis=-1)
+
+
+def gumbel(out: Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+    """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
+    work = working_dtype(out.dtype)
+    noise = gumbel_noise(key, np.uint64(offset) + np.arange(out.size, dtype=np.uint64), work)
+    with np.errstate(over="ignore"):
+        store(out, work.type(loc) + work.type(scale) * noise)
+
+
+def gumbel_max(
+    logits: Array,
+    mask: Array | None,
+    scale: float,
+    key: int,
+    offset: int,
+    row_stride: int,
+    seeds: U64 | None,
+    offsets: U64 | None,
+    index: Array,
+    perturbed: Array | None,
+    threads: int,
+) -> int:
+    """Per row the argmax of ``logits * scale + g``; -1 and -inf for a row with nothing to draw."""
+    x = load_logits(logits, mask)
+    if x is None:
+        return -1
+    elements, keys = addresses(index.size, x.shape[1], key, offset, row_stride, seeds, offsets)
+    rows = repeat_rows(x, index.size)
+    which, best = gumbel_max_rows(rows, gumbel_noise(keys, elements, x.dtype), scale)
+    store(index, which)
+    if perturbed is not None:
+        store(perturbed, best)
+    return count_tiles(elements)
+
+
+def gumbel_top_k(
+    logits: Array,
+    mask: Array | None,
+    scale: float,
+    key: int,
+    offset: int,
+    row_stride: int,
+    seeds: U64 | None,
+    offsets: U64 | None,
+    index: Array,
+    perturbed: Array,
+    threads: int,
+) -> int:
+    """The k largest of ``logits * scale + g`` per row, in order; missing places hold -1 and -inf."""
+    x = load_logits(logits, mask)
+    if x is None:
+        return -1
+    if index.size == 0:
+        return 0
+    k = index.shape[-1]
+    elements, keys = addresses(index.size // k, x.shape[1], key, offset, row_stride, seeds, offsets)
+    rows = repeat_rows(x, index.size // k)
+    which, best = gumbel_top_k_rows(rows, gumbel_noise(keys, elements, x.dtype), scale, k)
+    store(index, which)
+    store(perturbed, best)
+    return count_tiles(elements)
+
+
+def gumbel_softmax(
+    logits: Array,
+    inv_tau: float,
+    key: int,
+    offset: int,
+    row_stride: int,
+    seeds: U64 | None,
+    offsets: U64 | None,
+    soft: Array | None,
+    hard: Array | None,
+    threads: int,
+) -> int:
+    """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``."""
+    x = load_logits(logits, None)
+    if x is None or np.isneginf(x).all(axis=-1).any():
+        return -1
+    count = max(out.size for out in (soft, hard) if out is not None) // x.shape[1]
+    elements, keys = addresses(count, x.shape[1], key, offset, row_stride, seeds, offsets)
+    soft_rows, hard_rows = gumbel_softmax_rows(repeat_rows(x, count), gumbel_noise(keys, elements, x.dtype), inv_tau)
+    if soft is not None:
+        store(soft, soft_rows)
+    if hard is not None:
+        store(hard, hard_rows)
+    return count_tiles(elements)
+
+
+def softmax(x: Array, scale: float, out: Array, threads: int) -> None:
+    """``softmax(x * scale)`` along the last axis."""
+    store(out, softmax_rows(load(x), scale))
+
+
+def log_softmax(x: Array, scale: float, out: Array, threads: int) -> None:
+    """``log(softmax(x * scale))`` along the last axis."""
+    store(out, log_softmax_rows(load(x), scale))
+
+
+def logsumexp(x: Array, scale: float, out: Array, threads: int) -> None:
+    """``log(sum(exp(x * scale)))`` of each row."""
+    store(out, logsumexp_rows(load(x), scale))
+
+
+def softmax_backward(grad: Array, y: Array, scale: float, out: Array, threads: int) -> None:
+    """``scale * y * (grad - sum(grad * y))``."""
+    store(out, softmax_backward_rows(load(grad), load(y), scale))
+
+
+def log_softmax_backward(grad: Array, log_y: Array, scale: float, out: Array, threads: int) -> None:
+    """``scale * (grad - exp(log_y) * sum(grad))``."""
+    store(out, log_softmax_backward_rows(load(grad), load(log_y), scale))
+
+
+def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float64 for float64, float32 for all others."""
+    return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
+
+
+def load(x: Array) -> Array:
+    """The array in its working dtype."""
+    return x.astype(working_dtype(x.dtype))
+
+
+def store(out: Array, value: Array) -> None:
+    """Round a result to the working dtype of ``out`` and from there, for the half types, to ``out`` itself."""
+    if out.dtype.kind == "i":
+        out[...] = value.reshape(out.shape)
+        return
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        out[...] = value.astype(working_dtype(out.dtype)).astype(out.dtype).reshape(out.shape)
+
+
+def load_logits(logits: Array, mask: Array | None) -> Array | None:
+    """Logits as a (rows, K) array of the working dtype, -inf where masked out; None if NaN or +inf is among them."""
+    x = load(logits).reshape(-1, logits.shape[-1])
+    if mask is not None:
+        x = np.where(mask.reshape(-1, x.shape[1]), x, x.dtype.type(-np.inf))
+    return None if np.any(np.isnan(x) | np.isposinf(x)) else x
+
+
+def repeat_rows(x: Array, count: int) -> Array:
+    """Row ``i % len(x)`` for each row i of the result."""
+    return x[np.arange(count) % max(len(x), 1)]
+
+
+def addresses(
+    rows: int, columns: int, key: int, offset: int, row_stride: int, seeds: U64 | None, offsets: U64 | None
+) -> tuple[U64, int | U64]:
+    """Element addresses of shape (rows, columns), and the one key or a column of keys."""
+    if offsets is None:
+        offsets = np.arange(rows, dtype=np.uint64) * np.uint64(row_stride) + np.uint64(offset)
+    column: U64 = np.arange(columns, dtype=np.uint64)
+    return offsets.reshape(-1, 1) + column, key if seeds is None else row_key(seeds).reshape(-1, 1)
+
+
+def count_tiles(elements: U64) -> int:
+    """Tiles that the rows touch, those shared by two rows counted for each."""
+    return int((elements[:, -1] // TILE - elements[:, 0] // TILE + 1).sum())

@@ -1,0 +1,146 @@
+"""Relaxed samples and their gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _address, _threads, _validate
+from ._backend import active
+from .random import SeedLike
+from .softmax import backward, logsumexp
+
+Array = NDArray[Any]
+
+
+def gumbel_softmax(
+    logits: ArrayLike,
+    tau: float = 1.0,
+    hard: bool = False,
+    *,
+    axis: int = -1,
+    rng: SeedLike = None,
+    seeds: ArrayLike | None = None,
+    positions: ArrayLike | None = None,
+    offset: int | ArrayLike | None = None,
+    row_stride: int | None = None,
+    out: Array | None = None,
+    return_soft: bool = False,
+    num_threads: int | None = None,
+) -> Any:
+    r"""Relaxed one-hot samples, ``softmax((logits + g) / tau)``, or straight-through hard ones.
+
+    Parameters
+    ----------
+    logits : array_like of float16, bfloat16, float32 or float64
+        Unnormalised log-probabilities.
+    tau : float, default 1.0
+        Temperature of the relaxation.
+    hard : bool, default False
+        Return exact one-hot rows, 1 at the largest perturbed logit: the index that `categorical` draws there.
+    axis, rng, seeds, positions, offset, row_stride, num_threads
+        As in `categorical`.
+    out : ndarray, optional
+        Takes the first result; shape and dtype of `logits`, which it may be itself.
+    return_soft : bool, default False
+        Return ``(result, soft)``; `gumbel_softmax_backward` wants the soft one, whatever went forward.
+
+    Returns
+    -------
+    ndarray, or a tuple of two with `return_soft`
+        Shape and dtype of `logits`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `categorical`; nothing is written to `out` then.
+
+    Notes
+    -----
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016); Maddison, Mnih and Teh, "The Concrete
+    distribution" (2016). The largest perturbed logit is subtracted before the scaling by 1/tau, so any tau whose
+    reciprocal is finite is safe.
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> y = gf.gumbel_softmax(np.zeros((2, 4), np.float32), tau=0.5, rng=0)
+    >>> bool(np.allclose(y.sum(-1), 1))
+    True
+    """
+    x, axis = _validate.rows(logits, axis)
+    scale = _validate.positive_reciprocal(tau, "tau", x.dtype)
+    target = None
+    if out is not None:
+        direct = _validate.output(out, np.shape(logits), x.dtype, (logits,))
+        # A row is written before the next is looked at, so what is to be kept is looked at first.
+        if x.size and not np.isfinite(logsumexp(x, num_threads=num_threads)).all():
+            _validate.refuse(x, None, axis)
+        if direct and axis in (-1, x.ndim - 1):
+            target = out
+    first_result = np.empty_like(x) if target is None else target
+    hard_rows = first_result if hard else None
+    soft_rows = first_result if not hard else np.empty_like(x) if return_soft else None
+    kernels, threads = active(), _threads.resolve(num_threads)
+
+    def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
+        if not x.size:
+            return 0
+        return kernels.gumbel_softmax(
+            x, scale, key, first, stride, seeds, offsets, soft_rows, hard_rows, threads
+        )
+
+    if not _address.draw_rows(call, x.shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride):
+        _validate.refuse(x, None, axis)
+    result = np.moveaxis(first_result, -1, axis) if target is None else target
+    if out is not None and target is None:
+        out[...] = result
+        result = out
+    if not return_soft:
+        return result
+    return result, np.moveaxis(soft_rows, -1, axis) if soft_rows is not first_result else result
+
+
+def gumbel_softmax_backward(
+    grad: ArrayLike,
+    y_soft: ArrayLike,
+    tau: float = 1.0,
+    *,
+    axis: int = -1,
+    out: Array | None = None,
+    num_threads: int | None = None,
+) -> Array:
+    r"""Gradient of `gumbel_softmax` with respect to its logits.
+
+    Parameters
+    ----------
+    grad : array_like
+        Gradient with respect to the result, of the dtype of `y_soft`.
+    y_soft : array_like of float16, bfloat16, float32 or float64
+        The soft result. For straight-through gradients pass it as well, whatever went forward.
+    tau : float, default 1.0
+        Temperature of the forward pass.
+    axis : int, default -1
+        Axis of the categories.
+    out : ndarray, optional
+        Takes the result; it may be `grad` or `y_soft` itself.
+    num_threads : int, optional
+        The most threads to use; no number changes a result.
+
+    Returns
+    -------
+    ndarray
+        :math:`y (\mathrm{grad} - \sum_j \mathrm{grad}_j y_j) / \tau`, shape and dtype of `y_soft`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For dtypes, shapes, `tau` or `out` that do not fit.
+
+    Notes
+    -----
+    Bengio, Leonard and Courville (2013) for straight-through; Jang, Gu and Poole (2016).
+    """
+    return backward("softmax_backward", grad, y_soft, "y_soft", tau, "tau", axis, out, num_threads)

@@ -1,0 +1,190 @@
+"""Draws from discrete distributions: the largest perturbed logit, or the k largest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _address, _threads, _validate
+from ._backend import active
+from .random import SeedLike
+from .states import Argmax, TopK
+
+
+def _draw_shape(x: NDArray[Any], size: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    return x.shape[:-1] if size is None else _validate.size_tuple(size) + x.shape[:-1]
+
+
+def categorical(
+    logits: ArrayLike,
+    *,
+    axis: int = -1,
+    size: int | tuple[int, ...] | None = None,
+    temperature: float = 1.0,
+    mask: ArrayLike | None = None,
+    rng: SeedLike = None,
+    seeds: ArrayLike | None = None,
+    positions: ArrayLike | None = None,
+    offset: int | ArrayLike | None = None,
+    row_stride: int | None = None,
+    return_perturbed: bool = False,
+    method: str = "auto",
+    empty: int | None = None,
+    num_threads: int | None = None,
+) -> Any:
+    r"""Draw from the categorical distribution of each row of logits, by the Gumbel-max trick.
+
+    Parameters
+    ----------
+    logits : array_like of float16, bfloat16, float32 or float64
+        Unnormalised log-probabilities; -inf is never drawn.
+    axis : int, default -1
+        The axis of the categories.
+    size : int or tuple of ints, optional
+        Draws per row; the result has shape ``size + batch shape``.
+    temperature : float, default 1.0
+        Logits are divided by it.
+    mask : array_like of bool, optional
+        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+    rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
+        Where the randomness comes from.
+    seeds, positions : array_like of int, optional
+        One per row: row i draws at place ``positions[i]`` (default 0) of the noise of ``seeds[i]``, whatever its
+        batch-mates. No generator is touched.
+    offset, row_stride : int, optional
+        Row i, column j takes element ``offset + i * row_stride + j`` of the noise of `rng`'s key: the way to draw a part
+        of a larger array. The generator is left as it is. `offset` may hold one element per row.
+    return_perturbed : bool, default False
+        Return the winning perturbed logit as well.
+    method : {"auto", "gumbel"}
+        "gumbel" never uses anything but perturbed logits; "auto" may where that is faster.
+    empty : int, optional
+        What a row without a finite logit yields, instead of an error.
+    num_threads : int, optional
+        The most threads to use; no number changes a result.
+
+    Returns
+    -------
+    ndarray of int64, or `Argmax` with `return_perturbed`
+        The perturbed logits are float32 (float64 for float64 logits), -inf for an empty row.
+
+    Raises
+    ------
+    TypeError
+        For logits that are not floats, or a mask that is not boolean.
+    ValueError
+        For NaN or +inf among the allowed logits, rows without a finite one, a bad temperature or address.
+
+    Notes
+    -----
+    :math:`\arg\max_j (x_j / T + g_j)` with standard Gumbels g has distribution :math:`\mathrm{softmax}(x / T)`
+    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits * s + gumbel(...))`` at the same
+    address, s = 1/T rounded to the working dtype, the lowest index among equals; almost none of that noise is ever
+    computed (``docs/stream.md``).
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> gf.categorical(np.log([0.1, 0.2, 0.7]), size=5, rng=0).shape
+    (5,)
+    """
+    if method not in ("auto", "gumbel"):
+        raise ValueError(f"method must be 'auto' or 'gumbel', got {method!r}")
+    x, axis = _validate.rows(logits, axis)
+    scale = _validate.positive_reciprocal(temperature, "temperature", x.dtype)
+    allowed = None if mask is None else _validate.mask_for(mask, np.shape(logits), axis)
+    shape = _draw_shape(x, size)
+    index = np.empty(shape, np.int64)
+    perturbed = np.empty(shape, _validate.work_dtype(x.dtype)) if return_perturbed else None
+    kernels, threads = active(), _threads.resolve(num_threads)
+
+    def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
+        if not index.size:
+            return 0
+        tiles = kernels.gumbel_max(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
+        return -1 if empty is None and tiles != -1 and (index < 0).any() else tiles
+
+    if not _address.draw_rows(call, shape, x.shape[-1], rng, seeds, positions, offset, row_stride):
+        _validate.refuse(x, allowed, axis, empty_allowed=empty is not None)
+    if empty is not None and empty != -1:
+        index[index < 0] = empty
+    if perturbed is not None:
+        return Argmax(index[()], perturbed[()])
+    return index if shape else index[()]
+
+
+def gumbel_top_k(
+    logits: ArrayLike,
+    k: int,
+    *,
+    axis: int = -1,
+    temperature: float = 1.0,
+    mask: ArrayLike | None = None,
+    rng: SeedLike = None,
+    seeds: ArrayLike | None = None,
+    positions: ArrayLike | None = None,
+    offset: int | ArrayLike | None = None,
+    row_stride: int | None = None,
+    num_threads: int | None = None,
+) -> TopK:
+    r"""Draw k categories per row without replacement, in order, by the k largest perturbed logits.
+
+    Parameters
+    ----------
+    logits : array_like of float16, bfloat16, float32 or float64
+        Unnormalised log-probabilities; -inf is never drawn.
+    k : int
+        How many, ``0 <= k <= columns``.
+    axis, temperature, mask, rng, seeds, positions, offset, row_stride, num_threads
+        As in `categorical`.
+
+    Returns
+    -------
+    TopK
+        ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 logits), with k entries along `axis`,
+        the largest perturbed logit first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `categorical`; ValueError too if k exceeds the columns, or the allowed entries of a row.
+
+    Notes
+    -----
+    The order is a draw from the Plackett-Luce distribution, that is, successive sampling without replacement with
+    probabilities :math:`\mathrm{softmax}(x / T)`: Vieira (2014); Kool, van Hoof and Welling, "Stochastic beams and where
+    to find them" (2019).
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> sorted(gf.gumbel_top_k(np.zeros(3), 3, rng=0).indices.tolist())
+    [0, 1, 2]
+    """
+    x, axis = _validate.rows(logits, axis)
+    scale = _validate.positive_reciprocal(temperature, "temperature", x.dtype)
+    allowed = None if mask is None else _validate.mask_for(mask, np.shape(logits), axis)
+    k = _validate.count(k, x.shape[-1])
+    shape = (*x.shape[:-1], k)
+    index = np.empty(shape, np.int64)
+    perturbed = np.empty(shape, _validate.work_dtype(x.dtype))
+    kernels, threads = active(), _threads.resolve(num_threads)
+    short = False
+
+    def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
+        nonlocal short
+        if not index.size:
+            return 0
+        tiles = kernels.gumbel_top_k(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
+        short = tiles != -1 and bool((index[..., -1] < 0).any())
+        return -1 if short else tiles
+
+    if not _address.draw_rows(call, shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride):
+        if short:
+            _validate.too_few(x, allowed, k, index)
+        _validate.refuse(x, allowed, axis, empty_allowed=True)
+    if axis in (-1, x.ndim - 1):
+        return TopK(index, perturbed)
+    return TopK(np.moveaxis(index, -1, axis), np.moveaxis(perturbed, -1, axis))

@@ -1,0 +1,188 @@
+// The binding: shapes and dtypes asserted, the GIL released, one call into the core. Users' mistakes are found before,
+// in gumbelfast/_validate.py.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "../csrc/gumbelfast.hpp"
+
+namespace py = pybind11;
+namespace gf = gumbelfast;
+
+namespace {
+
+using MaybeArray = std::optional<py::array>;
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::invalid_argument(what);
+}
+
+gf::DType dtype_of(const py::array& a) {
+  const auto size = a.itemsize();
+  if (a.dtype().kind() == 'f') {
+    if (size == 4) return gf::DType::f32;
+    if (size == 8) return gf::DType::f64;
+    if (size == 2) return gf::DType::f16;
+  }
+  require(size == 2, "dtype is none of the four");
+  return gf::DType::bf16;  // ml_dtypes' bfloat16, whose kind differs between its versions
+}
+
+const void* data_of(const py::array& a) {
+  require((a.flags() & py::array::c_style) != 0, "array is not C-contiguous");
+  return a.data();
+}
+
+void* mutable_data_of(py::array& a) {
+  require(a.writeable() && (a.flags() & py::array::c_style) != 0, "output is not a writeable C-contiguous array");
+  return a.mutable_data();
+}
+
+void* mutable_data_of(MaybeArray& a) { return a ? mutable_data_of(*a) : nullptr; }
+
+int64_t columns_of(const py::array& a) {
+  require(a.ndim() > 0, "array has no axis");
+  return a.shape(a.ndim() - 1);
+}
+
+const uint64_t* words_of(const MaybeArray& a, int64_t rows) {
+  if (!a) return nullptr;
+  require(a->dtype().is(py::dtype::of<uint64_t>()) && a->size() == rows, "need one uint64 a row");
+  return static_cast<const uint64_t*>(data_of(*a));
+}
+
+gf::Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}; }
+
+gf::Logits logits_of(const py::array& x, const MaybeArray& mask, double scale) {
+  const int64_t cols = columns_of(x);
+  require(cols > 0, "rows have no columns");
+  if (mask) require(mask->itemsize() == 1 && (mask->size() == cols || mask->size() == x.size()), "mask does not fit");
+  return {data_of(x),
+          x.size() / cols,
+          cols,
+          mask ? static_cast<const uint8_t*>(data_of(*mask)) : nullptr,
+          mask && mask->size() != cols,
+          scale};
+}
+
+gf::Workers workers_of(int threads) {
+  return {threads, [] {
+            const py::gil_scoped_acquire gil;
+            return PyErr_CheckSignals() != 0;
+          }};
+}
+
+// Runs a call of the core without the GIL; a pending KeyboardInterrupt comes out as itself.
+template <class Call>
+int64_t run(Call call) {
+  gf::Result result;
+  {
+    const py::gil_scoped_release release;
+    result = call();
+  }
+  if (result.outcome == gf::Outcome::interrupted) throw py::error_already_set();
+  return result.outcome == gf::Outcome::refused ? gf::refused : result.opened;
+}
+
+struct Bound {
+  const gf::Backend* backend;
+
+  void philox(uint64_t key, uint32_t domain, uint64_t block, py::array out) const {
+    require(out.itemsize() == 4 && columns_of(out) == 4, "need uint32 of shape (n, 4)");
+    backend->philox(key_of(key), domain, block, out.size() / 4, static_cast<uint32_t*>(mutable_data_of(out)));
+  }
+
+  void gumbel(py::array out, double loc, double scale, uint64_t key, uint64_t offset, int threads) const {
+    const gf::GumbelArgs args{mutable_data_of(out), loc, scale, key_of(key), offset};
+    const gf::DType dtype = dtype_of(out);
+    const int64_t count = out.size();
+    run([&] { return gf::gumbel(*backend, dtype, args, count, workers_of(threads)); });
+  }
+
+  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, double scale, uint64_t key, uint64_t offset,
+                     uint64_t row_stride, const MaybeArray& seeds, const MaybeArray& offsets, py::array index,
+                     MaybeArray perturbed, int threads) const {
+    const int64_t rows = index.size();
+    const gf::Logits logits = logits_of(x, mask, scale);
+    const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)};
+    require(index.itemsize() == 8 && (!perturbed || perturbed->size() == rows), "results do not fit");
+    auto* out = static_cast<int64_t*>(mutable_data_of(index));
+    void* value = mutable_data_of(perturbed);
+    const gf::DType dtype = dtype_of(x);
+    return run([&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
+  }
+
+  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, double scale, uint64_t key, uint64_t offset,
+                       uint64_t row_stride, const MaybeArray& seeds, const MaybeArray& offsets, py::array index,
+                       py::array perturbed, int threads) const {
+    const int64_t k = columns_of(index);
+    require(k > 0 && index.itemsize() == 8 && perturbed.size() == index.size(), "results do not fit");
+    const int64_t rows = index.size() / k;
+    const gf::Logits logits = logits_of(x, mask, scale);
+    const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)};
+    auto* out = static_cast<int64_t*>(mutable_data_of(index));
+    void* value = mutable_data_of(perturbed);
+    const gf::DType dtype = dtype_of(x);
+    return run(
+        [&] { return gf::gumbel_top_k(*backend, dtype, logits, address, rows, k, out, value, workers_of(threads)); });
+  }
+
+  int64_t gumbel_softmax(const py::array& x, double inv_tau, uint64_t key, uint64_t offset, uint64_t row_stride,
+                         const MaybeArray& seeds, const MaybeArray& offsets, MaybeArray soft, MaybeArray hard,
+                         int threads) const {
+    const gf::Logits logits = logits_of(x, std::nullopt, inv_tau);
+    const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, logits.rows),
+                              words_of(offsets, logits.rows)};
+    require(soft || hard, "need a place for the result");
+    require(!soft || (soft->size() == x.size() && soft->itemsize() == x.itemsize()), "soft does not fit");
+    require(!hard || (hard->size() == x.size() && hard->itemsize() == x.itemsize()), "hard does not fit");
+    const gf::GumbelSoftmaxArgs args{logits, address, mutable_data_of(soft), mutable_data_of(hard)};
+    const gf::DType dtype = dtype_of(x);
+    return run([&] { return gf::gumbel_softmax(*backend, dtype, args, logits.rows, workers_of(threads)); });
+  }
+
+  template <gf::RowKernel (gf::Backend::*table)[gf::dtype_count], bool one_a_row>
+  void forward(const py::array& x, double scale, py::array out, int threads) const {
+    const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
+    require(out.size() == (one_a_row ? rows : x.size()) && out.itemsize() == x.itemsize(), "out does not fit");
+    const gf::SoftmaxArgs args{data_of(x), cols, scale, mutable_data_of(out)};
+    const gf::RowKernel kernel = (backend->*table)[static_cast<int>(dtype_of(x))];
+    run([&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
+  }
+
+  template <gf::BackwardKernel (gf::Backend::*table)[gf::dtype_count]>
+  void backward(const py::array& grad, const py::array& y, double scale, py::array out, int threads) const {
+    const int64_t cols = columns_of(y), rows = cols ? y.size() / cols : 0;
+    require(grad.size() == y.size() && out.size() == y.size() && grad.itemsize() == y.itemsize() &&
+                out.itemsize() == y.itemsize(),
+            "arrays do not fit each other");
+    const gf::SoftmaxBackwardArgs args{data_of(grad), data_of(y), cols, scale, mutable_data_of(out)};
+    const gf::BackwardKernel kernel = (backend->*table)[static_cast<int>(dtype_of(y))];
+    run([&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
+  }
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.doc() = "Compiled kernels; the stub file _core.pyi says what each does.";
+  py::class_<Bound>(m, "Backend")
+      .def_property_readonly("name", [](const Bound& b) { return b.backend->name; })
+      .def("philox", &Bound::philox)
+      .def("gumbel", &Bound::gumbel)
+      .def("gumbel_max", &Bound::gumbel_max)
+      .def("gumbel_top_k", &Bound::gumbel_top_k)
+      .def("gumbel_softmax", &Bound::gumbel_softmax)
+      .def("softmax", &Bound::forward<&gf::Backend::softmax, false>)
+      .def("log_softmax", &Bound::forward<&gf::Backend::log_softmax, false>)
+      .def("logsumexp", &Bound::forward<&gf::Backend::logsumexp, true>)
+      .def("softmax_backward", &Bound::backward<&gf::Backend::softmax_backward>)
+      .def("log_softmax_backward", &Bound::backward<&gf::Backend::log_softmax_backward>);
+  m.def("backends", [] {
+    py::list out;
+    for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));
+    return out;
+  });
+}
