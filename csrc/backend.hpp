@@ -71,8 +71,11 @@ struct SoftmaxBackwardArgs {
 using RowKernel = void (*)(const SoftmaxArgs&, int64_t begin, int64_t end);
 using BackwardKernel = void (*)(const SoftmaxBackwardArgs&, int64_t begin, int64_t end);
 
-// Scans return how many tiles had their noise computed, or `refused` for NaN or +inf (and whatever else they name).
+// Scans return how many tiles had their noise computed: `tiles`, or `lacking(tiles)` if some row had less to draw than
+// was asked for, or `refused` for NaN or +inf (gumbel_softmax: for a row without a finite logit as well).
 inline constexpr int64_t refused = -1;
+// static: an inline function would be shared between instruction sets by the linker.
+static constexpr int64_t lacking(int64_t tiles) { return -2 - tiles; }
 
 struct Backend {
   const char* name;

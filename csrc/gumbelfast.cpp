@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <utility>
 #include <vector>
-
-#include "select.hpp"
 
 namespace gumbelfast {
 namespace {
@@ -18,22 +17,24 @@ constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is wort
 
 int index_of(DType dtype) { return static_cast<int>(dtype); }
 
-// Adds up what the calls of one scan report; a refusal stays.
+// Adds up what the calls of one scan report; the worst outcome stays.
 class Tally {
  public:
   void add(int64_t tiles) {
     if (tiles == refused)
       refusal = true;
-    else
-      opened += tiles;
+    else if (tiles < 0)
+      lack = true;
+    opened += tiles >= 0 ? tiles : tiles == refused ? 0 : lacking(tiles);
   }
   Result result(bool completed) const {
-    return {!completed ? Outcome::interrupted : refusal ? Outcome::refused : Outcome::done, opened};
+    const Outcome outcome = refusal ? Outcome::refused : lack ? Outcome::lacking : Outcome::done;
+    return {completed ? outcome : Outcome::interrupted, opened};
   }
 
  private:
   std::atomic<int64_t> opened{0};
-  std::atomic<bool> refusal{false};
+  std::atomic<bool> refusal{false}, lack{false};
 };
 
 // How many parts a row is cut into: long rows for the sake of interruption, few rows for the sake of threads.
@@ -46,20 +47,23 @@ int64_t parts_of_row(int64_t rows, int64_t cols, int threads) {
 // Merges `parts` runs of k entries each into one of k; empty places hold index -1 and stay last.
 template <class T>
 void merge_parts(int64_t parts, int64_t k, const int64_t* index, const T* value, int64_t* out_index, T* out_value) {
-  std::vector<Entry<T>> entries;
+  std::vector<std::pair<T, int64_t>> entries;  // values negated, so that the natural order is the wanted one
   for (int64_t i = 0; i < parts * k; ++i)
-    if (index[i] >= 0) entries.push_back({value[i], index[i]});
+    if (index[i] >= 0) entries.emplace_back(-value[i], index[i]);
   const int64_t count = std::min<int64_t>(k, static_cast<int64_t>(entries.size()));
-  keep_largest(entries.data(), static_cast<int64_t>(entries.size()), count);
-  sort_entries(entries.data(), count);
+  std::partial_sort(entries.begin(), entries.begin() + count, entries.end());
   for (int64_t j = 0; j < k; ++j) {
-    out_index[j] = j < count ? entries[static_cast<size_t>(j)].index : -1;
-    if (out_value) out_value[j] = j < count ? entries[static_cast<size_t>(j)].value : -std::numeric_limits<T>::infinity();
+    const bool present = j < count;
+    out_index[j] = present ? entries[static_cast<size_t>(j)].second : -1;
+    if (out_value)
+      out_value[j] = present ? -entries[static_cast<size_t>(j)].first : -std::numeric_limits<T>::infinity();
   }
 }
 
 template <class T>
-T* advance(void* p, int64_t n) { return p ? static_cast<T*>(p) + n : nullptr; }
+T* advance(void* p, int64_t n) {
+  return p ? static_cast<T*>(p) + n : nullptr;
+}
 
 // scan(span, index, perturbed) over all rows, whole or in parts; T is the working type of `perturbed`.
 template <class T, class Scan>
@@ -68,27 +72,34 @@ Result scan_rows(const Logits& logits, int64_t rows, int64_t k, double cost, int
   Tally tally;
   const int64_t cols = logits.cols, parts = rows ? parts_of_row(rows, cols, workers.threads) : 1;
   if (parts == 1) {
-    const bool completed = parallel_for(rows, static_cast<double>(cols) * cost, workers, [&](int64_t begin, int64_t end) {
-      tally.add(scan(Span{begin, end, 0, cols}, index + begin * k, advance<T>(perturbed, begin * k)));
-    });
+    const bool completed =
+        parallel_for(rows, static_cast<double>(cols) * cost, workers, [&](int64_t begin, int64_t end) {
+          tally.add(scan(Span{begin, end, 0, cols}, index + begin * k, advance<T>(perturbed, begin * k)));
+        });
     return tally.result(completed);
   }
   const int64_t width = (cols + parts - 1) / parts;
   std::vector<int64_t> part_index(static_cast<size_t>(rows * parts * k), -1);
   std::vector<T> part_value(part_index.size());
-  const bool completed = parallel_for(rows * parts, static_cast<double>(width) * cost, workers, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i / parts, from = i % parts * width, to = std::min(from + width, cols);
-      if (from < to) tally.add(scan(Span{row, row + 1, from, to}, part_index.data() + i * k, part_value.data() + i * k));
-    }
-  });
+  const bool completed =
+      parallel_for(rows * parts, static_cast<double>(width) * cost, workers, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t row = i / parts, from = i % parts * width, to = std::min(from + width, cols);
+          if (from < to)
+            tally.add(scan(Span{row, row + 1, from, to}, part_index.data() + i * k, part_value.data() + i * k));
+        }
+      });
   const Result result = tally.result(completed);
-  if (result.outcome != Outcome::done) return result;
+  if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
+  // A part may lack what the row has.
+  bool lack = false;
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t at = row * parts * k;
-    merge_parts(parts, k, part_index.data() + at, part_value.data() + at, index + row * k, advance<T>(perturbed, row * k));
+    merge_parts(parts, k, part_index.data() + at, part_value.data() + at, index + row * k,
+                advance<T>(perturbed, row * k));
+    lack = lack || index[row * k + k - 1] < 0;
   }
-  return result;
+  return {lack ? Outcome::lacking : Outcome::done, result.opened};
 }
 
 template <class Scan>
@@ -106,9 +117,11 @@ Result gumbel(const Backend& backend, DType dtype, const GumbelArgs& args, int64
   // Threads meet between groups of tiles, so that none draws a head that another has drawn.
   constexpr int64_t unit = 512;
   const int64_t lead = static_cast<int64_t>(args.offset % unit);
-  return plain(parallel_for((lead + count + unit - 1) / unit, unit * fill_cost, workers, [&](int64_t begin, int64_t end) {
-    backend.gumbel[index_of(dtype)](args, std::max<int64_t>(0, begin * unit - lead), std::min(count, end * unit - lead));
-  }));
+  return plain(
+      parallel_for((lead + count + unit - 1) / unit, unit * fill_cost, workers, [&](int64_t begin, int64_t end) {
+        backend.gumbel[index_of(dtype)](args, std::max<int64_t>(0, begin * unit - lead),
+                                        std::min(count, end * unit - lead));
+      }));
 }
 
 Result gumbel_max(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,

@@ -6,11 +6,11 @@
 
 namespace gumbelfast {
 
-// What a call came to. A scan reports how many tiles had their noise computed.
-enum class Outcome { done, refused, interrupted };
+// What a call came to; lacking: it was done, but some row had less to draw than was asked for.
+enum class Outcome { done, lacking, refused, interrupted };
 struct Result {
   Outcome outcome;
-  int64_t opened;
+  int64_t opened;  // tiles whose noise was computed
 };
 
 Result gumbel(const Backend&, DType, const GumbelArgs&, int64_t count, const Workers&);

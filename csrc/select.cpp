@@ -1,34 +1,64 @@
 #include "select.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <array>
+#include <bit>
+#include <utility>
+#include <vector>
 
 namespace gumbelfast {
 namespace {
 
-template <class T>
-bool before(const Entry<T>& a, const Entry<T>& b) {
-  return a.value != b.value ? a.value > b.value : a.index < b.index;
+constexpr int64_t worth_counting = 256;  // below this a comparison sort is faster than the passes over the counts
+
+// Unsigned keys that ascend as the values descend; -0 and +0 are equal.
+uint32_t descending_key(float value) {
+  const uint32_t word = std::bit_cast<uint32_t>(value + 0.0f);
+  return word >> 31 ? word : word ^ 0x7FFFFFFFu;
 }
 
-template <class T>
-T kth(T* values, int64_t n, int64_t k) {
-  std::nth_element(values, values + k - 1, values + n, std::greater<T>());
-  return values[k - 1];
-}
-
-template <class T>
-void keep(Entry<T>* entries, int64_t n, int64_t k) {
-  if (k < n) std::nth_element(entries, entries + k, entries + n, before<T>);
+// Sorts by the upper 32 bits, stably: three passes over 11 bits each.
+void counting_sort(std::vector<uint64_t>& keys) {
+  std::vector<uint64_t> other(keys.size());
+  for (const int shift : {32, 43, 54}) {
+    std::array<uint32_t, 2048> start{};
+    for (const uint64_t key : keys) ++start[key >> shift & 2047];
+    uint32_t sum = 0;
+    for (uint32_t& s : start) sum += std::exchange(s, sum);
+    for (const uint64_t key : keys) other[start[key >> shift & 2047]++] = key;
+    keys.swap(other);
+  }
 }
 
 }  // namespace
 
-float kth_largest(float* values, int64_t n, int64_t k) { return kth(values, n, k); }
-double kth_largest(double* values, int64_t n, int64_t k) { return kth(values, n, k); }
-void keep_largest(Entry<float>* entries, int64_t n, int64_t k) { keep(entries, n, k); }
-void keep_largest(Entry<double>* entries, int64_t n, int64_t k) { keep(entries, n, k); }
-void sort_entries(Entry<float>* entries, int64_t n) { std::sort(entries, entries + n, before<float>); }
-void sort_entries(Entry<double>* entries, int64_t n) { std::sort(entries, entries + n, before<double>); }
+void sort_descending(float* value, uint32_t* column, int64_t n) {
+  std::vector<uint64_t> keys(static_cast<size_t>(n));
+  bool by_column = true;
+  for (int64_t i = 0; i < n; ++i) {
+    keys[static_cast<size_t>(i)] = static_cast<uint64_t>(descending_key(value[i])) << 32 | column[i];
+    by_column = by_column && (i == 0 || column[i] > column[i - 1]);
+  }
+  if (by_column && n >= worth_counting)
+    counting_sort(keys);
+  else
+    std::sort(keys.begin(), keys.end());
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t key = keys[static_cast<size_t>(i)];
+    const uint32_t word = static_cast<uint32_t>(key >> 32);
+    value[i] = std::bit_cast<float>(word >> 31 ? word : word ^ 0x7FFFFFFFu);
+    column[i] = static_cast<uint32_t>(key);
+  }
+}
+
+void sort_descending(double* value, uint64_t* column, int64_t n) {
+  std::vector<std::pair<double, uint64_t>> entries(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) entries[static_cast<size_t>(i)] = {-value[i], column[i]};
+  std::sort(entries.begin(), entries.end());
+  for (int64_t i = 0; i < n; ++i) {
+    value[i] = -entries[static_cast<size_t>(i)].first;
+    column[i] = entries[static_cast<size_t>(i)].second;
+  }
+}
 
 }  // namespace gumbelfast

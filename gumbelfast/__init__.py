@@ -1,11 +1,18 @@
 """Fast, exact and reproducible sampling of discrete latent variables on CPUs.
 
-Noise is addressable: a draw is a pure function of a key and the number of the element, so threads, chunks, batch-mates and
-SIMD width never change a result. Noise is lazy: sampling costs about as much as a maximum, and is exact.
+Noise is addressable: a draw is a pure function of a key and the number of the element, so threads, chunks, batch-mates
+and SIMD width never change a result. Noise is lazy: sampling costs about as much as a maximum, and is exact.
 This is no cryptographic generator.
 """
 
+from pkgutil import extend_path
+
+# In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
+__path__ = extend_path(__path__, __name__)
+
+from . import reference
 from ._backend import backend, backends, use_backend
+from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
 from .noise import gumbel
 from .random import Generator, default_rng
@@ -19,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Argmax",
     "Generator",
+    "Philox4x32",
     "TopK",
     "backend",
     "backends",
@@ -33,8 +41,25 @@ __all__ = [
     "log_softmax_backward",
     "logsumexp",
     "merge",
+    "reference",
     "set_num_threads",
     "softmax",
     "softmax_backward",
     "use_backend",
 ]
+
+reference.publish(
+    (
+        categorical,
+        gumbel,
+        gumbel_softmax,
+        gumbel_softmax_backward,
+        gumbel_top_k,
+        log_softmax,
+        log_softmax_backward,
+        logsumexp,
+        softmax,
+        softmax_backward,
+    ),
+    use_backend,
+)

@@ -58,7 +58,7 @@ def backend() -> str:
 def use_backend(name: str) -> Iterator[None]:
     """Use another backend within a ``with`` block, in the current thread or task.
 
-    Every compiled backend returns the same bytes; the reference agrees within the accuracy that the documentation states.
+    Every compiled backend returns the same bytes; the reference agrees within the accuracy that is documented.
 
     Parameters
     ----------

@@ -25,7 +25,8 @@ class Backend:
     - ``logits`` may hold fewer rows than the result: row i of the result reads row ``i % logit_rows``.
     - ``mask`` is None or a bool array (True: allowed) of ``K`` entries (one row for all) or as many as logits.
     - ``threads`` is the most threads that may be used.
-    - sampling kernels return the number of tiles whose noise they computed, or -1 when they refuse the input (NaN, +inf).
+    - sampling kernels return the number of tiles whose noise they computed, ``-2 - tiles`` when some row had less to
+      draw than was asked for, or -1 when they refuse the input (NaN, +inf).
     """
 
     name: str

@@ -39,7 +39,7 @@ def axis_index(axis: int, ndim: int) -> int:
 
 
 def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
-    """The array with `axis` last, C-contiguous, aligned and native, copied only where it must be; and the axis.
+    """The array with `axis` last, C-contiguous, aligned, native, copied only where it must be; the axis, -1 if last.
 
     Raises TypeError for a dtype outside the four, ValueError for an axis of size 0.
     """
@@ -51,17 +51,24 @@ def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
     dtype = x.dtype
     if dtype is not _F32 and dtype is not _F64:
         dtype = float_dtype(dtype)
-    ndim = x.ndim
+    ndim, given = x.ndim, axis
     if axis != -1 or ndim == 0:
         axis = axis_index(axis, ndim)
-        if axis != ndim - 1:
+        if axis == ndim - 1:
+            axis = -1
+        else:
             x = np.moveaxis(x, axis, -1)
     if x.shape[-1] == 0:
-        raise ValueError(f"axis {axis} has size 0")
+        raise ValueError(f"axis {given} has size 0")
     flags = x.flags
     if not (flags.c_contiguous and flags.aligned and x.dtype is dtype):
         x = np.array(x, dtype=dtype, order="C")
     return x, axis
+
+
+def restored(x: Array, axis: int) -> Array:
+    """Undoes what `rows` did to the order of the axes."""
+    return x if axis == -1 else np.moveaxis(x, -1, axis)
 
 
 def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
@@ -100,7 +107,7 @@ def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
     array = np.asarray(mask)
     if array.dtype != np.bool_:
         raise TypeError(f"mask must be boolean (True: allowed), got {array.dtype}")
-    if array.ndim <= 1 and axis in (-1, len(shape) - 1) and array.shape == shape[-1:]:
+    if array.ndim <= 1 and axis == -1 and array.shape == shape[-1:]:
         return np.ascontiguousarray(array)
     try:
         whole = np.broadcast_to(array, shape)
@@ -111,14 +118,16 @@ def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
 
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
     """One integer a row in [0, end), as uint64; scalars serve all rows."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" and not (
-        array.dtype == object and all(isinstance(v, int) for v in array.ravel().tolist())
-    ):
-        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    array = given = np.asarray(values)
+    if given.dtype.kind not in "iu":
+        # A list of Python integers around 2**63 comes out as float64, an empty one as well.
+        array = given if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
+        if array.dtype != object or any(type(v) is bool or not isinstance(v, int) for v in array.ravel().tolist()):
+            raise TypeError(f"{name} must be integers, got {given.dtype}")
     for place, value in ((int(f(array)), array.ravel()[int(f(array))]) for f in (np.argmin, np.argmax) if array.size):
         if not 0 <= int(value) < end:
-            raise ValueError(f"{name} must lie in [0, 2**{end.bit_length() - 1}), got {value} at index {place}")
+            last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
+            raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
     try:
         return np.ascontiguousarray(np.broadcast_to(array.astype(np.uint64), shape)).ravel()
     except ValueError:
@@ -184,7 +193,7 @@ def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False)
     raise ValueError("logits overflow when divided by the temperature")
 
 
-def too_few(x: Array, mask: Array | None, k: int, index: NDArray[np.int64]) -> NoReturn:
+def too_few(x: Array, k: int, index: NDArray[np.int64]) -> NoReturn:
     """Says which row has fewer than k entries to draw."""
     short = index.reshape(-1, k)[:, -1] < 0
     row = int(short.argmax())

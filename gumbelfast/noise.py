@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _address, _threads, _validate, random
+from . import _address, _threads, _validate
 from ._backend import active
 from .random import SeedLike
+
+Array = NDArray[Any]
 
 
 def gumbel(
@@ -74,23 +76,24 @@ def gumbel(
     if np.broadcast_shapes(natural, shape) != shape:
         raise ValueError(f"loc and scale of shape {natural} do not broadcast to size {shape}")
     direct = out is not None and _validate.output(out, shape, found, (loc, scale))
-    result = out if out is not None and direct else np.empty(shape, found)
+    # Arrays of loc and scale are applied to noise that is not rounded yet, in memory that none of them occupies.
+    work = found if plain else _validate.work_dtype(found)
+    result = out if out is not None and direct and plain else np.empty(shape, work)
     kernels, threads = active(), _threads.resolve(num_threads)
     at, times = (float(loc), float(scale)) if plain else (0.0, 1.0)  # type: ignore[arg-type]
 
-    def call(key: int, first: int) -> None:
+    def call(key: int, first: int, *_: Any) -> int:
         if result.size:
             kernels.gumbel(result, at, times, key, first, threads)
+        return 0
 
-    if offset is None:
-        random.source(rng)._draw(result.size, call)
-    else:
-        _address.draw_at(call, result.size, rng, offset)
+    _address.draw_flat(call, result.size, rng, offset)
     if not plain:
-        work = _validate.work_dtype(found)
-        result[...] = result * np.asarray(scale, work) + np.asarray(loc, work)
+        result *= np.asarray(scale, work)
+        result += np.asarray(loc, work)
+        result = result.astype(found, copy=False)
     if out is not None:
-        if not direct:
+        if result is not out:
             out[...] = result
         return out
     return result if shape else result[()]

@@ -6,6 +6,7 @@ begins. This is no cryptographic generator.
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable
@@ -16,9 +17,16 @@ import numpy as np
 from . import _validate
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .states import TopK
 
+    _U64 = NDArray[np.uint64]
+
 SeedLike = Any  # None, int, sequence of ints, SeedSequence, BitGenerator, numpy Generator, or a Generator of ours
+
+# (key, offset, row_stride, seeds, offsets), as backends take them.
+RowCall = Callable[[int, int, int, "_U64 | None", "_U64 | None"], int]
 
 _TILE = 32
 
@@ -41,11 +49,12 @@ class Generator:
 
     Notes
     -----
-    A call that needs n elements starts at the next multiple of 32 and leaves the offset at its own end. A call that raises
-    leaves it where it was. Threads may share a generator: no two calls get the same elements.
+    A call that needs n elements starts at the next multiple of 32 and leaves the offset at its own end. A call that
+    raises leaves it where it was. Threads may share a generator: no two calls get the same elements.
     """
 
     def __init__(self, key: int, offset: int = 0) -> None:
+        key = operator.index(key)
         if not 0 <= key < 2**64:
             raise ValueError(f"key must lie in [0, 2**64), got {key}")
         self._key = key
@@ -64,9 +73,10 @@ class Generator:
 
     @offset.setter
     def offset(self, value: int) -> None:
+        value = operator.index(value)
         if not 0 <= value <= _validate.LAST_ELEMENT:
             raise ValueError(f"offset must lie in [0, 2**62], got {value}")
-        self._offset = int(value)
+        self._offset = value
 
     def __repr__(self) -> str:
         return f"gumbelfast.Generator(key={self._key:#018x}, offset={self._offset})"
@@ -74,8 +84,11 @@ class Generator:
     def __reduce__(self) -> tuple[Any, ...]:
         return Generator, (self._key, self._offset)
 
-    def _draw(self, elements: int, call: Callable[[int, int], int | None]) -> bool:
-        """``call(key, first element)``; False, and the offset back in its place, if the call refuses its input."""
+    def _draw(self, elements: int, call: RowCall, columns: int) -> int:
+        """What ``call(key, first element, columns, None, None)`` returns.
+
+        Where that is negative, or an error, the offset goes back.
+        """
         with self._lock:
             before = self._offset
             first = before + -before % _TILE
@@ -83,15 +96,15 @@ class Generator:
             if end > _validate.LAST_ELEMENT:
                 raise ValueError(f"the noise of this key ends at element 2**62; offset {before} + {elements} is beyond")
             self._offset = end
-        done = False
+        code = -1
         try:
-            done = call(self._key, first) != -1
+            code = call(self._key, first, columns, None, None)
         finally:
-            if not done:
+            if code < 0:
                 with self._lock:
                     if self._offset == end:
                         self._offset = before
-        return done
+        return code
 
     def gumbel(self, *args: Any, **kwargs: Any) -> Any:
         """`gumbelfast.gumbel` with this generator."""
@@ -116,16 +129,16 @@ class _Foreign:
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
-    def _draw(self, elements: int, call: Callable[[int, int], int | None]) -> bool:
+    def _draw(self, elements: int, call: RowCall, columns: int) -> int:
         bits = self._rng.bit_generator
         before = bits.state
-        done = False
+        code = -1
         try:
-            done = Generator(_key_from_numpy(self._rng))._draw(elements, call)
+            code = Generator(_key_from_numpy(self._rng))._draw(elements, call, columns)
         finally:
-            if not done:
+            if code < 0:
                 bits.state = before
-        return done
+        return code
 
 
 def _key_from_numpy(rng: np.random.Generator) -> int:

@@ -59,9 +59,9 @@ def gumbel_softmax(
 
     Notes
     -----
-    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016); Maddison, Mnih and Teh, "The Concrete
-    distribution" (2016). The largest perturbed logit is subtracted before the scaling by 1/tau, so any tau whose
-    reciprocal is finite is safe.
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016); Maddison, Mnih and Teh, "The
+    Concrete distribution" (2016). The largest perturbed logit is subtracted before the scaling by 1/tau, so any tau
+    whose reciprocal is finite is safe.
 
     Examples
     --------
@@ -78,7 +78,8 @@ def gumbel_softmax(
         # A row is written before the next is looked at, so what is to be kept is looked at first.
         if x.size and not np.isfinite(logsumexp(x, num_threads=num_threads)).all():
             _validate.refuse(x, None, axis)
-        if direct and axis in (-1, x.ndim - 1):
+        # The soft kernel writes noise where its result goes before it reads the logits.
+        if direct and axis == -1 and (hard or not np.may_share_memory(out, x)):
             target = out
     first_result = np.empty_like(x) if target is None else target
     hard_rows = first_result if hard else None
@@ -88,19 +89,17 @@ def gumbel_softmax(
     def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
         if not x.size:
             return 0
-        return kernels.gumbel_softmax(
-            x, scale, key, first, stride, seeds, offsets, soft_rows, hard_rows, threads
-        )
+        return kernels.gumbel_softmax(x, scale, key, first, stride, seeds, offsets, soft_rows, hard_rows, threads)
 
-    if not _address.draw_rows(call, x.shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride):
+    if _address.draw_rows(call, x.shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride) < 0:
         _validate.refuse(x, None, axis)
-    result = np.moveaxis(first_result, -1, axis) if target is None else target
+    result = _validate.restored(first_result, axis)
     if out is not None and target is None:
         out[...] = result
         result = out
     if not return_soft:
         return result
-    return result, np.moveaxis(soft_rows, -1, axis) if soft_rows is not first_result else result
+    return result, result if not hard or soft_rows is None else _validate.restored(soft_rows, axis)
 
 
 def gumbel_softmax_backward(

@@ -54,8 +54,8 @@ def categorical(
         One per row: row i draws at place ``positions[i]`` (default 0) of the noise of ``seeds[i]``, whatever its
         batch-mates. No generator is touched.
     offset, row_stride : int, optional
-        Row i, column j takes element ``offset + i * row_stride + j`` of the noise of `rng`'s key: the way to draw a part
-        of a larger array. The generator is left as it is. `offset` may hold one element per row.
+        Row i, column j takes element ``offset + i * row_stride + j`` of the noise of `rng`'s key: the way to draw a
+        part of a larger array. The generator is left as it is. `offset` may hold one element per row.
     return_perturbed : bool, default False
         Return the winning perturbed logit as well.
     method : {"auto", "gumbel"}
@@ -104,9 +104,9 @@ def categorical(
         if not index.size:
             return 0
         tiles = kernels.gumbel_max(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
-        return -1 if empty is None and tiles != -1 and (index < 0).any() else tiles
+        return -2 - tiles if tiles < -1 and empty is not None else tiles
 
-    if not _address.draw_rows(call, shape, x.shape[-1], rng, seeds, positions, offset, row_stride):
+    if _address.draw_rows(call, shape, x.shape[-1], rng, seeds, positions, offset, row_stride) < 0:
         _validate.refuse(x, allowed, axis, empty_allowed=empty is not None)
     if empty is not None and empty != -1:
         index[index < 0] = empty
@@ -154,8 +154,8 @@ def gumbel_top_k(
     Notes
     -----
     The order is a draw from the Plackett-Luce distribution, that is, successive sampling without replacement with
-    probabilities :math:`\mathrm{softmax}(x / T)`: Vieira (2014); Kool, van Hoof and Welling, "Stochastic beams and where
-    to find them" (2019).
+    probabilities :math:`\mathrm{softmax}(x / T)`: Vieira (2014); Kool, van Hoof and Welling, "Stochastic beams and
+    where to find them" (2019).
 
     Examples
     --------
@@ -171,20 +171,15 @@ def gumbel_top_k(
     index = np.empty(shape, np.int64)
     perturbed = np.empty(shape, _validate.work_dtype(x.dtype))
     kernels, threads = active(), _threads.resolve(num_threads)
-    short = False
 
     def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
-        nonlocal short
         if not index.size:
             return 0
-        tiles = kernels.gumbel_top_k(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
-        short = tiles != -1 and bool((index[..., -1] < 0).any())
-        return -1 if short else tiles
+        return kernels.gumbel_top_k(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
 
-    if not _address.draw_rows(call, shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride):
-        if short:
-            _validate.too_few(x, allowed, k, index)
+    tiles = _address.draw_rows(call, shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride)
+    if tiles < -1:
+        _validate.too_few(x, k, index)
+    if tiles < 0:
         _validate.refuse(x, allowed, axis, empty_allowed=True)
-    if axis in (-1, x.ndim - 1):
-        return TopK(index, perturbed)
-    return TopK(np.moveaxis(index, -1, axis), np.moveaxis(perturbed, -1, axis))
+    return TopK(_validate.restored(index, axis), _validate.restored(perturbed, axis))

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 def _place(x: Array, out: Array | None, shape: tuple[int, ...], axis: int, inputs: tuple[Any, ...]) -> Array:
     """Where a kernel writes a result with `axis` last: `out` itself if it lies right, else a new array."""
-    if out is not None and _validate.output(out, shape, x.dtype, inputs) and axis in (-1, len(shape) - 1):
+    if out is not None and _validate.output(out, shape, x.dtype, inputs) and axis == -1:
         return out
     return np.empty(x.shape, x.dtype)
 
@@ -26,7 +26,7 @@ def _place(x: Array, out: Array | None, shape: tuple[int, ...], axis: int, input
 def _give(result: Array, out: Array | None, axis: int) -> Array:
     if result is out:
         return result
-    moved = result if axis in (-1, result.ndim - 1) else np.moveaxis(result, -1, axis)
+    moved = _validate.restored(result, axis)
     if out is None:
         return moved
     out[...] = moved

@@ -2,6 +2,7 @@
 // in gumbelfast/_validate.py.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <optional>
 #include <stdexcept>
@@ -74,16 +75,19 @@ gf::Workers workers_of(int threads) {
           }};
 }
 
-// Runs a call of the core without the GIL; a pending KeyboardInterrupt comes out as itself.
+constexpr int64_t brief = 4096;  // elements: a few microseconds, in which no other thread would get going
+
+// Runs a call of the core, without the GIL unless it is brief; a pending KeyboardInterrupt comes out as itself.
 template <class Call>
-int64_t run(Call call) {
-  gf::Result result;
-  {
-    const py::gil_scoped_release release;
-    result = call();
-  }
+int64_t run(int64_t elements, Call call) {
+  std::optional<py::gil_scoped_release> release;
+  if (elements > brief) release.emplace();
+  const gf::Result result = call();
+  release.reset();
   if (result.outcome == gf::Outcome::interrupted) throw py::error_already_set();
-  return result.outcome == gf::Outcome::refused ? gf::refused : result.opened;
+  return result.outcome == gf::Outcome::refused   ? gf::refused
+         : result.outcome == gf::Outcome::lacking ? gf::lacking(result.opened)
+                                                  : result.opened;
 }
 
 struct Bound {
@@ -98,7 +102,7 @@ struct Bound {
     const gf::GumbelArgs args{mutable_data_of(out), loc, scale, key_of(key), offset};
     const gf::DType dtype = dtype_of(out);
     const int64_t count = out.size();
-    run([&] { return gf::gumbel(*backend, dtype, args, count, workers_of(threads)); });
+    run(count, [&] { return gf::gumbel(*backend, dtype, args, count, workers_of(threads)); });
   }
 
   int64_t gumbel_max(const py::array& x, const MaybeArray& mask, double scale, uint64_t key, uint64_t offset,
@@ -111,7 +115,8 @@ struct Bound {
     auto* out = static_cast<int64_t*>(mutable_data_of(index));
     void* value = mutable_data_of(perturbed);
     const gf::DType dtype = dtype_of(x);
-    return run([&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
+    return run(rows * logits.cols,
+               [&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
   }
 
   int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, double scale, uint64_t key, uint64_t offset,
@@ -125,8 +130,9 @@ struct Bound {
     auto* out = static_cast<int64_t*>(mutable_data_of(index));
     void* value = mutable_data_of(perturbed);
     const gf::DType dtype = dtype_of(x);
-    return run(
-        [&] { return gf::gumbel_top_k(*backend, dtype, logits, address, rows, k, out, value, workers_of(threads)); });
+    return run(rows * logits.cols, [&] {
+      return gf::gumbel_top_k(*backend, dtype, logits, address, rows, k, out, value, workers_of(threads));
+    });
   }
 
   int64_t gumbel_softmax(const py::array& x, double inv_tau, uint64_t key, uint64_t offset, uint64_t row_stride,
@@ -140,7 +146,7 @@ struct Bound {
     require(!hard || (hard->size() == x.size() && hard->itemsize() == x.itemsize()), "hard does not fit");
     const gf::GumbelSoftmaxArgs args{logits, address, mutable_data_of(soft), mutable_data_of(hard)};
     const gf::DType dtype = dtype_of(x);
-    return run([&] { return gf::gumbel_softmax(*backend, dtype, args, logits.rows, workers_of(threads)); });
+    return run(x.size(), [&] { return gf::gumbel_softmax(*backend, dtype, args, logits.rows, workers_of(threads)); });
   }
 
   template <gf::RowKernel (gf::Backend::*table)[gf::dtype_count], bool one_a_row>
@@ -149,7 +155,7 @@ struct Bound {
     require(out.size() == (one_a_row ? rows : x.size()) && out.itemsize() == x.itemsize(), "out does not fit");
     const gf::SoftmaxArgs args{data_of(x), cols, scale, mutable_data_of(out)};
     const gf::RowKernel kernel = (backend->*table)[static_cast<int>(dtype_of(x))];
-    run([&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
+    run(rows * cols, [&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
   }
 
   template <gf::BackwardKernel (gf::Backend::*table)[gf::dtype_count]>
@@ -160,7 +166,7 @@ struct Bound {
             "arrays do not fit each other");
     const gf::SoftmaxBackwardArgs args{data_of(grad), data_of(y), cols, scale, mutable_data_of(out)};
     const gf::BackwardKernel kernel = (backend->*table)[static_cast<int>(dtype_of(y))];
-    run([&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
+    run(rows * cols, [&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
   }
 };
 

@@ -27,47 +27,132 @@ GF_OP void take_best(const V (&value)[n], int64_t column, Best<typename V::Scala
 
 // One row whose tiles are opened only where their bound reaches a value known to occur.
 template <class S, bool masked>
-int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, VectorOf<S> scale,
-                 Piece<WorkOf<S>>& piece, Best<WorkOf<S>>& best) {
+int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
+                 VectorOf<S> scale, HeadCache<WorkOf<S>>& cache, Best<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   int64_t opened = 0;
-  const TileRange tiles(noise, begin, end);
+  const TileRange tiles(noise, begin, end, ahead);
+  Piece<WorkOf<S>> piece;
   Met<V> met;
   for (uint64_t tile = tiles.begin; tile < tiles.end;) {
-    tile = scan_piece(row, noise, begin, end, scale, tile, tiles.end, piece, met);
+    tile = scan_piece(row, noise, begin, end, scale, tile, tiles, cache, piece, met);
     V known = set(best.value);
     for (int at = 0; at < piece.count; at += V::lanes) known = simd::max(known, load(piece.known + at));
     WorkOf<S> reach = simd::lane_max(known);
+    Opener<S, masked> opener{row, noise, begin, end, scale, piece};
+    auto open = [&] {
+      opened += opener.count;
+      opener.open([&](const V(&value)[tile_blocks<V>], int64_t column) { take_best(value, column, best); });
+      if (best.value > reach) reach = best.value;
+    };
     for (int at = 0; at < piece.count; at += V::lanes) {
       const V bound = load(piece.bound + at);
-      for (uint32_t open = bits(bound >= set(reach)); open; open &= open - 1) {
-        const int i = at + __builtin_ctz(open);
+      for (uint32_t pick = bits(bound >= set(reach)); pick; pick &= pick - 1) {
+        const int i = at + __builtin_ctz(pick);
         if (!(piece.bound[i] >= reach) || !(piece.bound[i] > best.value)) continue;
-        V value[tile_blocks<V>];
-        const int64_t column = open_tile(row, noise, begin, end, scale, piece, i, value);
-        take_best(value, column, best);
-        if (best.value > reach) reach = best.value;
-        ++opened;
+        opener.pick(i);
+        if (opener.full()) open();
       }
     }
+    if (opener.count) open();
   }
   return met.refused() ? refused : opened;
 }
 
-constexpr int64_t short_row = 256;  // up to here a row is filled and scanned
+// Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
+// would use but a corner of a vector. Measured crossovers.
+constexpr int64_t short_row = 256, tiny_row = 8;
 
-// The argmax of a row whose noise is at hand.
+// The noise of short rows: that of several, where they follow each other.
+template <class T>
+struct NoiseBatch {
+  NoiseBatch(const Address& a, const Span& s)
+      : address(a), span(s), cols(s.col_end - s.col_begin), rows(flat_batch(a, cols)) {}
+  // The noise of row i; `opened` grows by the tiles that had to be drawn for it.
+  const T* row(int64_t i, int64_t& opened) {
+    const int64_t step = (i - span.row_begin) % rows, left = span.row_end - i;
+    if (step == 0) {
+      const int64_t count = (left < rows ? left : rows) * cols;
+      const RowNoise at(address, i);
+      fill_gumbel(at.key, at.first + static_cast<uint64_t>(span.col_begin), count, noise);
+      opened += (count + tile_size - 1) / tile_size;
+    }
+    return noise + step * cols;
+  }
+
+ private:
+  const Address& address;
+  const Span& span;
+  int64_t cols, rows;
+  alignas(64) T noise[noise_chunk];
+};
+
+// The argmax of a row whose noise is at hand: each lane keeps its best and where it was met.
 template <class S, bool masked>
-GF_OP void filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, VectorOf<S> scale, const WorkOf<S>* gumbel,
-                      Met<VectorOf<S>>& met, Best<WorkOf<S>>& best) {
+GF_OP Best<WorkOf<S>> filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, VectorOf<S> scale,
+                                 const WorkOf<S>* gumbel, Met<VectorOf<S>>& met) {
   using V = VectorOf<S>;
+  using Word = typename UnitOf<WorkOf<S>>::Type;
+  V most = minus_infinity<V>();
+  auto at = set(Word{0});
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
-    met.nan = met.nan | simd::unordered(x, x);
-    met.largest = simd::max(met.largest, x);
-    const V value[1] = {perturb(x, scale, load_block(gumbel + j, n, set(WorkOf<S>{0})))};
-    take_best(value, begin + j, best);
+    met.see(x);
+    const V value = perturb(x, scale, load_block(gumbel + j, n, set(WorkOf<S>{0})));
+    const auto better = value > most;
+    most = select(better, value, most);
+    at = select(better, set(static_cast<Word>(j)), at);
   });
+  Best<WorkOf<S>> best{simd::lane_max(most), -1};
+  if (!(best.value > -static_cast<WorkOf<S>>(__builtin_inff()))) return best;
+  Word start[V::lanes];
+  store(start, at);
+  best.index = end;
+  for (uint32_t lanes = bits(most == set(best.value)); lanes; lanes &= lanes - 1) {
+    const int lane = __builtin_ctz(lanes);
+    const int64_t index = begin + static_cast<int64_t>(start[lane]) + lane;
+    best.index = index < best.index ? index : best.index;
+  }
+  return best;
+}
+
+// Rows of a few columns that lie side by side in memory and in the noise: perturbed as one, then picked row by row.
+template <class S, bool masked>
+int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span, VectorOf<S> scale, int64_t* index,
+                  WorkOf<S>* perturbed) {
+  using T = WorkOf<S>;
+  const int64_t cols = logits.cols, batch = noise_chunk / cols;
+  int64_t opened = 0;
+  bool lacks = false;
+  Met<VectorOf<S>> met;
+  for (int64_t i = span.row_begin, count; i < span.row_end; i += count) {
+    count = span.row_end - i < batch ? span.row_end - i : batch;
+    const int64_t before_wrap = logits.rows - i % logits.rows;
+    count = count < before_wrap ? count : before_wrap;
+    alignas(64) T value[noise_chunk];
+    const RowNoise at(address, i);
+    fill_gumbel(at.key, at.first, count * cols, value);
+    opened += (count * cols + tile_size - 1) / tile_size;
+    const Row<S, masked> rows(logits, i);
+    for_blocks<VectorOf<S>>(count * cols, [&](int64_t j, int n) {
+      const VectorOf<S> x = rows.block(j, n);
+      met.see(x);
+      store(value + j, perturb(x, scale, load(value + j)));
+    });
+    for (const T* row = value; row < value + count * cols; row += cols) {
+      Best<T> best;
+      for (int64_t j = 0; j < cols; ++j) {
+        const bool better = row[j] > best.value;
+        best.value = better ? row[j] : best.value;
+        best.index = better ? j : best.index;
+      }
+      lacks |= best.index < 0;
+      *index++ = best.index;
+      if (perturbed) *perturbed++ = best.value;
+    }
+  }
+  if (met.refused()) return refused;
+  return lacks ? lacking(opened) : opened;
 }
 
 template <class S, bool masked>
@@ -76,33 +161,31 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
   using T = WorkOf<S>;
   const VectorOf<S> scale = set(static_cast<T>(logits.scale));
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
-  const int64_t batch = flat_batch(address, cols);
-  Piece<T> piece;
-  alignas(64) T noise[noise_chunk];
+  const bool flat = is_flat(address, cols);
+  if (cols <= tiny_row && flat && (!masked || logits.mask_per_row))
+    return tiny_rows<S, masked>(logits, address, span, scale, index, perturbed);
+  HeadCache<T> cache;
+  NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
+  bool lacks = false;
   for (int64_t i = span.row_begin; i < span.row_end; ++i) {
     const Row<S, masked> row(logits, i);
-    const RowNoise at(address, i);
     Best<T> best;
     if (cols > short_row) {
-      const int64_t tiles = lazy_row(row, at, begin, end, scale, piece, best);
+      const int64_t ahead = flat ? (span.row_end - 1 - i) * cols : 0;
+      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, scale, cache, best);
       if (tiles == refused) return refused;
       opened += tiles;
     } else {
-      const int64_t step = (i - span.row_begin) % batch, left = span.row_end - i;
-      if (step == 0) {
-        const int64_t count = (left < batch ? left : batch) * cols;
-        fill_gumbel(at.key, at.first + static_cast<uint64_t>(begin), count, noise);
-        opened += (count + tile_size - 1) / tile_size;
-      }
       Met<VectorOf<S>> met;
-      filled_row(row, begin, end, scale, noise + step * cols, met, best);
+      best = filled_row(row, begin, end, scale, noise.row(i, opened), met);
       if (met.refused()) return refused;
     }
+    lacks |= best.index < 0;
     *index++ = best.index;
     if (perturbed) *perturbed++ = best.value;
   }
-  return opened;
+  return lacks ? lacking(opened) : opened;
 }
 
 template <class S>

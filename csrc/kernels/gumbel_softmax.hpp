@@ -17,8 +17,7 @@ GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, Work
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
     const V sum = x + load_block(p + begin + j, n, set(WorkOf<S>{0}));
-    seen.met.nan = seen.met.nan | simd::unordered(x, x);
-    seen.met.largest = simd::max(seen.met.largest, x);
+    seen.met.see(x);
     seen.most = simd::max(seen.most, sum);
     store_block(p + begin + j, n, sum);
   });
@@ -51,7 +50,7 @@ int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     int64_t index;
     const int64_t tiles = gumbel_max_rows<S, false>(logits, args.noise, {i, i + 1, 0, logits.cols}, &index, nullptr);
-    if (tiles == refused || index < 0) return refused;
+    if (tiles < 0) return refused;
     one_hot(static_cast<S*>(args.hard) + i * logits.cols, logits.cols, index);
     opened += tiles;
   }
@@ -67,7 +66,7 @@ GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, VectorOf<S> scal
   const T most = simd::lane_max(seen.most);
   if (seen.met.refused() || !(most > -static_cast<T>(__builtin_inff()))) return false;
   if (args.hard) one_hot(static_cast<S*>(args.hard) + i * cols, cols, find_first(p, cols, most));
-  softmax_row(p, cols, Normaliser<T>(p, cols, scale, most), static_cast<S*>(args.soft) + i * cols);
+  softmax_row(p, cols, scale, most, static_cast<S*>(args.soft) + i * cols);
   return true;
 }
 
@@ -76,7 +75,9 @@ template <class S>
 struct PerturbedRows {
   using T = WorkOf<S>;
   PerturbedRows(void* soft, int64_t columns, int64_t batch)
-      : out(static_cast<S*>(soft)), cols(columns), scratch(in_place ? nullptr : new T[static_cast<uint64_t>(cols * batch)]) {}
+      : out(static_cast<S*>(soft)),
+        cols(columns),
+        scratch(in_place ? nullptr : new T[static_cast<uint64_t>(cols * batch)]) {}
   ~PerturbedRows() { delete[] scratch; }
   PerturbedRows(const PerturbedRows&) = delete;
   PerturbedRows& operator=(const PerturbedRows&) = delete;

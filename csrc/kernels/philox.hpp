@@ -28,13 +28,15 @@ inline Block4 philox_block(Key key, uint32_t c0, uint32_t c1, uint32_t c2, uint3
   return {{c0, c1, c2, c3}};
 }
 
-inline uint32_t counter_high(uint32_t domain, uint64_t block) {
-  return static_cast<uint32_t>(block >> 32) | domain << 28;
-}
+// A block of the law: which words it holds, and its number.
+struct Counter {
+  uint32_t domain;
+  uint64_t block;
+  uint32_t low() const { return static_cast<uint32_t>(block); }
+  uint32_t high() const { return static_cast<uint32_t>(block >> 32) | domain << 28; }
+};
 
-inline Block4 philox_block(Key key, uint32_t domain, uint64_t block) {
-  return philox_block(key, static_cast<uint32_t>(block), counter_high(domain, block), 0, 0);
-}
+inline Block4 philox_block(Key key, Counter at) { return philox_block(key, at.low(), at.high(), 0, 0); }
 
 // A row's own key: words 0 and 1 at counter (seed, 1) under key 0.
 inline Key row_key(uint64_t seed) {
@@ -47,37 +49,54 @@ struct Words {
   simd::U32 low, high;
 };
 
-// Eight blocks from `block`, a multiple of 8, one per 64-bit lane. Only the low half of a lane is kept clean where it
-// is multiplied or given out; above it lies whatever the products left. Counter words 2 and 3 are zero, so round one
-// needs one product and half of round two is the same in all lanes.
-GF_OP Words philox8(Key key, uint32_t domain, uint64_t block) {
+// Eight blocks from each counter on (their numbers are multiples of 8), one per 64-bit lane; several counters at once,
+// since one alone waits on its own products. Only the low half of a lane is kept clean where it is multiplied or given
+// out; above it lies whatever the products left. Counter words 2 and 3 are zero, so round one needs one product and
+// half of round two is uniform.
+template <int n>
+GF_OP void philox8(Key key, const Counter (&at)[n], Words (&out)[n]) {
   using simd::set, simd::shr, simd::U64, simd::xor3, simd::mul_low32;
   const U64 m0 = set(uint64_t{philox_m0}), m1 = set(uint64_t{philox_m1});
   auto key0 = [&](int round) { return key.k0 + static_cast<uint32_t>(round) * philox_w0; };
   auto key1 = [&](int round) { return key.k1 + static_cast<uint32_t>(round) * philox_w1; };
 
-  const U64 p = mul_low32(m0, set(block & 0xffffffff) + simd::iota64());
-  const uint64_t same = static_cast<uint64_t>(philox_m0) * (counter_high(domain, block) ^ key0(0));
-  const U64 q = mul_low32(m1, shr<32>(p) ^ set(uint64_t{key1(0)}));
-
-  U64 c0 = shr<32>(q) ^ set(uint64_t{key0(1)}), c1 = q;
-  U64 c2 = p ^ set(same >> 32 ^ key1(1)), c3 = set(same);
+  U64 c0[n], c1[n], c2[n], c3[n];
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) {
+    const U64 p = mul_low32(m0, set(uint64_t{at[i].low()}) + simd::iota64());
+    const uint64_t same = static_cast<uint64_t>(philox_m0) * (at[i].high() ^ key0(0));
+    const U64 q = mul_low32(m1, shr<32>(p) ^ set(uint64_t{key1(0)}));
+    c0[i] = shr<32>(q) ^ set(uint64_t{key0(1)});
+    c1[i] = q;
+    c2[i] = p ^ set(same >> 32 ^ key1(1));
+    c3[i] = set(same);
+  }
 #pragma GCC unroll 8
   for (int round = 2; round < philox_rounds; ++round) {
-    const U64 p0 = mul_low32(m0, c0), p1 = mul_low32(m1, c2);
-    c0 = xor3(shr<32>(p1), c1, set(uint64_t{key0(round)}));
-    c2 = xor3(shr<32>(p0), c3, set(uint64_t{key1(round)}));
-    c1 = p1;
-    c3 = p0;
+    const U64 k0 = set(uint64_t{key0(round)}), k1 = set(uint64_t{key1(round)});
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) {
+      const U64 p0 = mul_low32(m0, c0[i]), p1 = mul_low32(m1, c2[i]);
+      c0[i] = xor3(shr<32>(p1), c1[i], k0);
+      c2[i] = xor3(shr<32>(p0), c3[i], k1);
+      c1[i] = p1;
+      c3[i] = p0;
+    }
   }
-  return {simd::join_low32(c0, c1), simd::join_low32(c2, c3)};
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) out[i] = {simd::join_low32(c0[i], c1[i]), simd::join_low32(c2[i], c3[i])};
+}
+GF_OP Words philox8(Key key, Counter at) {
+  Words out[1];
+  philox8(key, {at}, out);
+  return out[0];
 }
 
 // Blocks [block, block + count) in order, four words each.
 inline void philox_words(Key key, uint32_t domain, uint64_t block, int64_t count, uint32_t* out) {
   for (const uint64_t end = block + static_cast<uint64_t>(count); block < end;) {
     const uint64_t first = block & ~uint64_t{7};
-    const Words words = philox8(key, domain, first);
+    const Words words = philox8(key, {domain, first});
     uint32_t low[16], high[16];
     simd::store(low, words.low);
     simd::store(high, words.high);

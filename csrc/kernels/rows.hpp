@@ -43,7 +43,9 @@ template <class S>
 using WorkOf = typename VectorOf<S>::Scalar;
 
 template <class V>
-GF_OP V minus_infinity() { return set(-static_cast<typename V::Scalar>(__builtin_inff())); }
+GF_OP V minus_infinity() {
+  return set(-static_cast<typename V::Scalar>(__builtin_inff()));
+}
 
 GF_OP F32 load(const Half* p) { return simd::load_f16(&p->word); }
 GF_OP F32 load(const BFloat* p) { return simd::load_bf16(&p->word); }
@@ -72,6 +74,8 @@ GF_OP void store_first(S* p, int n, F32 a) {
   for (int i = 0; i < n; ++i) p[i] = lanes[i];
 }
 
+GF_OP U32 iota(F32) { return simd::iota32(); }
+GF_OP U64 iota(F64) { return simd::iota64(); }
 GF_OP M32 load_mask(const uint8_t* p, F32) { return simd::load_mask32(p); }
 GF_OP M64 load_mask(const uint8_t* p, F64) { return simd::load_mask64(p); }
 
@@ -83,9 +87,13 @@ GF_OP void for_blocks(int64_t cols, Step step) {
   if (j < cols) step(j, static_cast<int>(cols - j));
 }
 template <class V, class S>
-GF_OP V load_block(const S* p, int n, V rest) { return n == V::lanes ? load(p) : load_first(p, n, rest); }
+GF_OP V load_block(const S* p, int n, V rest) {
+  return n == V::lanes ? load(p) : load_first(p, n, rest);
+}
 template <class V, class S>
-GF_OP void store_block(S* p, int n, V a) { n == V::lanes ? store(p, a) : store_first(p, n, a); }
+GF_OP void store_block(S* p, int n, V a) {
+  n == V::lanes ? store(p, a) : store_first(p, n, a);
+}
 
 // A row of logits under its mask: what is masked reads as -inf, whatever lies there.
 template <class S, bool masked>
@@ -94,10 +102,13 @@ struct Row {
   using T = WorkOf<S>;
   const S* x;
   const uint8_t* mask;
+  int64_t first, last;  // columns that may be read, the neighbouring rows' included
 
   Row(const Logits& logits, int64_t row) {
     const int64_t i = row % logits.rows;
     x = static_cast<const S*>(logits.data) + i * logits.cols;
+    first = -i * logits.cols;
+    last = first + logits.rows * logits.cols;
     mask = masked ? logits.mask + (logits.mask_per_row ? i * logits.cols : 0) : nullptr;
   }
   GF_OP V block(int64_t j) const {

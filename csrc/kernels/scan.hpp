@@ -5,11 +5,13 @@ namespace gumbelfast {
 namespace {
 
 // Rows are walked in pieces of this many tiles, so that what is kept of them stays in the first-level cache.
-constexpr int piece_tiles = 1024;
+constexpr int piece_tiles = 4096;
 
 // The law's perturbed value: one rounding for the product, one for the sum.
 template <class V>
-GF_OP V perturb(V x, V scale, V gumbel) { return x * scale + gumbel; }
+GF_OP V perturb(V x, V scale, V gumbel) {
+  return x * scale + gumbel;
+}
 
 // minus_log need not be monotone to the last bit; this is above four ulp of any Gumbel (|g| < 64).
 template <class V>
@@ -23,13 +25,47 @@ GF_OP void load_tile(const Row<S, masked>& row, int64_t column, V (&x)[tile_bloc
 }
 template <class S, bool masked, class V = VectorOf<S>>
 GF_OP void load_tile(const Row<S, masked>& row, int64_t column, int64_t begin, int64_t end, V (&x)[tile_blocks<V>]) {
-  if (column >= begin && column + tile_size <= end) [[likely]] return load_tile(row, column, x);
+  if (column >= begin && column + tile_size <= end) [[likely]]
+    return load_tile(row, column, x);
+  const int64_t from = column < begin ? begin - column : 0, to = end - column < tile_size ? end - column : tile_size;
+  const uint64_t inside = from < to ? ((uint64_t{1} << to) - 1) & ~((uint64_t{1} << from) - 1) : 0;
   alignas(64) S padded[tile_size];
-  for (int p = 0; p < tile_size; ++p) padded[p] = Storage<S>::minus_infinity;
-  for (int64_t j = column < begin ? begin : column; j < end && j < column + tile_size; ++j)
-    padded[j - column] = row.element(j);
-  for (int i = 0; i < tile_blocks<V>; ++i) x[i] = load(padded + i * V::lanes);
+  const S* lanes = row.x + column;
+  if (masked || column < row.first || column + tile_size > row.last) {
+    for (S& lane : padded) lane = Storage<S>::minus_infinity;
+    for (int64_t p = from; p < to; ++p) padded[p] = row.element(column + p);
+    lanes = padded;
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < tile_blocks<V>; ++i) {
+    const uint32_t chosen = static_cast<uint32_t>(inside >> i * V::lanes);
+    x[i] = select(simd::lane_mask(chosen, V{}), load(lanes + i * V::lanes), minus_infinity<V>());
+  }
 }
+
+// Heads drawn ahead: those of one piece, or of as many short rows as follow each other in the noise.
+template <class T>
+struct HeadCache {
+  static constexpr int capacity = piece_tiles / group_tiles;
+  // The heads of groups [group, group + count); up to group `limit` more will be wanted next.
+  const Heads<T>* get(Key wanted, uint64_t group, int count, uint64_t limit) {
+    const bool here = wanted.k0 == key.k0 && wanted.k1 == key.k1 && group >= first &&
+                      group + static_cast<uint64_t>(count) <= first + static_cast<uint64_t>(held);
+    if (!here) {
+      key = wanted;
+      first = group;
+      held = limit - group < static_cast<uint64_t>(capacity) ? static_cast<int>(limit - group) : capacity;
+      draw_heads(key, group, held, heads);
+    }
+    return heads + (group - first);
+  }
+
+ private:
+  Key key{};
+  uint64_t first = 0;
+  int held = 0;
+  Heads<T> heads[capacity];
+};
 
 // Consecutive tiles of a row from a multiple of group_tiles on. `bound` is above every perturbed value of the tile,
 // `known` is one of them, the value at the head's place; both are -inf for a tile outside the row.
@@ -37,9 +73,9 @@ template <class T>
 struct Piece {
   uint64_t first;
   int count;
+  const Heads<T>* heads;
   alignas(64) T bound[piece_tiles];
   alignas(64) T known[piece_tiles];
-  Heads<T> heads[piece_tiles / group_tiles];
 };
 
 // What a scan has met among the raw logits.
@@ -47,10 +83,23 @@ template <class V>
 struct Met {
   decltype(V{} > V{}) nan = V{} > V{};
   V largest = minus_infinity<V>();
+  GF_OP void see(V x) {
+    nan = nan | simd::unordered(x, x);
+    largest = simd::max(largest, x);
+  }
   bool refused() const {
     return bits(nan) || !(simd::lane_max(largest) < static_cast<typename V::Scalar>(__builtin_inff()));
   }
 };
+
+// The cache lines of a tile some way ahead: the hardware loses the trail between rows and pages.
+template <class S>
+GF_OP void prefetch_ahead(const S* p) {
+  constexpr uintptr_t bytes_ahead = 8192, line = 64;
+  const uintptr_t at = reinterpret_cast<uintptr_t>(p) + bytes_ahead;
+#pragma GCC unroll 4
+  for (uintptr_t i = 0; i < tile_size * sizeof(S); i += line) __builtin_prefetch(reinterpret_cast<const void*>(at + i));
+}
 
 // One group of tiles whose first tile starts at `column`; whole: every column belongs to the row.
 template <bool whole, class S, bool masked, class V = VectorOf<S>, class T = WorkOf<S>>
@@ -64,6 +113,7 @@ GF_OP void scan_group(const Row<S, masked>& row, int64_t column, int64_t begin, 
     for (int q = 0; q < V::lanes; ++q) {
       const int64_t start = column + (part + q) * tile_size, j = start + heads.place[part + q];
       V x[tile_blocks<V>];
+      prefetch_ahead(row.x + start);
       if constexpr (whole)
         load_tile(row, start, x);
       else
@@ -82,46 +132,72 @@ GF_OP void scan_group(const Row<S, masked>& row, int64_t column, int64_t begin, 
   }
 }
 
+// The tiles that hold columns [begin, end), and the group behind the last one that the call will want.
+struct TileRange {
+  uint64_t begin, end, last_group;
+  TileRange(const RowNoise& noise, int64_t from, int64_t to, int64_t columns_ahead)
+      : begin(tile_of(noise.first + static_cast<uint64_t>(from))),
+        end(tile_of(noise.first + static_cast<uint64_t>(to) - 1) + 1),
+        last_group(tile_of(noise.first + static_cast<uint64_t>(to + columns_ahead) - 1) / group_tiles + 1) {}
+};
+
 // Fills the piece from `tile` on; returns the first tile that it does not hold.
 template <class S, bool masked>
 uint64_t scan_piece(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, VectorOf<S> scale,
-                    uint64_t tile, uint64_t tile_end, Piece<WorkOf<S>>& piece, Met<VectorOf<S>>& met) {
-  const uint64_t first = tile / group_tiles * group_tiles;
+                    uint64_t tile, const TileRange& tiles, HeadCache<WorkOf<S>>& cache, Piece<WorkOf<S>>& piece,
+                    Met<VectorOf<S>>& met) {
+  const uint64_t group = tile / group_tiles, first = group * group_tiles;
   piece.first = first;
-  piece.count = static_cast<int>(tile_end - first < piece_tiles ? tile_end - first : piece_tiles);
-  for (int at = 0; at < piece.count; at += group_tiles) {
-    Heads<WorkOf<S>>& heads = piece.heads[at / group_tiles];
-    const uint64_t group_first = first + static_cast<uint64_t>(at);
-    draw_heads(noise.key, group_first / group_tiles, heads);
-    const int64_t column = static_cast<int64_t>(group_first * tile_size - noise.first);
+  piece.count = static_cast<int>(tiles.end - first < piece_tiles ? tiles.end - first : piece_tiles);
+  const int groups = (piece.count + group_tiles - 1) / group_tiles;
+  piece.heads = cache.get(noise.key, group, groups, tiles.last_group);
+  for (int i = 0; i < groups; ++i) {
+    const int at = i * group_tiles;
+    const int64_t column = static_cast<int64_t>((first + static_cast<uint64_t>(at)) * tile_size - noise.first);
     if (column >= begin && column + group_tiles * tile_size <= end)
-      scan_group<true>(row, column, begin, end, scale, heads, met, piece.bound + at, piece.known + at);
+      scan_group<true>(row, column, begin, end, scale, piece.heads[i], met, piece.bound + at, piece.known + at);
     else
-      scan_group<false>(row, column, begin, end, scale, heads, met, piece.bound + at, piece.known + at);
+      scan_group<false>(row, column, begin, end, scale, piece.heads[i], met, piece.bound + at, piece.known + at);
   }
   return first + static_cast<uint64_t>(piece.count);
 }
 
-// The perturbed values of one tile of the piece; returns the column of its first lane.
-template <class S, bool masked, class V = VectorOf<S>>
-GF_OP int64_t open_tile(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, V scale,
-                        const Piece<WorkOf<S>>& piece, int at, V (&value)[tile_blocks<V>]) {
-  const uint64_t tile = piece.first + static_cast<uint64_t>(at);
-  const int64_t column = static_cast<int64_t>(tile * tile_size - noise.first);
-  alignas(64) WorkOf<S> gumbel[tile_size];
-  tile_gumbel(noise.key, tile, piece.heads[at / group_tiles][static_cast<uint64_t>(at % group_tiles)], gumbel);
-  load_tile(row, column, begin, end, value);
-#pragma GCC unroll 4
-  for (int i = 0; i < tile_blocks<V>; ++i) value[i] = perturb(value[i], scale, load(gumbel + i * V::lanes));
-  return column;
-}
+// Tiles of a piece picked to be opened, a few at a time: alone, each would wait for its own chain of steps.
+template <class S, bool masked>
+struct Opener {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const Row<S, masked>& row;
+  const RowNoise& noise;
+  int64_t begin, end;
+  V scale;
+  const Piece<T>& piece;
+  int count = 0;
+  uint64_t tile[group_tiles] = {};
+  Head<T> head[group_tiles] = {};
 
-// The tiles that hold columns [begin, end).
-struct TileRange {
-  uint64_t begin, end;
-  TileRange(const RowNoise& noise, int64_t from, int64_t to)
-      : begin(tile_of(noise.first + static_cast<uint64_t>(from))),
-        end(tile_of(noise.first + static_cast<uint64_t>(to) - 1) + 1) {}
+  void pick(int at) {
+    tile[count] = piece.first + static_cast<uint64_t>(at);
+    head[count++] = piece.heads[at / group_tiles][static_cast<uint64_t>(at % group_tiles)];
+  }
+  bool full() const { return count == group_tiles; }
+
+  // take(perturbed values, column of the first) for each picked tile, in order.
+  template <class Take>
+  GF_OP void open(Take take) {
+    alignas(64) T gumbel[group_tiles * tile_size];
+    draw_tiles(noise.key, tile, head, count, gumbel);
+    for (int i = 0; i < count; ++i) {
+      const int64_t column = static_cast<int64_t>(tile[i] * tile_size - noise.first);
+      V value[tile_blocks<V>];
+      load_tile(row, column, begin, end, value);
+#pragma GCC unroll 4
+      for (int b = 0; b < tile_blocks<V>; ++b)
+        value[b] = perturb(value[b], scale, load(gumbel + i * tile_size + b * V::lanes));
+      take(value, column);
+    }
+    count = 0;
+  }
 };
 
 }  // namespace

@@ -30,9 +30,21 @@ GF_OP double row_sum(int64_t cols, Term term) {
 
 template <class S, class V = VectorOf<S>>
 GF_OP WorkOf<S> row_max(const S* x, int64_t cols) {
-  V most = minus_infinity<V>();
-  for_blocks<V>(cols, [&](int64_t j, int n) { most = simd::max(most, load_block(x + j, n, minus_infinity<V>())); });
-  return simd::lane_max(most) + WorkOf<S>{0};  // -0 and +0 are one maximum
+  V most[4] = {minus_infinity<V>(), minus_infinity<V>(), minus_infinity<V>(), minus_infinity<V>()};
+  int64_t j = 0;
+  for (; j + 4 * V::lanes <= cols; j += 4 * V::lanes)
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) most[i] = simd::max(most[i], load(x + j + i * V::lanes));
+  for_blocks<V>(cols - j, [&](int64_t tail, int n) {
+    most[0] = simd::max(most[0], load_block(x + j + tail, n, minus_infinity<V>()));
+  });
+  // Adding zero makes -0 and +0 one maximum.
+  return simd::lane_max(simd::max(simd::max(most[0], most[1]), simd::max(most[2], most[3]))) + WorkOf<S>{0};
+}
+
+template <class V>
+constexpr typename V::Scalar not_a_number() {
+  return static_cast<typename V::Scalar>(__builtin_nanf(""));
 }
 
 // log of a positive double, by the same code on every backend.
@@ -49,11 +61,17 @@ struct Normaliser {
   V most, scale;
   double sum;
 
-  GF_OP Normaliser(const S* x, int64_t cols, V factor) : Normaliser(x, cols, factor, row_max(x, cols)) {}
-  GF_OP Normaliser(const S* x, int64_t cols, V factor, WorkOf<S> maximum) : most(set(maximum)), scale(factor) {
+  GF_OP Normaliser(const S* x, int64_t cols, V factor)
+      : Normaliser(x, cols, factor, row_max(x, cols), [](int64_t, int, V) {}) {}
+  // keep(j, n, e) is given each block of exponentials; it may write over what it stands for in x.
+  template <class Keep>
+  GF_OP Normaliser(const S* x, int64_t cols, V factor, WorkOf<S> maximum, Keep keep)
+      : most(set(maximum)), scale(factor) {
     // The exponential of -inf is exactly zero, so lanes behind the row add nothing.
     sum = row_sum<V>(cols, [&](int64_t j, int n) {
-      return exp_nonpositive(exponent(load_block(x + j, n, minus_infinity<V>())));
+      const V e = exp_nonpositive(exponent(load_block(x + j, n, minus_infinity<V>())));
+      keep(j, n, e);
+      return e;
     });
   }
   GF_OP V exponent(V x) const { return (x - most) * scale; }
@@ -64,12 +82,8 @@ struct Normaliser {
 template <class S, class V = VectorOf<S>>
 [[gnu::cold, gnu::noinline]] typename V::Scalar exceptional_logsumexp(const S* x, int64_t cols) {
   Met<V> met;
-  for_blocks<V>(cols, [&](int64_t j, int n) {
-    const V v = load_block(x + j, n, minus_infinity<V>());
-    met.nan = met.nan | simd::unordered(v, v);
-    met.largest = simd::max(met.largest, v);
-  });
-  return bits(met.nan) ? static_cast<typename V::Scalar>(__builtin_nanf("")) : simd::lane_max(met.largest);
+  for_blocks<V>(cols, [&](int64_t j, int n) { met.see(load_block(x + j, n, minus_infinity<V>())); });
+  return bits(met.nan) ? not_a_number<V>() : simd::lane_max(met.largest);
 }
 
 // Rows and columns of a call: what stands before and behind every row kernel below.
@@ -79,21 +93,30 @@ GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep
   for (int64_t i = begin; i < end; ++i) step(static_cast<const S*>(args.x) + i * args.cols, i, scale);
 }
 
-// In place when x is out: every block is read before it is written.
+// In place when x is out: every block is read before it is written. Exponentials wait in the output where its type
+// holds them exactly, and are computed twice where it does not.
 template <class S, class Out>
-GF_OP void softmax_row(const S* x, int64_t cols, const Normaliser<S>& norm, Out* out) {
+GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, WorkOf<S> maximum, Out* out) {
   using V = VectorOf<S>;
-  const V inverse = set(static_cast<WorkOf<S>>(1 / norm.sum));
+  constexpr bool kept = sizeof(Out) == sizeof(WorkOf<S>);
+  const Normaliser<S> norm(x, cols, scale, maximum, [&](int64_t j, int n, V e) {
+    if constexpr (kept) store_block(out + j, n, e);
+  });
+  // A row with NaN or +inf is NaN throughout, of one sign on every backend.
+  const V inverse = set(norm.exceptional() ? not_a_number<V>() : static_cast<WorkOf<S>>(1 / norm.sum));
+  if (norm.exceptional()) return for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, inverse); });
   for_blocks<V>(cols, [&](int64_t j, int n) {
-    const V v = load_block(x + j, n, norm.most);
-    store_block(out + j, n, exp_nonpositive(norm.exponent(v)) * inverse);
+    if constexpr (kept)
+      store_block(out + j, n, load_block(out + j, n, inverse) * inverse);
+    else
+      store_block(out + j, n, exp_nonpositive(norm.exponent(load_block(x + j, n, norm.most))) * inverse);
   });
 }
 
 template <class S>
 void softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
   for_rows<S>(args, begin, end, [&](const S* x, int64_t i, VectorOf<S> scale) {
-    softmax_row(x, args.cols, Normaliser<S>(x, args.cols, scale), static_cast<S*>(args.out) + i * args.cols);
+    softmax_row(x, args.cols, scale, row_max(x, args.cols), static_cast<S*>(args.out) + i * args.cols);
   });
 }
 
@@ -107,7 +130,8 @@ void log_softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
     const V log_sum = set(plain ? static_cast<WorkOf<S>>(log_scalar(norm.sum)) : exceptional_logsumexp(x, args.cols));
     for_blocks<V>(args.cols, [&](int64_t j, int n) {
       const V v = load_block(x + j, n, norm.most);
-      store_block(out + j, n, (plain ? norm.exponent(v) : v) - log_sum);
+      const V y = (plain ? norm.exponent(v) : v) - log_sum;
+      store_block(out + j, n, plain ? y : select(simd::unordered(y, y), set(not_a_number<V>()), y));
     });
   });
 }
@@ -146,9 +170,8 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
     const BackwardRow<S> row(args, i);
     const double dot = row_sum<V>(args.cols, [&](int64_t j, int n) { return row.grad(j, n) * row.y(j, n); });
     const V sum = set(static_cast<WorkOf<S>>(dot));
-    for_blocks<V>(args.cols, [&](int64_t j, int n) {
-      store_block(row.out + j, n, row.y(j, n) * scale * (row.grad(j, n) - sum));
-    });
+    for_blocks<V>(args.cols,
+                  [&](int64_t j, int n) { store_block(row.out + j, n, row.y(j, n) * scale * (row.grad(j, n) - sum)); });
   }
 }
 

@@ -46,6 +46,7 @@ GF_OP U64 iota64() { return {_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7)}; }
 GF_OP F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 GF_OP F64 load(const double* p) { return {_mm512_loadu_pd(p)}; }
 GF_OP U32 load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+GF_OP U64 load(const uint64_t* p) { return {_mm512_loadu_si512(p)}; }
 GF_OP F32 load_f16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
@@ -107,6 +108,8 @@ GF_OP M32 operator|(M32 a, M32 b) { return {static_cast<__mmask16>(a.v | b.v)}; 
 GF_OP M64 operator|(M64 a, M64 b) { return {static_cast<__mmask8>(a.v | b.v)}; }
 GF_OP uint32_t bits(M32 m) { return m.v; }
 GF_OP uint32_t bits(M64 m) { return m.v; }
+GF_OP M32 lane_mask(uint32_t lanes, F32) { return {static_cast<__mmask16>(lanes)}; }
+GF_OP M64 lane_mask(uint32_t lanes, F64) { return {static_cast<__mmask8>(lanes)}; }
 GF_OP M32 negative(F32 a) { return {_mm512_movepi32_mask(_mm512_castps_si512(a.v))}; }
 GF_OP M64 negative(F64 a) { return {_mm512_movepi64_mask(_mm512_castpd_si512(a.v))}; }
 GF_OP F32 select(M32 m, F32 a, F32 b) { return {_mm512_mask_mov_ps(b.v, m.v, a.v)}; }
@@ -152,6 +155,10 @@ GF_OP U32 narrow(U64 a, U64 b) {
 }
 GF_OP U32 join_low32(U64 a, U64 b) { return {_mm512_mask_shuffle_epi32(a.v, 0xAAAA, b.v, _MM_PERM_CCAA)}; }
 GF_OP U64 as_pairs(U32 a) { return {a.v}; }
+GF_OP void compress(float* p, M32 m, F32 a) { _mm512_storeu_ps(p, _mm512_maskz_compress_ps(m.v, a.v)); }
+GF_OP void compress(double* p, M64 m, F64 a) { _mm512_storeu_pd(p, _mm512_maskz_compress_pd(m.v, a.v)); }
+GF_OP void compress(uint32_t* p, M32 m, U32 a) { _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(m.v, a.v)); }
+GF_OP void compress(uint64_t* p, M64 m, U64 a) { _mm512_storeu_si512(p, _mm512_maskz_compress_epi64(m.v, a.v)); }
 GF_OP U64 widen_low(U32 a) { return {_mm512_cvtepu32_epi64(_mm512_castsi512_si256(a.v))}; }
 GF_OP U64 widen_high(U32 a) { return {_mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(a.v, 1))}; }
 

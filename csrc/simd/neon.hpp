@@ -131,6 +131,18 @@ GF_OP uint32_t bits(M64 m) {
   for (int i = 0; i < 4; ++i) out |= static_cast<uint32_t>(vaddvq_u64(vandq_u64(m.v[i], weight))) << 2 * i;
   return out;
 }
+GF_OP M32 lane_mask(uint32_t lanes, F32) {
+  return each<M32>([=](int i) {
+    const uint32x4_t bit = {1, 2, 4, 8};
+    return vtstq_u32(vdupq_n_u32(lanes >> 4 * i), bit);
+  });
+}
+GF_OP M64 lane_mask(uint32_t lanes, F64) {
+  return each<M64>([=](int i) {
+    const uint64x2_t bit = {1, 2};
+    return vtstq_u64(vdupq_n_u64(lanes >> 2 * i), bit);
+  });
+}
 GF_OP M32 negative(F32 a) {
   return each<M32>([&](int i) { return vcltzq_s32(vreinterpretq_s32_f32(a.v[i])); });
 }
@@ -215,6 +227,12 @@ GF_OP U64 widen2(uint32x4_t a, uint32x4_t b) {
 GF_OP U64 widen_low(U32 a) { return widen2(a.v[0], a.v[1]); }
 GF_OP U64 widen_high(U32 a) { return widen2(a.v[2], a.v[3]); }
 
+template <class T, class V, class M>
+GF_OP void compress(T* p, M m, V a) {
+  T lanes[V::lanes];
+  store(lanes, a);
+  for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
+}
 GF_OP F32 lookup(const float* table, U32 index) {
   uint32_t i[16];
   float out[16];

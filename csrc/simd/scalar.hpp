@@ -77,15 +77,12 @@ GF_OP uint16_t to_f16(float x) {
   return static_cast<uint16_t>(half | sign);
 }
 
-template <class V>
-GF_OP V load_block(const typename V::Scalar* p) {
-  V out;
+template <class T>
+GF_OP Block<T, 64 / sizeof(T)> load(const T* p) {
+  Block<T, 64 / sizeof(T)> out;
   __builtin_memcpy(out.v, p, sizeof out.v);
   return out;
 }
-GF_OP F32 load(const float* p) { return load_block<F32>(p); }
-GF_OP F64 load(const double* p) { return load_block<F64>(p); }
-GF_OP U32 load(const uint32_t* p) { return load_block<U32>(p); }
 GF_OP F32 load_f16(const uint16_t* p) { return each<F32>([=](int i) { return from_f16(p[i]); }); }
 GF_OP F32 load_bf16(const uint16_t* p) {
   return each<F32>([=](int i) { return __builtin_bit_cast(float, static_cast<uint32_t>(p[i]) << 16); });
@@ -145,6 +142,10 @@ template <class V>
 GF_OP V select(Mask<V::lanes> m, V a, V b) {
   return each<V>([&](int i) { return m.v >> i & 1 ? a.v[i] : b.v[i]; });
 }
+
+// Lane i is bit i.
+GF_OP M32 lane_mask(uint32_t lanes, F32) { return {lanes & 0xffff}; }
+GF_OP M64 lane_mask(uint32_t lanes, F64) { return {lanes & 0xff}; }
 
 GF_OP U32 as_bits(F32 a) { return __builtin_bit_cast(U32, a); }
 GF_OP U64 as_bits(F64 a) { return __builtin_bit_cast(U64, a); }
@@ -214,6 +215,13 @@ GF_OP U64 as_pairs(U32 a) {
 }
 GF_OP U64 widen_low(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[i]); }); }
 GF_OP U64 widen_high(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[8 + i]); }); }
+// The chosen lanes, one after the other; up to a block from p on may be overwritten.
+template <class T, class V, class M>
+GF_OP void compress(T* p, M m, V a) {
+  T lanes[V::lanes];
+  store(lanes, a);
+  for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
+}
 // table[index % 16]; the table is aligned to 64 bytes.
 GF_OP F32 lookup(const float* table, U32 index) { return each<F32>([&](int i) { return table[index.v[i] & 15]; }); }
 GF_OP F64 lookup(const double* table, U64 index) { return each<F64>([&](int i) { return table[index.v[i] & 15]; }); }

@@ -92,8 +92,9 @@ def main() -> None:
         ln2_high = mp.floor(ln2 * mp.mpf(2) ** bits) / mp.mpf(2) ** bits
         print(f"template <>\nstruct Tables<{ctype}> {{")
         print(f"  // relative error of the polynomials: log1p {mp.nstr(log_error, 3)}, exp {mp.nstr(exp_error, 3)}")
-        print(f"  alignas(64) static constexpr {ctype} reciprocal[16] = {{\n    {array([e[0] for e in entries], real)}}};")
-        print(f"  alignas(64) static constexpr {ctype} minus_log[16] = {{\n    {array([e[1] for e in entries], real)}}};")
+        for place, name in enumerate(("reciprocal", "minus_log")):
+            values = array([entry[place] for entry in entries], real)
+            print(f"  alignas(64) static constexpr {ctype} {name}[16] = {{\n    {values}}};")
         print(f"  static constexpr {ctype} log_q[{log_terms}] = {{\n    {array(log_q, real)}}};")
         print(f"  static constexpr {ctype} exp_q[{exp_terms}] = {{\n    {array(exp_q, real)}}};")
         for name, value in (

@@ -62,7 +62,7 @@ def gumbel_max(
     store(index, which)
     if perturbed is not None:
         store(perturbed, best)
-    return count_tiles(elements)
+    return tiles_or_lack(elements, which)
 
 
 def gumbel_top_k(
@@ -90,7 +90,7 @@ def gumbel_top_k(
     which, best = gumbel_top_k_rows(rows, gumbel_noise(keys, elements, x.dtype), scale, k)
     store(index, which)
     store(perturbed, best)
-    return count_tiles(elements)
+    return tiles_or_lack(elements, which)
 
 
 def gumbel_softmax(
@@ -184,6 +184,12 @@ def addresses(
         offsets = np.arange(rows, dtype=np.uint64) * np.uint64(row_stride) + np.uint64(offset)
     column: U64 = np.arange(columns, dtype=np.uint64)
     return offsets.reshape(-1, 1) + column, key if seeds is None else row_key(seeds).reshape(-1, 1)
+
+
+def tiles_or_lack(elements: U64, index: NDArray[np.int64]) -> int:
+    """`count_tiles`, told as -2 minus it where some draw is missing."""
+    tiles = count_tiles(elements)
+    return -2 - tiles if (index < 0).any() else tiles
 
 
 def count_tiles(elements: U64) -> int:

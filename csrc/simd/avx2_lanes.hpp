@@ -1,0 +1,109 @@
+// The second half of the vocabulary on AVX2: conversions, tables and whatever crosses lanes. Included by avx2.hpp.
+#pragma once
+
+namespace gumbelfast {
+namespace {
+namespace simd {
+
+GF_OP F32 signed_float(U32 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+// x = high * 2**32 + low: each half becomes an exact double by its exponent's bits; the one inexact step is the last sum.
+GF_OP __m256d signed_double(__m256i x) {
+  const __m256i low = _mm256_blend_epi32(_mm256_set1_epi64x(0x4330000000000000), x, 0x55);
+  const __m256i high = _mm256_xor_si256(_mm256_srli_epi64(x, 32), _mm256_set1_epi64x(0x4530000080000000));
+  const __m256d exact = _mm256_sub_pd(_mm256_castsi256_pd(high), _mm256_set1_pd(0x1.00000801p+84));
+  return _mm256_add_pd(exact, _mm256_castsi256_pd(low));
+}
+GF_OP F64 signed_float(U64 x) { return {signed_double(x.a), signed_double(x.b)}; }
+GF_OP F32 narrow(F64 x, F64 y) {
+  return {_mm256_set_m128(_mm256_cvtpd_ps(x.b), _mm256_cvtpd_ps(x.a)),
+          _mm256_set_m128(_mm256_cvtpd_ps(y.b), _mm256_cvtpd_ps(y.a))};
+}
+GF_OP __m256i even_words(__m256i x, __m256i y) {
+  const __m256 picked = _mm256_shuffle_ps(_mm256_castsi256_ps(x), _mm256_castsi256_ps(y), 0x88);
+  return _mm256_permute4x64_epi64(_mm256_castps_si256(picked), 0xD8);
+}
+GF_OP U32 narrow(U64 x, U64 y) { return {even_words(x.a, x.b), even_words(y.a, y.b)}; }
+GF_OP U32 join_low32(U64 x, U64 y) {
+  const U64 high = shl<32>(y);
+  return {_mm256_blend_epi32(x.a, high.a, 0xAA), _mm256_blend_epi32(x.b, high.b, 0xAA)};
+}
+GF_OP U64 as_pairs(U32 x) { return {x.a, x.b}; }
+GF_OP U64 widen(__m256i x) {
+  return {_mm256_cvtepu32_epi64(_mm256_castsi256_si128(x)), _mm256_cvtepu32_epi64(_mm256_extracti128_si256(x, 1))};
+}
+GF_OP U64 widen_low(U32 x) { return widen(x.a); }
+GF_OP U64 widen_high(U32 x) { return widen(x.b); }
+
+template <class T, class V, class M>
+GF_OP void compress(T* p, M m, V a) {
+  T lanes[V::lanes];
+  store(lanes, a);
+  for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
+}
+// Bit 3 of the index chooses the half of the table; vpermps takes bits 0 to 2.
+GF_OP __m256 lookup8(__m256 low, __m256 high, __m256i i) {
+  const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(i, 28));
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, i), _mm256_permutevar8x32_ps(high, i), upper);
+}
+GF_OP F32 lookup(const float* table, U32 index) {
+  const __m256 low = _mm256_load_ps(table), high = _mm256_load_ps(table + 8);
+  return {lookup8(low, high, index.a), lookup8(low, high, index.b)};
+}
+GF_OP F64 lookup(const double* table, U64 index) {
+  const U64 i = index & set(uint64_t{15});
+  return {_mm256_i64gather_pd(table, i.a, 8), _mm256_i64gather_pd(table, i.b, 8)};
+}
+
+GF_OP float lane_max(F32 x) {
+  const __m256 h = _mm256_max_ps(x.a, x.b);
+  const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+  const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+  return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+}
+GF_OP double lane_max(F64 x) {
+  const __m256d h = _mm256_max_pd(x.a, x.b);
+  const __m128d q = _mm_max_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+  return _mm_cvtsd_f64(_mm_max_sd(q, _mm_unpackhi_pd(q, q)));
+}
+GF_OP float lane_sum(F32 x) {
+  const __m256 h = _mm256_add_ps(x.a, x.b);
+  const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+  const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+  return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+GF_OP double lane_sum(F64 x) {
+  const __m256d h = _mm256_add_pd(x.a, x.b);
+  const __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+GF_OP __m256 max_of_eight(const __m256 (&a)[8]) {
+  __m256 b[4], c[2];
+  for (int i = 0; i < 4; ++i)
+    b[i] = _mm256_max_ps(_mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]), _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]));
+  for (int i = 0; i < 2; ++i)
+    c[i] = _mm256_max_ps(_mm256_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44), _mm256_shuffle_ps(b[2 * i], b[2 * i + 1], 0xEE));
+  return _mm256_max_ps(_mm256_permute2f128_ps(c[0], c[1], 0x20), _mm256_permute2f128_ps(c[0], c[1], 0x31));
+}
+GF_OP F32 max_of_each(const F32 (&a)[16]) {
+  __m256 low[8], high[8];
+  for (int i = 0; i < 8; ++i) {
+    low[i] = _mm256_max_ps(a[i].a, a[i].b);
+    high[i] = _mm256_max_ps(a[8 + i].a, a[8 + i].b);
+  }
+  return {max_of_eight(low), max_of_eight(high)};
+}
+GF_OP __m256d max_of_four(F64 w, F64 x, F64 y, F64 z) {
+  const __m256d p = _mm256_max_pd(w.a, w.b), q = _mm256_max_pd(x.a, x.b);
+  const __m256d r = _mm256_max_pd(y.a, y.b), s = _mm256_max_pd(z.a, z.b);
+  const __m256d u = _mm256_max_pd(_mm256_unpacklo_pd(p, q), _mm256_unpackhi_pd(p, q));
+  const __m256d v = _mm256_max_pd(_mm256_unpacklo_pd(r, s), _mm256_unpackhi_pd(r, s));
+  return _mm256_max_pd(_mm256_permute2f128_pd(u, v, 0x20), _mm256_permute2f128_pd(u, v, 0x31));
+}
+GF_OP F64 max_of_each(const F64 (&a)[8]) {
+  return {max_of_four(a[0], a[1], a[2], a[3]), max_of_four(a[4], a[5], a[6], a[7])};
+}
+
+}  // namespace simd
+}  // namespace
+}  // namespace gumbelfast

@@ -1,0 +1,108 @@
+"""The command line: ``python -m gumbelfast info | verify | demo``, also installed as ``gumbelfast``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import __version__
+
+EPILOG = """\
+exit codes: 0 success, 1 verify found a mismatch, 2 wrong usage
+
+environment:
+  GUMBELFAST_BACKEND      backend to use instead of the best one, see `info`
+  GUMBELFAST_NUM_THREADS  threads to use instead of one per CPU
+"""
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least:,}, got {text}")
+        return int(text)
+
+    return integer
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gumbelfast",
+        description="Fast, exact and reproducible sampling of discrete latent variables on CPUs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gumbelfast {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+
+    def command(name: str, short: str, long: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=short, description=long)
+        made.set_defaults(module=f"_{name}")
+        return made
+
+    command(
+        "info",
+        "show versions, backends, threads and processor",
+        "Show what this installation is made of and which backends this CPU can run.",
+    )
+    verify = command(
+        "verify",
+        "check every kernel of every backend against the reference",
+        "Compare every kernel of every usable backend with the pure-Python reference, over dtypes, shapes and options, "
+        "and the backends with each other byte by byte. Exit with 1 if anything differs.",
+    )
+    verify.add_argument("--quick", action="store_true", help="small cases only: a few seconds")
+    verify.add_argument(
+        "--only", metavar="TEXT", default="", help="only cases whose name contains TEXT, as printed beside a failure"
+    )
+    demo = command(
+        "demo",
+        "a short tour on real data that ends with a picture",
+        "Draw words as often as Python's own documentation uses them, compare with what was expected, time it against "
+        "NumPy, and save a picture.",
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("gumbelfast-demo.png"),
+        metavar="PATH",
+        help="where to save the picture (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--seed", type=_at_least(0), default=0, metavar="N", help="seed of all draws (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--draws",
+        type=_at_least(1000),
+        default=1_000_000,
+        metavar="N",
+        help="how many words to draw (default: %(default)s)",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    arguments = vars(_parser().parse_args(argv))
+    del arguments["command"]
+    run = importlib.import_module(f".{arguments.pop('module')}", __package__).main
+    code: int = run(**arguments)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
