@@ -1,0 +1,138 @@
+// Writes what every kernel of one backend returns for fixed inputs: "name size\n" and the bytes, case after case.
+// tests/test_digest.py hashes the cases and compares them with the committed table, here and under emulation.
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "../../csrc/gumbelfast.hpp"
+
+using namespace gumbelfast;
+
+namespace {
+
+struct Type {
+  DType dtype;
+  const char* name;
+  size_t size, work_size;
+};
+constexpr Type types[] = {
+    {DType::f32, "f32", 4, 4}, {DType::f64, "f64", 8, 8}, {DType::f16, "f16", 2, 4}, {DType::bf16, "bf16", 2, 4}};
+constexpr Key key{0x243F6A88, 0x85A308D3};  // digits of pi
+const Workers one_thread{1, {}};
+
+using Bytes = std::vector<unsigned char>;
+
+void put(const std::string& name, const void* data, size_t size) {
+  std::printf("%s %zu\n", name.c_str(), size);
+  std::fwrite(data, 1, size, stdout);
+}
+
+void put(const std::string& name, const Bytes& bytes) { put(name, bytes.data(), bytes.size()); }
+
+// Logits in about (-4, 4), exact in their type, from the words themselves: no library function is asked.
+Bytes logits(const Backend& backend, const Type& type, int64_t count, uint64_t block) {
+  std::vector<uint32_t> words(static_cast<size_t>(count + 3) / 4 * 4);
+  backend.philox(key, 9, block, static_cast<int64_t>(words.size()) / 4, words.data());
+  Bytes out(static_cast<size_t>(count) * type.size);
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    const uint32_t w = words[i];
+    const double wide = static_cast<double>(static_cast<int32_t>(w & 0xFFFFFF00)) * 0x1p-29;
+    const float single = static_cast<float>(wide);
+    const uint16_t f16 = static_cast<uint16_t>((w & 0x8FFF) | 0x3000),
+                   bf16 = static_cast<uint16_t>((w & 0x80FF) | 0x3F00);
+    const void* from = type.dtype == DType::f64   ? static_cast<const void*>(&wide)
+                       : type.dtype == DType::f32 ? static_cast<const void*>(&single)
+                       : type.dtype == DType::f16 ? static_cast<const void*>(&f16)
+                                                  : static_cast<const void*>(&bf16);
+    std::memcpy(out.data() + i * type.size, from, type.size);
+  }
+  return out;
+}
+
+void noise_cases(const Backend& backend, const Type& type) {
+  const int64_t count = 20011;
+  Bytes out(static_cast<size_t>(count) * type.size);
+  gumbel(backend, type.dtype, {out.data(), 0, 1, key, 13}, count, one_thread);
+  put(std::string("gumbel/") + type.name, out);
+  gumbel(backend, type.dtype, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, one_thread);
+  put(std::string("gumbel-loc-scale/") + type.name, out);
+}
+
+void scan_cases(const Backend& backend, const Type& type) {
+  const struct {
+    int64_t rows, cols, k;
+  } shapes[] = {{61, 10, 3}, {17, 300, 17}, {5, 5000, 40}, {2, 70001, 300}};
+  std::vector<uint64_t> seeds(64), offsets(64);
+  for (size_t i = 0; i < 64; ++i) seeds[i] = i * 0x9E3779B97F4A7C15, offsets[i] = 1000 * i + 7;
+  for (const auto& [rows, cols, k] : shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1);
+    std::vector<uint8_t> mask(static_cast<size_t>(rows * cols));
+    for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 5 != 0;
+    for (const bool special : {false, true}) {
+      const Logits in{x.data(), rows, cols, special ? mask.data() : nullptr, true, special ? 1 / 0.7 : 1.0};
+      const Address at{key, 99, static_cast<uint64_t>(cols), special ? seeds.data() : nullptr,
+                       special ? offsets.data() : nullptr};
+      std::vector<int64_t> index(static_cast<size_t>(rows * k));
+      Bytes value(static_cast<size_t>(rows * k) * type.work_size);
+      const std::string tag =
+          std::string("/") + type.name + "/" + std::to_string(cols) + (special ? "-masked-seeds-temperature" : "");
+      gumbel_max(backend, type.dtype, in, at, rows, index.data(), value.data(), one_thread);
+      put("gumbel-max-index" + tag, index.data(), static_cast<size_t>(rows) * 8);
+      put("gumbel-max-value" + tag, value.data(), static_cast<size_t>(rows) * type.work_size);
+      gumbel_top_k(backend, type.dtype, in, at, rows, k, index.data(), value.data(), one_thread);
+      put("top-k-index" + tag, index.data(), index.size() * 8);
+      put("top-k-value" + tag, value);
+    }
+  }
+}
+
+void softmax_cases(const Backend& backend, const Type& type) {
+  const struct {
+    int64_t rows, cols;
+  } shapes[] = {{61, 10}, {17, 300}, {3, 9001}};
+  const size_t t = static_cast<size_t>(type.dtype);
+  for (const auto& [rows, cols] : shapes) {
+    const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
+    const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
+    Bytes y(x.size()), hard(x.size()), out(x.size()), sums(static_cast<size_t>(rows) * type.size);
+    over_rows(backend.logsumexp[t], {x.data(), cols, 1.0, sums.data()}, rows, one_thread);
+    put("logsumexp" + tag, sums);
+    over_rows(backend.log_softmax[t], {x.data(), cols, 1.25, y.data()}, rows, one_thread);
+    put("log-softmax" + tag, y);
+    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, one_thread);
+    put("log-softmax-backward" + tag, out);
+    over_rows(backend.softmax[t], {x.data(), cols, 1.25, y.data()}, rows, one_thread);
+    put("softmax" + tag, y);
+    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, one_thread);
+    put("softmax-backward" + tag, out);
+    // A small tau drives most results below the smallest normal number.
+    for (const double inverse_tau : {2.0, 30.0}) {
+      const GumbelSoftmaxArgs args{{x.data(), rows, cols, nullptr, false, inverse_tau},
+                                   {key, 5, static_cast<uint64_t>(cols), nullptr, nullptr},
+                                   y.data(),
+                                   hard.data()};
+      gumbel_softmax(backend, type.dtype, args, rows, one_thread);
+      put("gumbel-softmax-soft" + tag + "/" + std::to_string(static_cast<int>(inverse_tau)), y);
+      put("gumbel-softmax-hard" + tag + "/" + std::to_string(static_cast<int>(inverse_tau)), hard);
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  for (const Backend* backend : usable_backends()) {
+    if (argc < 2) {
+      std::puts(backend->name);
+    } else if (!std::strcmp(backend->name, argv[1])) {
+      for (const Type& type : types) {
+        noise_cases(*backend, type);
+        scan_cases(*backend, type);
+        softmax_cases(*backend, type);
+      }
+      return 0;
+    }
+  }
+  return argc < 2 ? 0 : 1;
+}

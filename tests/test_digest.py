@@ -1,0 +1,74 @@
+"""Every backend returns the same bytes, on this machine and on emulated AArch64: SHA-256 per kernel, committed.
+
+`python tests/test_digest.py` prints the table anew; a change to it is a new version of the stream law.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TABLE = Path(__file__).parent / "digests.json"
+CROSS = "aarch64-linux-gnu"
+
+
+def build(folder: Path, *options: str) -> Path:
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), *generator, "-DGUMBELFAST_DIGEST=ON", *options]
+    for command in (configure, ["cmake", "--build", str(folder), "--parallel", "2"]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "gumbelfast_digest"
+
+
+def digests(output: bytes) -> dict[str, str]:
+    found = {}
+    while output:
+        head, _, output = output.partition(b"\n")
+        name, size = head.split()
+        found[name.decode()] = hashlib.sha256(output[: int(size)]).hexdigest()
+        output = output[int(size) :]
+    return found
+
+
+def run(program: list[str], backend: str) -> dict[str, str]:
+    return digests(subprocess.run([*program, backend], check=True, capture_output=True).stdout)
+
+
+def check(program: list[str], expected_backends: set[str]) -> None:
+    wanted = json.loads(TABLE.read_text())
+    names = subprocess.run(program, check=True, capture_output=True, text=True).stdout.split()
+    assert expected_backends <= set(names)
+    for backend in names:
+        found = run(program, backend)
+        assert found.keys() == wanted.keys()
+        different = [name for name in wanted if found[name] != wanted[name]]
+        assert not different, f"{backend} differs in {different}"
+
+
+@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
+def test_native_backends_match_the_table(tmp_path):
+    check([str(build(tmp_path))], {"scalar"})
+
+
+@pytest.mark.skipif(
+    not (shutil.which("cmake") and shutil.which(f"{CROSS}-g++") and shutil.which("qemu-aarch64")),
+    reason=f"needs cmake, {CROSS}-g++ and qemu-aarch64",
+)
+def test_neon_matches_the_table(tmp_path):
+    program = build(
+        tmp_path,
+        "-DCMAKE_SYSTEM_NAME=Linux",
+        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_CXX_COMPILER={CROSS}-g++",
+    )
+    check(["qemu-aarch64", "-L", f"/usr/{CROSS}", str(program)], {"neon", "scalar"})
+
+
+if __name__ == "__main__":
+    print(json.dumps(run([str(build(Path(sys.argv[1])))], "scalar"), indent=1, sort_keys=True))
