@@ -208,17 +208,6 @@ GF_OP U64 sar(U64 x) {
   const U64 sign = {_mm256_cmpgt_epi64(_mm256_setzero_si256(), x.a), _mm256_cmpgt_epi64(_mm256_setzero_si256(), x.b)};
   return shr<n>(x) | shl<64 - n>(sign);
 }
-// The power in two factors, so that only the last product can round, subnormal results included.
-GF_OP F32 power_of_two(F32 n) { return as_float(shl<23>(as_bits(n + set(0x1.8p23f + 127)))); }
-GF_OP F64 power_of_two(F64 n) { return as_float(shl<52>(as_bits(n + set(0x1.8p52 + 1023)))); }
-GF_OP F32 scale_by_power(F32 a, F32 n) {
-  const F32 m = max(n, set(-100.0f));
-  return a * power_of_two(m) * power_of_two(n - m);
-}
-GF_OP F64 scale_by_power(F64 a, F64 n) {
-  const F64 m = max(n, set(-1000.0));
-  return a * power_of_two(m) * power_of_two(n - m);
-}
 GF_OP U64 mul_low32(U64 x, U64 y) { return GF_BOTH(U64, _mm256_mul_epu32, x, y); }
 
 }  // namespace simd
@@ -226,3 +215,4 @@ GF_OP U64 mul_low32(U64 x, U64 y) { return GF_BOTH(U64, _mm256_mul_epu32, x, y);
 }  // namespace gumbelfast
 
 #include "avx2_lanes.hpp"
+#include "composed.hpp"

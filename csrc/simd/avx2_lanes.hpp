@@ -34,12 +34,6 @@ GF_OP U64 widen(__m256i x) {
 GF_OP U64 widen_low(U32 x) { return widen(x.a); }
 GF_OP U64 widen_high(U32 x) { return widen(x.b); }
 
-template <class T, class V, class M>
-GF_OP void compress(T* p, M m, V a) {
-  T lanes[V::lanes];
-  store(lanes, a);
-  for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
-}
 // Bit 3 of the index chooses the half of the table; vpermps takes bits 0 to 2.
 GF_OP __m256 lookup8(__m256 low, __m256 high, __m256i i) {
   const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(i, 28));

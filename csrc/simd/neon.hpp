@@ -188,17 +188,6 @@ template <int n>
 GF_OP U64 sar(U64 a) {
   return each<U64>([&](int i) { return vreinterpretq_u64_s64(vshrq_n_s64(vreinterpretq_s64_u64(a.v[i]), n)); });
 }
-// The power in two factors, so that only the last product can round, subnormal results included.
-GF_OP F32 power_of_two(F32 n) { return as_float(shl<23>(as_bits(n + set(0x1.8p23f + 127)))); }
-GF_OP F64 power_of_two(F64 n) { return as_float(shl<52>(as_bits(n + set(0x1.8p52 + 1023)))); }
-GF_OP F32 scale_by_power(F32 a, F32 n) {
-  const F32 m = max(n, set(-100.0f));
-  return a * power_of_two(m) * power_of_two(n - m);
-}
-GF_OP F64 scale_by_power(F64 a, F64 n) {
-  const F64 m = max(n, set(-1000.0));
-  return a * power_of_two(m) * power_of_two(n - m);
-}
 GF_OP U64 mul_low32(U64 a, U64 b) {
   return each<U64>([&](int i) { return vmull_u32(vmovn_u64(a.v[i]), vmovn_u64(b.v[i])); });
 }
@@ -227,12 +216,6 @@ GF_OP U64 widen2(uint32x4_t a, uint32x4_t b) {
 GF_OP U64 widen_low(U32 a) { return widen2(a.v[0], a.v[1]); }
 GF_OP U64 widen_high(U32 a) { return widen2(a.v[2], a.v[3]); }
 
-template <class T, class V, class M>
-GF_OP void compress(T* p, M m, V a) {
-  T lanes[V::lanes];
-  store(lanes, a);
-  for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
-}
 GF_OP F32 lookup(const float* table, U32 index) {
   uint32_t i[16];
   float out[16];
@@ -277,3 +260,5 @@ GF_OP F64 max_of_each(const F64 (&a)[8]) {
 }  // namespace simd
 }  // namespace
 }  // namespace gumbelfast
+
+#include "composed.hpp"

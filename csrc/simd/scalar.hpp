@@ -176,17 +176,6 @@ template <int n>
 GF_OP U64 sar(U64 a) {
   return each<U64>([&](int i) { return static_cast<uint64_t>(static_cast<int64_t>(a.v[i]) >> n); });
 }
-// a * 2**n for an integral n in [-1100, 0]. In two factors, so that only the last product can round.
-GF_OP F32 power_of_two(F32 n) { return as_float(shl<23>(as_bits(n + set(0x1.8p23f + 127)))); }
-GF_OP F64 power_of_two(F64 n) { return as_float(shl<52>(as_bits(n + set(0x1.8p52 + 1023)))); }
-GF_OP F32 scale_by_power(F32 a, F32 n) {
-  const F32 m = max(n, set(-100.0f));
-  return a * power_of_two(m) * power_of_two(n - m);
-}
-GF_OP F64 scale_by_power(F64 a, F64 n) {
-  const F64 m = max(n, set(-1000.0));
-  return a * power_of_two(m) * power_of_two(n - m);
-}
 // The full product of the low 32 bits of each lane.
 GF_OP U64 mul_low32(U64 a, U64 b) {
   return each<U64>([&](int i) { return (a.v[i] & 0xffffffffu) * (b.v[i] & 0xffffffffu); });
@@ -215,13 +204,6 @@ GF_OP U64 as_pairs(U32 a) {
 }
 GF_OP U64 widen_low(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[i]); }); }
 GF_OP U64 widen_high(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[8 + i]); }); }
-// The chosen lanes, one after the other; up to a block from p on may be overwritten.
-template <class T, class V, class M>
-GF_OP void compress(T* p, M m, V a) {
-  T lanes[V::lanes];
-  store(lanes, a);
-  for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
-}
 // table[index % 16]; the table is aligned to 64 bytes.
 GF_OP F32 lookup(const float* table, U32 index) { return each<F32>([&](int i) { return table[index.v[i] & 15]; }); }
 GF_OP F64 lookup(const double* table, U64 index) { return each<F64>([&](int i) { return table[index.v[i] & 15]; }); }
@@ -248,3 +230,5 @@ GF_OP Block<T, n> max_of_each(const Block<T, n> (&a)[n]) {
 }  // namespace simd
 }  // namespace
 }  // namespace gumbelfast
+
+#include "composed.hpp"
