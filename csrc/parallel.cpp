@@ -14,9 +14,10 @@
 namespace gumbelfast {
 namespace {
 
-constexpr double worth_a_thread = 50e3;  // nanoseconds of work; starting and joining a thread takes 10 to 20 thousand
-constexpr double block_cost = 2e6;       // nanoseconds between two looks at `interrupted`
-constexpr int blocks_per_thread = 4;     // so that a slow thread does not keep the others waiting
+constexpr double worth_a_thread = 100e3;  // nanoseconds of work; starting a thread takes 20 to 100 thousand
+constexpr double block_cost = 2e6;        // nanoseconds between two looks at `interrupted`
+constexpr int blocks_per_thread = 16;     // so that a slow thread does not keep the others waiting
+constexpr double least_block = 10e3;      // nanoseconds that are worth a visit to the counter
 constexpr auto ask_every = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -33,7 +34,9 @@ bool parallel_for(int64_t items, double cost, const Workers& workers,
     return true;
   }
   const int64_t by_time = static_cast<int64_t>(block_cost / cost) + 1;
-  const int64_t by_share = items / (static_cast<int64_t>(threads) * blocks_per_thread) + 1;
+  const int64_t by_share =
+      std::max(items / (static_cast<int64_t>(threads) * blocks_per_thread), static_cast<int64_t>(least_block / cost)) +
+      1;
   const int64_t block = threads > 1 ? std::min(by_time, by_share) : by_time;
 
   std::atomic<int64_t> next{0};

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -100,7 +101,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(_parser().parse_args(argv))
     del arguments["command"]
     run = importlib.import_module(f".{arguments.pop('module')}", __package__).main
-    code: int = run(**arguments)
+    try:
+        code: int = run(**arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever was reading has gone; what is left in the buffer must not be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 
