@@ -60,8 +60,8 @@ int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin
 }
 
 // Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
-// would use but a corner of a vector. Measured crossovers.
-constexpr int64_t short_row = 256, tiny_row = 8;
+// would use but a corner of a vector. On AVX-512 the ways cross at about 450 and 16 columns.
+constexpr int64_t short_row = 400, tiny_row = 12;
 
 // The noise of short rows: that of several, where they follow each other.
 template <class T>
