@@ -41,17 +41,19 @@ void one_hot(S* out, int64_t cols, int64_t index) {
   store_first(out + index, 1, set(WorkOf<S>{1}));
 }
 
-// Hard samples alone need no softmax: the lazy argmax finds them.
+// Hard samples alone need no softmax: the lazy argmax finds them, many rows at a time, so that short ones share tiles.
 template <class S>
 int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
+  constexpr int64_t batch = 128;
   Logits logits = args.logits;
   logits.scale = 1;
-  int64_t opened = 0;
-  for (int64_t i = begin; i < end; ++i) {
-    int64_t index;
-    const int64_t tiles = gumbel_max_rows<S, false>(logits, args.noise, {i, i + 1, 0, logits.cols}, &index, nullptr);
+  int64_t index[batch], opened = 0;
+  for (int64_t i = begin, last; i < end; i = last) {
+    last = end - i < batch ? end : i + batch;
+    const int64_t tiles = gumbel_max_rows<S, false>(logits, args.noise, {i, last, 0, logits.cols}, index, nullptr);
     if (tiles < 0) return refused;
-    one_hot(static_cast<S*>(args.hard) + i * logits.cols, logits.cols, index);
+    for (int64_t row = i; row < last; ++row)
+      one_hot(static_cast<S*>(args.hard) + row * logits.cols, logits.cols, index[row - i]);
     opened += tiles;
   }
   return opened;
