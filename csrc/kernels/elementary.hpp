@@ -1,5 +1,6 @@
 // log and exp on blocks. Tables and polynomials come from tables.hpp; tests state the worst errors beside the names.
 #pragma once
+#include "../simd/several.hpp"
 #include "tables.hpp"
 
 namespace gumbelfast {
@@ -26,6 +27,9 @@ struct Format<simd::F64> {
   static constexpr double exp_underflow = -746;
 };
 
+template <class V, int n>
+struct Format<simd::Several<V, n>> : Format<V> {};
+
 // x = 2**k * m with m in [0.5, 1), and c near m from a table: 1/(2**k c) and -log(c).
 template <class V>
 struct Reduced {
@@ -47,9 +51,9 @@ GF_OP Reduced<V> reduce(V x) {
 // sum of c[i] * x**i, by Horner's rule.
 template <class V, int n>
 GF_OP V polynomial(V x, const typename V::Scalar (&c)[n]) {
-  V sum = simd::set(c[n - 1]);
+  V sum = simd::fma(x, simd::set(c[n - 1]), simd::set(c[n - 2]));
 #pragma GCC unroll 16
-  for (int i = n - 2; i >= 0; --i) sum = simd::fma(sum, x, simd::set(c[i]));
+  for (int i = n - 3; i >= 0; --i) sum = simd::fma(sum, x, simd::set(c[i]));
   return sum;
 }
 
@@ -70,14 +74,12 @@ GF_OP V minus_log(V x) {
 
 // a - log(u) for u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above: relative accuracy lasts up to u = 1.
 // Small terms are added first: where u >= 1/2 the only rounding above the size of r is the last one.
-template <class V>
-GF_OP V minus_log_unit(V a, V f) {
+template <class A, class V>
+GF_OP V minus_log_unit(A a, V f) {
   using T = Tables<typename V::Scalar>;
-  const auto upper = simd::negative(f);
   // Rounded down from one, so that u never falls into the bucket above one.
-  const Reduced<V> c = reduce(simd::select(upper, f + simd::set(Format<V>::below_one), f));
-  const V minus_one = simd::set(typename V::Scalar{-1});
-  const V r = simd::fma(f, c.reciprocal, simd::select(upper, c.reciprocal + minus_one, minus_one));
+  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
+  const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
   return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log + (a - log1p_small(r)));
 }
 
@@ -86,7 +88,7 @@ template <class V>
 GF_OP V exp_nonpositive(V x) {
   using F = Format<V>;
   using T = Tables<typename V::Scalar>;
-  const V magic = simd::set(F::round_magic);
+  const auto magic = simd::set(F::round_magic);
   x = simd::max(simd::set(F::exp_underflow), x);
   const V n = simd::fma(x, simd::set(T::log2_e), magic) - magic;
   const V r = simd::fma(n, simd::set(-T::ln2_low), simd::fma(n, simd::set(-T::ln2_high), x));

@@ -61,7 +61,7 @@ GF_OP void philox8(Key key, const Counter (&at)[n], Words (&out)[n]) {
   auto key1 = [&](int round) { return key.k1 + static_cast<uint32_t>(round) * philox_w1; };
 
   U64 c0[n], c1[n], c2[n], c3[n];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int i = 0; i < n; ++i) {
     const U64 p = mul_low32(m0, set(uint64_t{at[i].low()}) + simd::iota64());
     const uint64_t same = static_cast<uint64_t>(philox_m0) * (at[i].high() ^ key0(0));
@@ -74,7 +74,7 @@ GF_OP void philox8(Key key, const Counter (&at)[n], Words (&out)[n]) {
 #pragma GCC unroll 8
   for (int round = 2; round < philox_rounds; ++round) {
     const U64 k0 = set(uint64_t{key0(round)}), k1 = set(uint64_t{key1(round)});
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int i = 0; i < n; ++i) {
       const U64 p0 = mul_low32(m0, c0[i]), p1 = mul_low32(m1, c2[i]);
       c0[i] = xor3(shr<32>(p1), c1[i], k0);
@@ -83,7 +83,7 @@ GF_OP void philox8(Key key, const Counter (&at)[n], Words (&out)[n]) {
       c3[i] = p0;
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int i = 0; i < n; ++i) out[i] = {simd::join_low32(c0[i], c1[i]), simd::join_low32(c2[i], c3[i])};
 }
 GF_OP Words philox8(Key key, Counter at) {

@@ -1,5 +1,6 @@
 // Storage types, and blocks of a row loaded from them and stored to them.
 #pragma once
+#include "../simd/several.hpp"
 
 namespace gumbelfast {
 namespace {
@@ -93,6 +94,44 @@ GF_OP V load_block(const S* p, int n, V rest) {
 template <class V, class S>
 GF_OP void store_block(S* p, int n, V a) {
   n == V::lanes ? store(p, a) : store_first(p, n, a);
+}
+
+// Places of a row: some whole blocks, taken through every step side by side, or the first lanes of one.
+constexpr int abreast = simd::registers / 8;
+template <int n>
+struct Blocks {
+  int64_t column;
+};
+struct PartOfBlock {
+  int64_t column;
+  int lanes;
+};
+template <class V, class S, int n>
+GF_OP simd::Several<V, n> load_at(const S* p, Blocks<n> at, V) {
+  simd::Several<V, n> out;
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) out.block[i] = load(p + at.column + i * V::lanes);
+  return out;
+}
+template <class V, class S>
+GF_OP V load_at(const S* p, PartOfBlock at, V rest) {
+  return load_block(p + at.column, at.lanes, rest);
+}
+template <class V, class S, int n>
+GF_OP void store_at(S* p, Blocks<n> at, const simd::Several<V, n>& a) {
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) store(p + at.column + i * V::lanes, a.block[i]);
+}
+template <class V, class S>
+GF_OP void store_at(S* p, PartOfBlock at, V a) {
+  store_block(p + at.column, at.lanes, a);
+}
+// Calls step(at) for places that make up columns [0, cols).
+template <class V, class Step>
+GF_OP void for_places(int64_t cols, Step step) {
+  int64_t j = 0;
+  for (; j + abreast * V::lanes <= cols; j += abreast * V::lanes) step(Blocks<abreast>{j});
+  for (; j < cols; j += V::lanes) step(PartOfBlock{j, static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes)});
 }
 
 // A row of logits under its mask: what is masked reads as -inf, whatever lies there.

@@ -9,20 +9,25 @@ namespace {
 // order; the sums of pieces add up in double. So the result depends on nothing but the row.
 constexpr int64_t sum_piece = 4096;
 
-// The sum of term(j, n) over the row; lanes from n on must be zero.
+// The sum of term(at) over the row; lanes behind the row must be zero.
 template <class V, class Term>
 GF_OP double row_sum(int64_t cols, Term term) {
+  constexpr int sums = 4;
+  const V zero = set(typename V::Scalar{0});
   double total = 0;
   for (int64_t start = 0; start < cols; start += sum_piece) {
     const int64_t end = cols - start < sum_piece ? cols : start + sum_piece;
-    V sum[4] = {set(typename V::Scalar{0}), set(typename V::Scalar{0}), set(typename V::Scalar{0}),
-                set(typename V::Scalar{0})};
+    V sum[sums] = {zero, zero, zero, zero};
     int64_t j = start;
-    for (; j + 4 * V::lanes <= end; j += 4 * V::lanes)
+    for (; j + sums * V::lanes <= end; j += sums * V::lanes)
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) sum[i] = sum[i] + term(j + i * V::lanes, V::lanes);
+      for (int i = 0; i < sums; i += abreast) {
+        const auto e = term(Blocks<abreast>{j + i * V::lanes});
+#pragma GCC unroll 4
+        for (int b = 0; b < abreast; ++b) sum[i + b] = sum[i + b] + e.block[b];
+      }
     for (int i = 0; j < end; j += V::lanes, ++i)
-      sum[i] = sum[i] + term(j, static_cast<int>(end - j < V::lanes ? end - j : V::lanes));
+      sum[i] = sum[i] + term(PartOfBlock{j, static_cast<int>(end - j < V::lanes ? end - j : V::lanes)});
     total += simd::lane_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
   }
   return total;
@@ -62,19 +67,22 @@ struct Normaliser {
   double sum;
 
   GF_OP Normaliser(const S* x, int64_t cols, V factor)
-      : Normaliser(x, cols, factor, row_max(x, cols), [](int64_t, int, V) {}) {}
-  // keep(j, n, e) is given each block of exponentials; it may write over what it stands for in x.
+      : Normaliser(x, cols, factor, row_max(x, cols), [](auto, auto) {}) {}
+  // keep(at, e) is given the exponentials; it may write over what they stand for in x.
   template <class Keep>
   GF_OP Normaliser(const S* x, int64_t cols, V factor, WorkOf<S> maximum, Keep keep)
       : most(set(maximum)), scale(factor) {
     // The exponential of -inf is exactly zero, so lanes behind the row add nothing.
-    sum = row_sum<V>(cols, [&](int64_t j, int n) {
-      const V e = exp_nonpositive(exponent(load_block(x + j, n, minus_infinity<V>())));
-      keep(j, n, e);
+    sum = row_sum<V>(cols, [&](auto at) {
+      const auto e = exp_nonpositive(exponent(load_at<V>(x, at, minus_infinity<V>())));
+      keep(at, e);
       return e;
     });
   }
-  GF_OP V exponent(V x) const { return (x - most) * scale; }
+  template <class X>
+  GF_OP X exponent(X x) const {
+    return (x - most) * scale;
+  }
   bool exceptional() const { return !(sum > 0); }
 };
 
@@ -99,17 +107,17 @@ template <class S, class Out>
 GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, WorkOf<S> maximum, Out* out) {
   using V = VectorOf<S>;
   constexpr bool kept = sizeof(Out) == sizeof(WorkOf<S>);
-  const Normaliser<S> norm(x, cols, scale, maximum, [&](int64_t j, int n, V e) {
-    if constexpr (kept) store_block(out + j, n, e);
+  const Normaliser<S> norm(x, cols, scale, maximum, [&](auto at, auto e) {
+    if constexpr (kept) store_at(out, at, e);
   });
   // A row with NaN or +inf is NaN throughout, of one sign on every backend.
   const V inverse = set(norm.exceptional() ? not_a_number<V>() : static_cast<WorkOf<S>>(1 / norm.sum));
   if (norm.exceptional()) return for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, inverse); });
-  for_blocks<V>(cols, [&](int64_t j, int n) {
+  for_places<V>(cols, [&](auto at) {
     if constexpr (kept)
-      store_block(out + j, n, load_block(out + j, n, inverse) * inverse);
+      store_at(out, at, load_at<V>(out, at, inverse) * inverse);
     else
-      store_block(out + j, n, exp_nonpositive(norm.exponent(load_block(x + j, n, norm.most))) * inverse);
+      store_at(out, at, exp_nonpositive(norm.exponent(load_at<V>(x, at, norm.most))) * inverse);
   });
 }
 
@@ -147,7 +155,7 @@ void logsumexp(const SoftmaxArgs& args, int64_t begin, int64_t end) {
   });
 }
 
-// Rows of the two inputs and the output of a backward pass, as blocks.
+// Rows of the two inputs and the output of a backward pass.
 template <class S>
 struct BackwardRow {
   using V = VectorOf<S>;
@@ -157,8 +165,8 @@ struct BackwardRow {
       : grad_row(static_cast<const S*>(args.grad) + i * args.cols),
         y_row(static_cast<const S*>(args.y) + i * args.cols),
         out(static_cast<S*>(args.out) + i * args.cols) {}
-  GF_OP V grad(int64_t j, int n) const { return load_block(grad_row + j, n, set(WorkOf<S>{0})); }
-  GF_OP V y(int64_t j, int n) const { return load_block(y_row + j, n, set(WorkOf<S>{0})); }
+  GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
+  GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
 };
 
 // scale * y * (grad - sum(grad * y))
@@ -168,10 +176,9 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
   const V scale = set(static_cast<WorkOf<S>>(args.scale));
   for (int64_t i = begin; i < end; ++i) {
     const BackwardRow<S> row(args, i);
-    const double dot = row_sum<V>(args.cols, [&](int64_t j, int n) { return row.grad(j, n) * row.y(j, n); });
+    const double dot = row_sum<V>(args.cols, [&](auto at) { return row.grad(at) * row.y(at); });
     const V sum = set(static_cast<WorkOf<S>>(dot));
-    for_blocks<V>(args.cols,
-                  [&](int64_t j, int n) { store_block(row.out + j, n, row.y(j, n) * scale * (row.grad(j, n) - sum)); });
+    for_places<V>(args.cols, [&](auto at) { store_at(row.out, at, row.y(at) * scale * (row.grad(at) - sum)); });
   }
 }
 
@@ -182,11 +189,10 @@ void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_
   const V scale = set(static_cast<WorkOf<S>>(args.scale));
   for (int64_t i = begin; i < end; ++i) {
     const BackwardRow<S> row(args, i);
-    const double total = row_sum<V>(args.cols, [&](int64_t j, int n) { return row.grad(j, n); });
+    const double total = row_sum<V>(args.cols, [&](auto at) { return row.grad(at); });
     const V sum = set(static_cast<WorkOf<S>>(total));
-    for_blocks<V>(args.cols, [&](int64_t j, int n) {
-      store_block(row.out + j, n, scale * (row.grad(j, n) - exp_nonpositive(row.y(j, n)) * sum));
-    });
+    for_places<V>(args.cols,
+                  [&](auto at) { store_at(row.out, at, scale * (row.grad(at) - exp_nonpositive(row.y(at)) * sum)); });
   }
 }
 

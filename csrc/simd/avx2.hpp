@@ -36,6 +36,8 @@ struct M64 {
   __m256d a, b;
 };
 
+constexpr int registers = 16;
+
 GF_OP F32 set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 GF_OP F64 set(double x) { return {_mm256_set1_pd(x), _mm256_set1_pd(x)}; }
 GF_OP U32 set(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x)), _mm256_set1_epi32(static_cast<int>(x))}; }
@@ -170,11 +172,11 @@ GF_OP M32 lane_mask(uint32_t lanes, F32) {
 GF_OP M64 lane_mask(uint32_t lanes, F64) {
   return {_mm256_castsi256_pd(lanes4(lanes)), _mm256_castsi256_pd(lanes4(lanes >> 4))};
 }
-// Blends look at the sign bit alone, so a float is its own mask.
-GF_OP M32 negative(F32 x) { return {x.a, x.b}; }
-GF_OP M64 negative(F64 x) { return {x.a, x.b}; }
 GF_OP F32 select(M32 m, F32 x, F32 y) { return {_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)}; }
 GF_OP F64 select(M64 m, F64 x, F64 y) { return {_mm256_blendv_pd(y.a, x.a, m.a), _mm256_blendv_pd(y.b, x.b, m.b)}; }
+// Blends look at the sign bit alone, so a float is its own mask.
+GF_OP F32 if_negative(F32 sign, F32 x) { return select(M32{sign.a, sign.b}, x, set(0.0f)); }
+GF_OP F64 if_negative(F64 sign, F64 x) { return select(M64{sign.a, sign.b}, x, set(0.0)); }
 
 GF_OP U32 as_bits(F32 x) { return {_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)}; }
 GF_OP U64 as_bits(F64 x) { return {_mm256_castpd_si256(x.a), _mm256_castpd_si256(x.b)}; }
@@ -208,6 +210,7 @@ GF_OP U64 sar(U64 x) {
   const U64 sign = {_mm256_cmpgt_epi64(_mm256_setzero_si256(), x.a), _mm256_cmpgt_epi64(_mm256_setzero_si256(), x.b)};
   return shr<n>(x) | shl<64 - n>(sign);
 }
+GF_OP U32 min(U32 x, U32 y) { return GF_BOTH(U32, _mm256_min_epu32, x, y); }
 GF_OP U64 mul_low32(U64 x, U64 y) { return GF_BOTH(U64, _mm256_mul_epu32, x, y); }
 
 }  // namespace simd

@@ -36,6 +36,8 @@ struct M64 {
   __mmask8 v;
 };
 
+constexpr int registers = 32;
+
 GF_OP F32 set(float x) { return {_mm512_set1_ps(x)}; }
 GF_OP F64 set(double x) { return {_mm512_set1_pd(x)}; }
 GF_OP U32 set(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
@@ -110,8 +112,6 @@ GF_OP uint32_t bits(M32 m) { return m.v; }
 GF_OP uint32_t bits(M64 m) { return m.v; }
 GF_OP M32 lane_mask(uint32_t lanes, F32) { return {static_cast<__mmask16>(lanes)}; }
 GF_OP M64 lane_mask(uint32_t lanes, F64) { return {static_cast<__mmask8>(lanes)}; }
-GF_OP M32 negative(F32 a) { return {_mm512_movepi32_mask(_mm512_castps_si512(a.v))}; }
-GF_OP M64 negative(F64 a) { return {_mm512_movepi64_mask(_mm512_castpd_si512(a.v))}; }
 GF_OP F32 select(M32 m, F32 a, F32 b) { return {_mm512_mask_mov_ps(b.v, m.v, a.v)}; }
 GF_OP F64 select(M64 m, F64 a, F64 b) { return {_mm512_mask_mov_pd(b.v, m.v, a.v)}; }
 GF_OP U32 select(M32 m, U32 a, U32 b) { return {_mm512_mask_mov_epi32(b.v, m.v, a.v)}; }
@@ -144,6 +144,10 @@ GF_OP U32 sar(U32 a) { return {_mm512_srai_epi32(a.v, n)}; }
 template <int n>
 GF_OP U64 sar(U64 a) { return {_mm512_srai_epi64(a.v, n)}; }
 GF_OP U64 mul_low32(U64 a, U64 b) { return {_mm512_mul_epu32(a.v, b.v)}; }
+GF_OP U32 min(U32 a, U32 b) { return {_mm512_min_epu32(a.v, b.v)}; }
+// Not by a mask register: moving the sign there and back takes longer than two integer steps.
+GF_OP F32 if_negative(F32 sign, F32 a) { return as_float(sar<31>(as_bits(sign)) & as_bits(a)); }
+GF_OP F64 if_negative(F64 sign, F64 a) { return as_float(sar<63>(as_bits(sign)) & as_bits(a)); }
 
 GF_OP F32 signed_float(U32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 GF_OP F64 signed_float(U64 a) { return {_mm512_cvtepi64_pd(a.v)}; }

@@ -31,6 +31,8 @@ struct M64 {
 template <class V, class F>
 GF_OP V each(F f) { return {{f(0), f(1), f(2), f(3)}}; }
 
+constexpr int registers = 16;
+
 GF_OP F32 set(float x) { return each<F32>([=](int) { return vdupq_n_f32(x); }); }
 GF_OP F64 set(double x) { return each<F64>([=](int) { return vdupq_n_f64(x); }); }
 GF_OP U32 set(uint32_t x) { return each<U32>([=](int) { return vdupq_n_u32(x); }); }
@@ -143,17 +145,17 @@ GF_OP M64 lane_mask(uint32_t lanes, F64) {
     return vtstq_u64(vdupq_n_u64(lanes >> 2 * i), bit);
   });
 }
-GF_OP M32 negative(F32 a) {
-  return each<M32>([&](int i) { return vcltzq_s32(vreinterpretq_s32_f32(a.v[i])); });
-}
-GF_OP M64 negative(F64 a) {
-  return each<M64>([&](int i) { return vcltzq_s64(vreinterpretq_s64_f64(a.v[i])); });
-}
 #define GF_SELECT(R, op, m, x, y) each<R>([&](int i) { return op(m.v[i], x.v[i], y.v[i]); })
 GF_OP F32 select(M32 m, F32 a, F32 b) { return GF_SELECT(F32, vbslq_f32, m, a, b); }
 GF_OP F64 select(M64 m, F64 a, F64 b) { return GF_SELECT(F64, vbslq_f64, m, a, b); }
 GF_OP U32 select(M32 m, U32 a, U32 b) { return GF_SELECT(U32, vbslq_u32, m, a, b); }
 GF_OP U64 select(M64 m, U64 a, U64 b) { return GF_SELECT(U64, vbslq_u64, m, a, b); }
+GF_OP F32 if_negative(F32 sign, F32 a) {
+  return select(each<M32>([&](int i) { return vcltzq_s32(vreinterpretq_s32_f32(sign.v[i])); }), a, set(0.0f));
+}
+GF_OP F64 if_negative(F64 sign, F64 a) {
+  return select(each<M64>([&](int i) { return vcltzq_s64(vreinterpretq_s64_f64(sign.v[i])); }), a, set(0.0));
+}
 // NEON's own maximum returns NaN where either is NaN; the vocabulary returns the second.
 GF_OP F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 GF_OP F64 max(F64 a, F64 b) { return select(a > b, a, b); }
@@ -170,6 +172,7 @@ GF_OP U32 operator&(U32 a, U32 b) { return GF_EACH(U32, vandq_u32, a, b); }
 GF_OP U64 operator&(U64 a, U64 b) { return GF_EACH(U64, vandq_u64, a, b); }
 GF_OP U32 operator|(U32 a, U32 b) { return GF_EACH(U32, vorrq_u32, a, b); }
 GF_OP U64 operator|(U64 a, U64 b) { return GF_EACH(U64, vorrq_u64, a, b); }
+GF_OP U32 min(U32 a, U32 b) { return GF_EACH(U32, vminq_u32, a, b); }
 GF_OP U64 operator^(U64 a, U64 b) { return GF_EACH(U64, veorq_u64, a, b); }
 GF_OP U64 xor3(U64 a, U64 b, U64 c) { return a ^ b ^ c; }
 template <int n>

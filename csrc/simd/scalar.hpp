@@ -41,6 +41,8 @@ GF_OP Mask<n> test(F f) {
   return out;
 }
 
+constexpr int registers = 8;  // a measure of how many blocks may be taken side by side
+
 GF_OP F32 set(float x) { return each<F32>([=](int) { return x; }); }
 GF_OP F64 set(double x) { return each<F64>([=](int) { return x; }); }
 GF_OP U32 set(uint32_t x) { return each<U32>([=](int) { return x; }); }
@@ -151,9 +153,13 @@ GF_OP U32 as_bits(F32 a) { return __builtin_bit_cast(U32, a); }
 GF_OP U64 as_bits(F64 a) { return __builtin_bit_cast(U64, a); }
 GF_OP F32 as_float(U32 a) { return __builtin_bit_cast(F32, a); }
 GF_OP F64 as_float(U64 a) { return __builtin_bit_cast(F64, a); }
-// The sign bit, whatever the value.
-GF_OP M32 negative(F32 a) { return test<16>([&](int i) { return __builtin_bit_cast(uint32_t, a.v[i]) >> 31; }); }
-GF_OP M64 negative(F64 a) { return test<8>([&](int i) { return __builtin_bit_cast(uint64_t, a.v[i]) >> 63; }); }
+// a where the sign bit of `sign` is set, zero elsewhere.
+GF_OP F32 if_negative(F32 sign, F32 a) {
+  return each<F32>([&](int i) { return __builtin_bit_cast(uint32_t, sign.v[i]) >> 31 ? a.v[i] : 0; });
+}
+GF_OP F64 if_negative(F64 sign, F64 a) {
+  return each<F64>([&](int i) { return __builtin_bit_cast(uint64_t, sign.v[i]) >> 63 ? a.v[i] : 0; });
+}
 template <class T, int n>
 GF_OP Block<T, n> operator&(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] & b.v[i]; });
@@ -162,6 +168,7 @@ template <class T, int n>
 GF_OP Block<T, n> operator|(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] | b.v[i]; });
 }
+GF_OP U32 min(U32 a, U32 b) { return each<U32>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
 GF_OP U64 operator^(U64 a, U64 b) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i]; }); }
 GF_OP U64 xor3(U64 a, U64 b, U64 c) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; }); }
 template <int n, class V>
