@@ -6,6 +6,7 @@
 #include "../kernels/noise.hpp"
 #include "../kernels/scan.hpp"
 #include "../kernels/gumbel_max.hpp"
+#include "../kernels/select.hpp"
 #include "../kernels/top_k.hpp"
 #include "../kernels/softmax.hpp"
 #include "../kernels/gumbel_softmax.hpp"

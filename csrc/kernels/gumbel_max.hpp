@@ -28,14 +28,13 @@ GF_OP void take_best(const V (&value)[n], int64_t column, Best<typename V::Scala
 // One row whose tiles are opened only where their bound reaches a value known to occur.
 template <class S, bool masked>
 int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
-                 VectorOf<S> scale, HeadCache<WorkOf<S>>& cache, Best<WorkOf<S>>& best) {
+                 VectorOf<S> scale, Piece<WorkOf<S>>& piece, Best<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   int64_t opened = 0;
   const TileRange tiles(noise, begin, end, ahead);
-  Piece<WorkOf<S>> piece;
   Met<V> met;
   for (uint64_t tile = tiles.begin; tile < tiles.end;) {
-    tile = scan_piece(row, noise, begin, end, scale, tile, tiles, cache, piece, met);
+    tile = scan_piece(row, noise, begin, end, scale, tile, tiles, piece, met);
     V known = set(best.value);
     for (int at = 0; at < piece.count; at += V::lanes) known = simd::max(known, load(piece.known + at));
     WorkOf<S> reach = simd::lane_max(known);
@@ -61,7 +60,7 @@ int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin
 
 // Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
 // would use but a corner of a vector. On AVX-512 the ways cross at about 450 and 16 columns.
-constexpr int64_t short_row = 400, tiny_row = 12;
+constexpr int64_t short_row = 448, tiny_row = 12;
 
 // The noise of short rows: that of several, where they follow each other.
 template <class T>
@@ -164,7 +163,7 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
   const bool flat = is_flat(address, cols);
   if (cols <= tiny_row && flat && (!masked || logits.mask_per_row))
     return tiny_rows<S, masked>(logits, address, span, scale, index, perturbed);
-  HeadCache<T> cache;
+  Piece<T> piece(cols > short_row ? piece_tiles : 0);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
@@ -173,7 +172,7 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
     Best<T> best;
     if (cols > short_row) {
       const int64_t ahead = flat ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, scale, cache, best);
+      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, scale, piece, best);
       if (tiles == refused) return refused;
       opened += tiles;
     } else {

@@ -34,10 +34,10 @@ template <class T>
 void fill_gumbel(Key key, uint64_t first, int64_t count, T* out) {
   constexpr uint64_t group_size = group_tiles * tile_size;
   const uint64_t last = first + static_cast<uint64_t>(count);
-  Heads<T> heads[4];
+  Heads<T> heads[6];
   while (first < last) {
     const uint64_t group = first / group_size, left = (last - 1) / group_size - group + 1;
-    const int groups = left < 4 ? static_cast<int>(left) : 4;
+    const int groups = left < 6 ? static_cast<int>(left) : 6;
     draw_heads(key, group, groups, heads);
     for (int i = 0; i < groups; ++i) {
       const uint64_t end = (first / group_size + 1) * group_size;
@@ -47,7 +47,7 @@ void fill_gumbel(Key key, uint64_t first, int64_t count, T* out) {
   }
 }
 
-constexpr int64_t noise_chunk = 1024;  // elements of noise that pass through the first-level cache at a time
+constexpr int64_t noise_chunk = 3072;  // elements of noise that pass through the first-level cache at a time
 
 // Where a row's noise lies: column j is element first + j.
 struct RowNoise {

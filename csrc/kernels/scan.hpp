@@ -4,7 +4,7 @@
 namespace gumbelfast {
 namespace {
 
-// Rows are walked in pieces of this many tiles, so that what is kept of them stays in the first-level cache.
+// Rows are walked in pieces of this many tiles or more, so that what is kept of them stays in the cache.
 constexpr int piece_tiles = 4096;
 
 // The law's perturbed value: one rounding for the product, one for the sum.
@@ -46,7 +46,10 @@ GF_OP void load_tile(const Row<S, masked>& row, int64_t column, int64_t begin, i
 // Heads drawn ahead: those of one piece, or of as many short rows as follow each other in the noise.
 template <class T>
 struct HeadCache {
-  static constexpr int capacity = piece_tiles / group_tiles;
+  explicit HeadCache(int tiles) : capacity(tiles / group_tiles), heads(new Heads<T>[static_cast<uint64_t>(capacity)]) {}
+  ~HeadCache() { delete[] heads; }
+  HeadCache(const HeadCache&) = delete;
+  HeadCache& operator=(const HeadCache&) = delete;
   // The heads of groups [group, group + count); up to group `limit` more will be wanted next.
   const Heads<T>* get(Key wanted, uint64_t group, int count, uint64_t limit) {
     const bool here = wanted.k0 == key.k0 && wanted.k1 == key.k1 && group >= first &&
@@ -63,19 +66,27 @@ struct HeadCache {
  private:
   Key key{};
   uint64_t first = 0;
-  int held = 0;
-  Heads<T> heads[capacity];
+  int capacity, held = 0;
+  Heads<T>* heads;
 };
 
 // Consecutive tiles of a row from a multiple of group_tiles on. `bound` is above every perturbed value of the tile,
 // `known` is one of them, the value at the head's place; both are -inf for a tile outside the row.
 template <class T>
 struct Piece {
-  uint64_t first;
-  int count;
-  const Heads<T>* heads;
-  alignas(64) T bound[piece_tiles];
-  alignas(64) T known[piece_tiles];
+  // Room for a number of tiles, a multiple of group_tiles.
+  explicit Piece(int tiles) : cache(tiles), capacity(tiles), bound(new T[2 * static_cast<uint64_t>(tiles)]) {
+    known = bound + tiles;
+  }
+  ~Piece() { delete[] bound; }
+  Piece(const Piece&) = delete;
+  Piece& operator=(const Piece&) = delete;
+
+  HeadCache<T> cache;
+  const Heads<T>* heads = nullptr;
+  uint64_t first = 0;
+  int capacity, count = 0;
+  T *bound, *known;
 };
 
 // What a scan has met among the raw logits.
@@ -112,6 +123,11 @@ GF_OP void scan_group(const Row<S, masked>& row, int64_t column, int64_t begin, 
 #pragma GCC unroll 16
     for (int q = 0; q < V::lanes; ++q) {
       const int64_t start = column + (part + q) * tile_size, j = start + heads.place[part + q];
+      if (!whole && (start + tile_size <= begin || start >= end)) {
+        most[q] = minus_infinity<V>();
+        at_place[q] = Storage<S>::minus_infinity;
+        continue;
+      }
       V x[tile_blocks<V>];
       prefetch_ahead(row.x + start);
       if constexpr (whole)
@@ -144,13 +160,13 @@ struct TileRange {
 // Fills the piece from `tile` on; returns the first tile that it does not hold.
 template <class S, bool masked>
 uint64_t scan_piece(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, VectorOf<S> scale,
-                    uint64_t tile, const TileRange& tiles, HeadCache<WorkOf<S>>& cache, Piece<WorkOf<S>>& piece,
-                    Met<VectorOf<S>>& met) {
+                    uint64_t tile, const TileRange& tiles, Piece<WorkOf<S>>& piece, Met<VectorOf<S>>& met) {
   const uint64_t group = tile / group_tiles, first = group * group_tiles;
+  const auto capacity = static_cast<uint64_t>(piece.capacity);
   piece.first = first;
-  piece.count = static_cast<int>(tiles.end - first < piece_tiles ? tiles.end - first : piece_tiles);
+  piece.count = static_cast<int>(tiles.end - first < capacity ? tiles.end - first : capacity);
   const int groups = (piece.count + group_tiles - 1) / group_tiles;
-  piece.heads = cache.get(noise.key, group, groups, tiles.last_group);
+  piece.heads = piece.cache.get(noise.key, group, groups, tiles.last_group);
   for (int i = 0; i < groups; ++i) {
     const int at = i * group_tiles;
     const int64_t column = static_cast<int64_t>((first + static_cast<uint64_t>(at)) * tile_size - noise.first);

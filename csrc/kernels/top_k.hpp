@@ -5,64 +5,19 @@
 namespace gumbelfast {
 namespace {
 
-// Integers that ascend as floats do.
-GF_OP int32_t ordered(float x) {
-  const int32_t i = __builtin_bit_cast(int32_t, x);
-  return i < 0 ? i ^ 0x7FFFFFFF : i;
-}
-GF_OP int64_t ordered(double x) {
-  const int64_t i = __builtin_bit_cast(int64_t, x);
-  return i < 0 ? i ^ 0x7FFFFFFFFFFFFFFF : i;
-}
-GF_OP float from_ordered(int32_t i) { return __builtin_bit_cast(float, i < 0 ? i ^ 0x7FFFFFFF : i); }
-GF_OP double from_ordered(int64_t i) { return __builtin_bit_cast(double, i < 0 ? i ^ 0x7FFFFFFFFFFFFFFF : i); }
-
-// The k-th largest of n values without NaN, 1 <= k <= n, by bisection over the floats between the extremes: every step
-// is a count, which needs no order and no branch. A block behind the values is overwritten.
-template <class T>
-T kth_largest(T* values, int64_t n, int64_t k) {
-  using V = VectorOf<T>;
-  using Integer = decltype(ordered(T{}));
-  store(values + n, set(values[0]));
-  const V zero = set(T{0});
-  V most = minus_infinity<V>(), negated = minus_infinity<V>();
-  for (int64_t i = 0; i < n; i += V::lanes) {
-    most = simd::max(most, load(values + i));
-    negated = simd::max(negated, zero - load(values + i));
-  }
-  store(values + n, minus_infinity<V>());
-  // Invariant: at least k values reach `low`, fewer reach `high`.
-  Integer low = ordered(-simd::lane_max(negated)), high = ordered(simd::lane_max(most) + T{0}) + 1;
-  while (high - 1 > low) {
-    const Integer middle = (low & high) + ((low ^ high) >> 1);  // the mean, without overflow
-    const V threshold = set(from_ordered(middle));
-    int64_t reaching = 0;
-    for (int64_t i = 0; i < n; i += V::lanes) reaching += __builtin_popcount(bits(load(values + i) >= threshold));
-    if (reaching == k) {
-      V least = minus_infinity<V>();
-      for (int64_t i = 0; i < n; i += V::lanes) {
-        const V v = load(values + i);
-        least = select(v >= threshold, simd::max(zero - v, least), least);
-      }
-      return -simd::lane_max(least);
-    }
-    (reaching > k ? low : high) = middle;
-  }
-  return from_ordered(low);
-}
-
 // The candidates of a row, in the order of their columns. Whatever falls below `reach` has k better ones.
 template <class T>
 struct Candidates {
   using V = VectorOf<T>;
   using Word = typename UnitOf<T>::Type;
   static constexpr int64_t batch = group_tiles * tile_size;  // the most that one opening adds
+  static constexpr int64_t few = 384;                        // beyond, a sort is faster than all comparisons
 
-  explicit Candidates(int64_t size) : k(size), capacity(2 * size + 2 * batch) {
+  Candidates(int64_t size, int tiles) : k(size), capacity(2 * size + 2 * batch) {
     const auto room = static_cast<uint64_t>(capacity + V::lanes);
     value = new T[room];
     column = new Word[room];
-    pool = new T[static_cast<uint64_t>(k + piece_tiles + V::lanes)];
+    pool = new T[static_cast<uint64_t>(k + (tiles > short_row ? tiles : short_row) + V::lanes)];
   }
   ~Candidates() {
     delete[] value;
@@ -113,6 +68,21 @@ struct Candidates {
     const T least = kth_largest(pool, n, k);
     if (least > reach) reach = least;
   }
+  // The blocks from column `at` on, as far as they reach: most tiles are opened for nothing.
+  template <int n>
+  GF_OP void take(const V (&v)[n], int64_t at) {
+    V most = v[0];
+#pragma GCC unroll 4
+    for (int b = 1; b < n; ++b) most = simd::max(most, v[b]);
+    if (!bits(most >= set(reach))) return;
+#pragma GCC unroll 4
+    for (int b = 0; b < n; ++b) take(v[b], at + b * V::lanes);
+  }
+  void reach_lanes(V most) {
+    alignas(64) T lanes[2 * V::lanes];
+    store(lanes, most);
+    if (k <= V::lanes) reach = kth_largest(lanes, V::lanes, k);
+  }
   GF_OP void take(V v, int64_t at) {
     const uint32_t chosen = bits(v >= set(reach)) & bits(v > minus_infinity<V>());
     simd::compress(value + count, simd::lane_mask(chosen, v), v);
@@ -122,6 +92,29 @@ struct Candidates {
   void make_room() {
     if (count + batch > capacity) shrink();
   }
+  // The k best, largest first; places without an element hold -1 and -inf. False if there are such places.
+  bool write(int64_t first_column, int64_t* index, T* perturbed) {
+    shrink();
+    if (count <= few) {
+      Word place[few + V::lanes];
+      descending_places(value, count, place);
+      for (int64_t i = 0; i < count; ++i) {
+        index[place[i]] = first_column + static_cast<int64_t>(column[i]);
+        perturbed[place[i]] = value[i];
+      }
+    } else {
+      sort_descending(value, column, count);
+      for (int64_t i = 0; i < count; ++i) {
+        index[i] = first_column + static_cast<int64_t>(column[i]);
+        perturbed[i] = value[i];
+      }
+    }
+    for (int64_t i = count; i < k; ++i) {
+      index[i] = -1;
+      perturbed[i] = -static_cast<T>(__builtin_inff());
+    }
+    return count == k;
+  }
 
   int64_t k, capacity, count = 0;
   T reach;
@@ -130,26 +123,30 @@ struct Candidates {
   T* pool;
 };
 
+// The first threshold of a row is the k-th best head of its first piece: the more tiles to one of the k, the fewer
+// open.
+GF_OP int piece_for(int64_t k) {
+  constexpr int64_t tiles_each = 32, most = 32768;
+  const int64_t tiles = tiles_each * k < most ? tiles_each * k : most;
+  return tiles < piece_tiles ? piece_tiles : static_cast<int>(tiles);
+}
+
 template <class S, bool masked>
 int64_t top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
-                  VectorOf<S> scale, HeadCache<WorkOf<S>>& cache, Candidates<WorkOf<S>>& best) {
+                  VectorOf<S> scale, Piece<WorkOf<S>>& piece, Candidates<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   int64_t opened = 0;
   const TileRange tiles(noise, begin, end, ahead);
-  Piece<WorkOf<S>> piece;
   Met<V> met;
   best.clear();
   for (uint64_t tile = tiles.begin; tile < tiles.end;) {
-    tile = scan_piece(row, noise, begin, end, scale, tile, tiles, cache, piece, met);
+    tile = scan_piece(row, noise, begin, end, scale, tile, tiles, piece, met);
     best.raise(piece);
     Opener<S, masked> opener{row, noise, begin, end, scale, piece};
     auto open = [&] {
       opened += opener.count;
       best.make_room();
-      opener.open([&](const V(&value)[tile_blocks<V>], int64_t column) {
-#pragma GCC unroll 4
-        for (int b = 0; b < tile_blocks<V>; ++b) best.take(value[b], column - begin + b * V::lanes);
-      });
+      opener.open([&](const V(&value)[tile_blocks<V>], int64_t column) { best.take(value, column - begin); });
     };
     for (int at = 0; at < piece.count; at += V::lanes) {
       const V bound = load(piece.bound + at);
@@ -164,18 +161,24 @@ int64_t top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begi
   return met.refused() ? refused : opened;
 }
 
-// A short row: all of it is a candidate.
+// A short row is perturbed as a whole. The best of each lane are distinct elements, so that the k-th of those, where
+// there are k, is a first threshold.
 template <class S, bool masked>
 bool top_k_filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, VectorOf<S> scale, const WorkOf<S>* gumbel,
                       Candidates<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   Met<V> met;
   best.clear();
+  V most = minus_infinity<V>();
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
+    const V value = perturb(x, scale, load_block(gumbel + j, n, set(WorkOf<S>{0})));
     met.see(x);
-    best.take(perturb(x, scale, load_block(gumbel + j, n, set(WorkOf<S>{0}))), j);
+    most = simd::max(most, value);
+    store(best.pool + j, value);
   });
+  best.reach_lanes(most);
+  for (int64_t j = 0; j < end - begin; j += V::lanes) best.take(load(best.pool + j), j);
   return !met.refused();
 }
 
@@ -185,8 +188,8 @@ int64_t top_k_rows(const Logits& logits, const Address& address, const Span& spa
   using T = WorkOf<S>;
   const VectorOf<S> scale = set(static_cast<T>(logits.scale));
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
-  Candidates<T> best(k);
-  HeadCache<T> cache;
+  Piece<T> piece(cols > short_row ? piece_for(k) : 0);
+  Candidates<T> best(k, piece.capacity);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
@@ -194,19 +197,15 @@ int64_t top_k_rows(const Logits& logits, const Address& address, const Span& spa
     const Row<S, masked> row(logits, i);
     if (cols > short_row) {
       const int64_t ahead = is_flat(address, cols) ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = top_k_row(row, RowNoise(address, i), begin, end, ahead, scale, cache, best);
+      const int64_t tiles = top_k_row(row, RowNoise(address, i), begin, end, ahead, scale, piece, best);
       if (tiles == refused) return refused;
       opened += tiles;
     } else if (!top_k_filled_row(row, begin, end, scale, noise.row(i, opened), best)) {
       return refused;
     }
-    best.shrink();
-    sort_descending(best.value, best.column, best.count);
-    lacks |= best.count < k;
-    for (int64_t j = 0; j < k; ++j) {
-      *index++ = j < best.count ? span.col_begin + static_cast<int64_t>(best.column[j]) : -1;
-      *perturbed++ = j < best.count ? best.value[j] : -static_cast<T>(__builtin_inff());
-    }
+    lacks |= !best.write(begin, index, perturbed);
+    index += k;
+    perturbed += k;
   }
   return lacks ? lacking(opened) : opened;
 }
