@@ -15,23 +15,20 @@ from . import _validate, random
 def draw_rows(
     call: random.RowCall,
     shape: tuple[int, ...],
-    columns: int,
+    size: int,
     rng: random.SeedLike,
     seeds: Any = None,
     positions: Any = None,
     offset: Any = None,
     row_stride: Any = None,
 ) -> int:
-    """Run `call` on the noise of ``shape`` rows of ``columns`` elements, and return what it returns.
+    """Run `call` on the noise of an array of that shape and size, rows along its last axis; return what it returns.
 
     Nothing moves before the arguments are found good, and a negative answer puts back what has moved.
     """
-    if seeds is None and offset is None:
-        if positions is not None:
-            raise ValueError("positions needs seeds")
-        if row_stride is not None:
-            raise ValueError("row_stride needs offset")
-        return random.source(rng)._draw(math.prod(shape) * columns, call, columns)
+    if seeds is None and offset is None and positions is None and row_stride is None:
+        return random.source(rng)._draw(size, call, shape[-1])
+    shape, columns = shape[:-1], shape[-1]
     if seeds is not None:
         for name, value in (("rng", rng), ("offset", offset), ("row_stride", row_stride)):
             if value is not None:
@@ -44,6 +41,8 @@ def draw_rows(
         return call(0, 0, 0, keys, places * np.uint64(width))
     if positions is not None:
         raise ValueError("positions needs seeds")
+    if offset is None:
+        raise ValueError("row_stride needs offset")
     stride = columns if row_stride is None else operator.index(row_stride)
     if stride < columns:
         raise ValueError(f"row_stride must be at least the {columns} columns, got {stride}")

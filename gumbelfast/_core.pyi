@@ -21,7 +21,7 @@ class Backend:
     - ``scale`` and ``inv_tau`` are 1/temperature as a Python float; the kernel rounds it to the working dtype.
     - the noise of row i, column j is element ``offset + i * row_stride + j`` under ``key`` (64 bits: k0 low, k1 high).
       ``offsets[i]`` (uint64), where given, takes the place of ``offset + i * row_stride``; ``seeds[i]`` (uint64), where
-      given, gives row i a key of its own.
+      given, gives row i a key of its own. These five come last, so that a call can be prepared without them.
     - ``logits`` may hold fewer rows than the result: row i of the result reads row ``i % logit_rows``.
     - ``mask`` is None or a bool array (True: allowed) of ``K`` entries (one row for all) or as many as logits.
     - ``threads`` is the most threads that may be used.
@@ -42,14 +42,14 @@ class Backend:
         logits: _Array,
         mask: _Array | None,
         scale: float,
+        index: _Array,
+        perturbed: _Array | None,
+        threads: int,
         key: int,
         offset: int,
         row_stride: int,
         seeds: _U64 | None,
         offsets: _U64 | None,
-        index: _Array,
-        perturbed: _Array | None,
-        threads: int,
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` into ``index`` (int64; -1 where the row has nothing to draw).
 
@@ -61,14 +61,14 @@ class Backend:
         logits: _Array,
         mask: _Array | None,
         scale: float,
+        index: _Array,
+        perturbed: _Array,
+        threads: int,
         key: int,
         offset: int,
         row_stride: int,
         seeds: _U64 | None,
         offsets: _U64 | None,
-        index: _Array,
-        perturbed: _Array,
-        threads: int,
     ) -> int:
         """The k largest of ``logits * scale + g`` per row, largest first, the lower index first among equals.
 
@@ -80,14 +80,14 @@ class Backend:
         self,
         logits: _Array,
         inv_tau: float,
+        soft: _Array | None,
+        hard: _Array | None,
+        threads: int,
         key: int,
         offset: int,
         row_stride: int,
         seeds: _U64 | None,
         offsets: _U64 | None,
-        soft: _Array | None,
-        hard: _Array | None,
-        threads: int,
     ) -> int:
         """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``.
 

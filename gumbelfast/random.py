@@ -28,7 +28,7 @@ SeedLike = Any  # None, int, sequence of ints, SeedSequence, BitGenerator, numpy
 # (key, offset, row_stride, seeds, offsets), as backends take them.
 RowCall = Callable[[int, int, int, "_U64 | None", "_U64 | None"], int]
 
-_TILE = 32
+_TILE, _LAST = 32, _validate.LAST_ELEMENT
 
 
 def _key_from_seed(seed: Any) -> int:
@@ -91,9 +91,9 @@ class Generator:
         """
         with self._lock:
             before = self._offset
-            first = before + -before % _TILE
+            first = before + _TILE - 1 & -_TILE
             end = first + elements
-            if end > _validate.LAST_ELEMENT:
+            if end > _LAST:
                 raise ValueError(f"the noise of this key ends at element 2**62; offset {before} + {elements} is beyond")
             self._offset = end
         code = -1

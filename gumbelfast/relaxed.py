@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,19 +82,13 @@ def gumbel_softmax(
         # The soft kernel writes noise where its result goes before it reads the logits.
         if direct and axis == -1 and (hard or not np.may_share_memory(out, x)):
             target = out
-    first_result = np.empty_like(x) if target is None else target
+    first_result = np.empty(x.shape, x.dtype) if target is None else target
     hard_rows = first_result if hard else None
-    soft_rows = first_result if not hard else np.empty_like(x) if return_soft else None
-    kernels, threads = active(), _threads.resolve(num_threads)
-
-    def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
-        if not x.size:
-            return 0
-        return kernels.gumbel_softmax(x, scale, key, first, stride, seeds, offsets, soft_rows, hard_rows, threads)
-
-    if _address.draw_rows(call, x.shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride) < 0:
+    soft_rows = first_result if not hard else np.empty(x.shape, x.dtype) if return_soft else None
+    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, _threads.resolve(num_threads))
+    if _address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride) < 0:
         _validate.refuse(x, None, axis)
-    result = _validate.restored(first_result, axis)
+    result = first_result if axis == -1 else _validate.restored(first_result, axis)
     if out is not None and target is None:
         out[...] = result
         result = out

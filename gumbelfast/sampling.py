@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _address, _threads, _validate
 from ._backend import active
-from .random import SeedLike
+from .random import RowCall, SeedLike
 from .states import Argmax, TopK
 
+_INT64 = np.dtype(np.int64)
 
-def _draw_shape(x: NDArray[Any], size: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    return x.shape[:-1] if size is None else _validate.size_tuple(size) + x.shape[:-1]
+
+def _empty_allowed(call: RowCall) -> RowCall:
+    """The call, for which rows without anything to draw are no failure."""
+
+    def tolerant(*address: Any) -> int:
+        tiles = call(*address)
+        return -2 - tiles if tiles < -1 else tiles
+
+    return tolerant
 
 
 def categorical(
@@ -95,24 +104,19 @@ def categorical(
     x, axis = _validate.rows(logits, axis)
     scale = _validate.positive_reciprocal(temperature, "temperature", x.dtype)
     allowed = None if mask is None else _validate.mask_for(mask, np.shape(logits), axis)
-    shape = _draw_shape(x, size)
-    index = np.empty(shape, np.int64)
-    perturbed = np.empty(shape, _validate.work_dtype(x.dtype)) if return_perturbed else None
-    kernels, threads = active(), _threads.resolve(num_threads)
-
-    def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
-        if not index.size:
-            return 0
-        tiles = kernels.gumbel_max(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
-        return -2 - tiles if tiles < -1 and empty is not None else tiles
-
-    if _address.draw_rows(call, shape, x.shape[-1], rng, seeds, positions, offset, row_stride) < 0:
+    drawn = x.shape if size is None else _validate.size_tuple(size) + x.shape
+    index = np.empty(drawn[:-1], _INT64)
+    perturbed = np.empty(drawn[:-1], _validate.work_dtype(x.dtype)) if return_perturbed else None
+    call = partial(active().gumbel_max, x, allowed, scale, index, perturbed, _threads.resolve(num_threads))
+    if empty is not None:
+        call = _empty_allowed(call)
+    if _address.draw_rows(call, drawn, index.size * drawn[-1], rng, seeds, positions, offset, row_stride) < 0:
         _validate.refuse(x, allowed, axis, empty_allowed=empty is not None)
     if empty is not None and empty != -1:
         index[index < 0] = empty
     if perturbed is not None:
         return Argmax(index[()], perturbed[()])
-    return index if shape else index[()]
+    return index if index.ndim else index[()]
 
 
 def gumbel_top_k(
@@ -168,16 +172,10 @@ def gumbel_top_k(
     allowed = None if mask is None else _validate.mask_for(mask, np.shape(logits), axis)
     k = _validate.count(k, x.shape[-1])
     shape = (*x.shape[:-1], k)
-    index = np.empty(shape, np.int64)
+    index = np.empty(shape, _INT64)
     perturbed = np.empty(shape, _validate.work_dtype(x.dtype))
-    kernels, threads = active(), _threads.resolve(num_threads)
-
-    def call(key: int, first: int, stride: int, seeds: Any, offsets: Any) -> int:
-        if not index.size:
-            return 0
-        return kernels.gumbel_top_k(x, allowed, scale, key, first, stride, seeds, offsets, index, perturbed, threads)
-
-    tiles = _address.draw_rows(call, shape[:-1], x.shape[-1], rng, seeds, positions, offset, row_stride)
+    call = partial(active().gumbel_top_k, x, allowed, scale, index, perturbed, _threads.resolve(num_threads))
+    tiles = _address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride)
     if tiles < -1:
         _validate.too_few(x, k, index)
     if tiles < 0:

@@ -105,9 +105,9 @@ struct Bound {
     run(count, [&] { return gf::gumbel(*backend, dtype, args, count, workers_of(threads)); });
   }
 
-  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, double scale, uint64_t key, uint64_t offset,
-                     uint64_t row_stride, const MaybeArray& seeds, const MaybeArray& offsets, py::array index,
-                     MaybeArray perturbed, int threads) const {
+  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, double scale, py::array index, MaybeArray perturbed,
+                     int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                     const MaybeArray& offsets) const {
     const int64_t rows = index.size();
     const gf::Logits logits = logits_of(x, mask, scale);
     const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)};
@@ -119,9 +119,10 @@ struct Bound {
                [&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
   }
 
-  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, double scale, uint64_t key, uint64_t offset,
-                       uint64_t row_stride, const MaybeArray& seeds, const MaybeArray& offsets, py::array index,
-                       py::array perturbed, int threads) const {
+  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, double scale, py::array index, py::array perturbed,
+                       int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                       const MaybeArray& offsets) const {
+    if (index.size() == 0) return 0;
     const int64_t k = columns_of(index);
     require(k > 0 && index.itemsize() == 8 && perturbed.size() == index.size(), "results do not fit");
     const int64_t rows = index.size() / k;
@@ -135,9 +136,9 @@ struct Bound {
     });
   }
 
-  int64_t gumbel_softmax(const py::array& x, double inv_tau, uint64_t key, uint64_t offset, uint64_t row_stride,
-                         const MaybeArray& seeds, const MaybeArray& offsets, MaybeArray soft, MaybeArray hard,
-                         int threads) const {
+  int64_t gumbel_softmax(const py::array& x, double inv_tau, MaybeArray soft, MaybeArray hard, int threads,
+                         uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                         const MaybeArray& offsets) const {
     const gf::Logits logits = logits_of(x, std::nullopt, inv_tau);
     const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, logits.rows),
                               words_of(offsets, logits.rows)};

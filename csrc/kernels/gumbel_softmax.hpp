@@ -11,7 +11,7 @@ struct Perturbed {
   V most = minus_infinity<V>();
 };
 
-// Columns [begin, end) of a row: `p` holds the noise and takes logits + noise.
+// Columns [begin, end) of a row, or of several in a row: `p` holds the noise and takes logits + noise.
 template <class S, class V = VectorOf<S>>
 GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, WorkOf<S>* p, Perturbed<V>& seen) {
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
@@ -61,12 +61,9 @@ int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
 
 // A row of perturbed logits becomes its results; `p` may be the row of soft itself.
 template <class S>
-GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, VectorOf<S> scale, const Perturbed<VectorOf<S>>& seen,
-                      const WorkOf<S>* p) {
-  using T = WorkOf<S>;
+GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, VectorOf<S> scale, WorkOf<S> most, const WorkOf<S>* p) {
   const int64_t cols = args.logits.cols;
-  const T most = simd::lane_max(seen.most);
-  if (seen.met.refused() || !(most > -static_cast<T>(__builtin_inff()))) return false;
+  if (!(most > -static_cast<WorkOf<S>>(__builtin_inff()))) return false;
   if (args.hard) one_hot(static_cast<S*>(args.hard) + i * cols, cols, find_first(p, cols, most));
   softmax_row(p, cols, scale, most, static_cast<S*>(args.soft) + i * cols);
   return true;
@@ -108,23 +105,22 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
     count = end - i < batch ? end - i : batch;
     T* p = rows.from_row(i);
     const RowNoise noise(args.noise, i);
-    if (count > 1) {
-      fill_gumbel(noise.key, noise.first, count * cols, p);
-      for (int64_t r = 0; r < count; ++r) {
-        Perturbed<V> seen;
-        add_logits(Row<S, false>(args.logits, i + r), 0, cols, p + r * cols, seen);
-        if (!finish_row<S>(args, i + r, scale, seen, p + r * cols)) return refused;
-      }
-      continue;
-    }
     const Row<S, false> row(args.logits, i);
     Perturbed<V> seen;
+    if (count > 1) {
+      fill_gumbel(noise.key, noise.first, count * cols, p);
+      add_logits(row, 0, count * cols, p, seen);
+      if (seen.met.refused()) return refused;
+      for (int64_t r = 0; r < count; ++r)
+        if (!finish_row<S>(args, i + r, scale, row_max(p + r * cols, cols), p + r * cols)) return refused;
+      continue;
+    }
     for (int64_t j = 0, next; j < cols; j = next) {
       next = chunk_end(noise.first, j, cols);
       fill_gumbel(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
       add_logits(row, j, next, p, seen);
     }
-    if (!finish_row<S>(args, i, scale, seen, p)) return refused;
+    if (seen.met.refused() || !finish_row<S>(args, i, scale, simd::lane_max(seen.most), p)) return refused;
   }
   return ((end - begin) * cols + tile_size - 1) / tile_size;
 }

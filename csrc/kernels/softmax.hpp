@@ -101,11 +101,20 @@ GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep
   for (int64_t i = begin; i < end; ++i) step(static_cast<const S*>(args.x) + i * args.cols, i, scale);
 }
 
+// A row of one block need not leave its register.
+template <class S, class Out, class V = VectorOf<S>>
+GF_OP void softmax_block(const S* x, int cols, V scale, V maximum, Out* out) {
+  const V e = exp_nonpositive((load_block(x, cols, minus_infinity<V>()) - maximum) * scale);
+  const double sum = simd::lane_sum(e);
+  store_block(out, cols, sum > 0 ? e * set(static_cast<WorkOf<S>>(1 / sum)) : set(not_a_number<V>()));
+}
+
 // In place when x is out: every block is read before it is written. Exponentials wait in the output where its type
 // holds them exactly, and are computed twice where it does not.
 template <class S, class Out>
 GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, WorkOf<S> maximum, Out* out) {
   using V = VectorOf<S>;
+  if (cols <= V::lanes) return softmax_block(x, static_cast<int>(cols), scale, set(maximum), out);
   constexpr bool kept = sizeof(Out) == sizeof(WorkOf<S>);
   const Normaliser<S> norm(x, cols, scale, maximum, [&](auto at, auto e) {
     if constexpr (kept) store_at(out, at, e);

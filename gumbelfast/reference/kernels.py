@@ -43,14 +43,14 @@ def gumbel_max(
     logits: Array,
     mask: Array | None,
     scale: float,
+    index: Array,
+    perturbed: Array | None,
+    threads: int,
     key: int,
     offset: int,
     row_stride: int,
     seeds: U64 | None,
     offsets: U64 | None,
-    index: Array,
-    perturbed: Array | None,
-    threads: int,
 ) -> int:
     """Per row the argmax of ``logits * scale + g``; -1 and -inf for a row with nothing to draw."""
     x = load_logits(logits, mask)
@@ -69,14 +69,14 @@ def gumbel_top_k(
     logits: Array,
     mask: Array | None,
     scale: float,
+    index: Array,
+    perturbed: Array,
+    threads: int,
     key: int,
     offset: int,
     row_stride: int,
     seeds: U64 | None,
     offsets: U64 | None,
-    index: Array,
-    perturbed: Array,
-    threads: int,
 ) -> int:
     """The k largest of ``logits * scale + g`` per row, in order; missing places hold -1 and -inf."""
     x = load_logits(logits, mask)
@@ -96,14 +96,14 @@ def gumbel_top_k(
 def gumbel_softmax(
     logits: Array,
     inv_tau: float,
+    soft: Array | None,
+    hard: Array | None,
+    threads: int,
     key: int,
     offset: int,
     row_stride: int,
     seeds: U64 | None,
     offsets: U64 | None,
-    soft: Array | None,
-    hard: Array | None,
-    threads: int,
 ) -> int:
     """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``."""
     x = load_logits(logits, None)
