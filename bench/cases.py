@@ -134,7 +134,17 @@ def cases(quick: bool = False) -> list[Case]:
             "D1", "", "draws", f"{many} draws from one row of {columns}", lambda: (probabilities(), many), many, "draw"
         ),
         Case("W1", "", "weighted", f"{taken} of {items} weighted items", lambda: (weights(), taken), items, "item"),
-        Case("L1", "", "categorical", "one call, 8×10 float32", lambda: (normal((8, 10)),), 1, "call"),
+        Case("L1", "", "relaxed", "one call of gumbel_softmax, 8×10", lambda: (normal((8, 10)), 0.5), 1, "call"),
+        Case(
+            "L1",
+            "categorical",
+            "categorical",
+            "one call of categorical, 8×10",
+            lambda: (normal((8, 10)),),
+            1,
+            "call",
+            headline=False,
+        ),
         Case("T1", "N1", "threads", "two threads, N1", lambda: ("gumbel", n, f32), n),
         Case("T1", "C1", "threads", "two threads, C1", lambda: ("categorical", normal(vocabulary)), size),
         Case("T1", "G1", "threads", "two threads, G1", lambda: ("gumbel_softmax", *relaxed(False)), area),
@@ -152,11 +162,16 @@ def cases(quick: bool = False) -> list[Case]:
     for name, k in [(str(k), k) for k in (1, 5, 50, 500)] + [("half", rows[1] // 2)]:
         work = f"top-{k} of {rows[0]}×{rows[1]}"
         table.append(Case("topk", f"k={name}", "top_k", work, _bind(normal, rows, k=k), rows[0] * rows[1]))
-    work = f"categorical, {wide} float64"
-    double = _bind(normal, vocabulary, f64)
-    table.append(Case("float64", "C1", "categorical", work, double, size, peers=GUMBEL_MAX, dtype="float64"))
-    double = _bind(normal, square, f64)
-    table.append(Case("float64", "S1", "softmax", f"softmax, {grid} float64", double, area, dtype="float64"))
+    pair = _bind(lambda: (normal(square, f64), softmax_of(normal(square, f64))))
+    for row, operation, made, count in (
+        ("C1", "categorical", _bind(normal, vocabulary, f64), size),
+        ("K1", "top_k", _bind(normal, vocabulary, f64, k=50), size),
+        ("S1", "softmax", _bind(normal, square, f64), area),
+        ("S2", "softmax_backward", pair, area),
+        ("G1", "gumbel_softmax", lambda: (*pair()[::-1], 0.5, False), area),
+    ):
+        work = f"{row} in float64"
+        table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
     return table
 
 

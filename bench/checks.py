@@ -104,6 +104,14 @@ def softmax_backward(result: Any, grad: Any, y: Any) -> None:
     _same(result, _pull(grad, y), y)
 
 
+def relaxed(result: Any, logits: Any, tau: float) -> None:
+    """A relaxed sample: rows of the simplex, and the distribution of the argmax."""
+    y = np.asarray(result)
+    assert y.shape == logits.shape and y.dtype == logits.dtype, (y.shape, y.dtype)
+    one_draw(y.argmax(-1), logits)
+    assert np.allclose(y.sum(-1), 1, atol=1e-4)
+
+
 def gumbel_softmax(result: Any, logits: Any, grad: Any, tau: float, hard: bool) -> None:
     """A relaxed (or one-hot) sample with its gradient: distribution of the argmax, value of the gradient."""
     y, dx = (np.asarray(part) for part in result)
@@ -142,6 +150,7 @@ CHECKS: dict[str, Any] = {
     "draws": many_draws,
     "softmax": softmax,
     "softmax_backward": softmax_backward,
+    "relaxed": relaxed,
     "gumbel_softmax": gumbel_softmax,
     "threads": threads,
 }

@@ -10,7 +10,7 @@ namespace gumbelfast {
 namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
-constexpr double fill_cost = 1.0, scan_cost = 0.15, softmax_cost = 0.4, backward_cost = 0.3;
+constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own

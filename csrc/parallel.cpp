@@ -5,19 +5,16 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "fp_environment.hpp"
+#include "pool.hpp"
 
 namespace gumbelfast {
 namespace {
 
-constexpr double worth_a_thread = 100e3;  // nanoseconds of work; starting a thread takes 20 to 100 thousand
-constexpr double block_cost = 2e6;        // nanoseconds between two looks at `interrupted`
-constexpr int blocks_per_thread = 16;     // so that a slow thread does not keep the others waiting
-constexpr double least_block = 10e3;      // nanoseconds that are worth a visit to the counter
+constexpr double worth_a_thread = 50e3;  // nanoseconds of work; to wake a thread takes 10 to 50 thousand
+constexpr double block_cost = 2e6;       // nanoseconds between two looks at `interrupted`
+constexpr double least_block = 10e3;     // nanoseconds that are worth a visit to the counter
 constexpr auto ask_every = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -33,11 +30,8 @@ bool parallel_for(int64_t items, double cost, const Workers& workers,
     body(0, items);
     return true;
   }
-  const int64_t by_time = static_cast<int64_t>(block_cost / cost) + 1;
-  const int64_t by_share =
-      std::max(items / (static_cast<int64_t>(threads) * blocks_per_thread), static_cast<int64_t>(least_block / cost)) +
-      1;
-  const int64_t block = threads > 1 ? std::min(by_time, by_share) : by_time;
+  const int64_t most = static_cast<int64_t>(block_cost / cost) + 1;
+  const int64_t least = static_cast<int64_t>(least_block / cost) + 1;
 
   std::atomic<int64_t> next{0};
   std::atomic<bool> stop{false};
@@ -49,9 +43,14 @@ bool parallel_for(int64_t items, double cost, const Workers& workers,
     auto asked = std::chrono::steady_clock::now();
     try {
       while (!stop.load(std::memory_order_relaxed)) {
-        const int64_t begin = next.fetch_add(block);
-        if (begin >= items) return;
-        body(begin, std::min(begin + block, items));
+        // A share of what is left, so that the last blocks are small and all end together.
+        int64_t begin = next.load(std::memory_order_relaxed), end = 0;
+        do {
+          if (begin >= items) return;
+          const int64_t share = (items - begin) / (2 * threads);
+          end = std::min(begin + std::max(least, std::min(share, most)), items);
+        } while (!next.compare_exchange_weak(begin, end));
+        body(begin, end);
         if (!caller || !workers.interrupted) continue;
         const auto now = std::chrono::steady_clock::now();
         if (now - asked < ask_every) continue;
@@ -64,15 +63,10 @@ bool parallel_for(int64_t items, double cost, const Workers& workers,
       stop = true;
     }
   };
-  std::vector<std::thread> others;
-  try {
-    others.reserve(static_cast<size_t>(threads - 1));
-    while (static_cast<int>(others.size()) < threads - 1) others.emplace_back(work, false);
-  } catch (const std::system_error&) {
-    // No more threads to be had.
-  }
-  work(true);
-  for (std::thread& thread : others) thread.join();
+  if (threads > 1)
+    run_with_helpers(threads - 1, work);
+  else
+    work(true);
   if (failure) std::rethrow_exception(failure);
   return !interrupted;
 }

@@ -1,4 +1,4 @@
-// Splitting work over threads. There is no pool: threads live for one call, so a forked child works like its parent.
+// Splitting work over threads.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -14,8 +14,7 @@ struct Workers {
 };
 
 // Calls body(begin, end) over [0, items) in blocks, on as many threads as the work is worth; `cost` is the nanoseconds
-// that an item is expected to take. Returns false if the call was interrupted; rethrows what a body throws. Where the
-// system refuses a thread, those that there are do the work.
+// that an item is expected to take. Returns false if the call was interrupted; rethrows what a body throws.
 bool parallel_for(int64_t items, double cost, const Workers& workers,
                   const std::function<void(int64_t begin, int64_t end)>& body);
 

@@ -51,7 +51,7 @@ def test_sampling_kernels_agree_with_perturbed_noise(dtype: str) -> None:
     assert np.array_equal(values, -np.sort(-expected, axis=1))
     assert np.array_equal(draw_k(x, 6, 3, scale=1 / 0.7, offset=100)[0], top[:, :3])
     soft, hard = np.empty_like(x), np.empty_like(x)
-    assert kernels.gumbel_softmax(x, 1 / 0.7, KEY, 100, 45, None, None, soft, hard, 1) > 0
+    assert kernels.gumbel_softmax(x, 1 / 0.7, soft, hard, 1, KEY, 100, 45, None, None) > 0
     p = (x.astype(work) + noise).astype(np.longdouble)
     exact = np.exp((p - p.max(axis=1, keepdims=True)) * np.longdouble(work(1 / 0.7)))
     exact = (exact / exact.sum(axis=1, keepdims=True)).astype(work).astype(x.dtype)
@@ -94,7 +94,7 @@ def test_masks_empty_rows_and_refusals() -> None:
     assert draw(x[:2], 2, scale=1e-300, mask=mask[:2])[0].tolist() == [-1, 39]
     assert draw(x[:0], 0)[2] == 0
     soft = np.empty((1, 40), np.float32)
-    results = [kernels.gumbel_softmax(x[i : i + 1], 1e30, KEY, 0, 40, None, None, soft, None, 1) for i in range(3)]
+    results = [kernels.gumbel_softmax(x[i : i + 1], 1e30, soft, None, 1, KEY, 0, 40, None, None) for i in range(3)]
     assert [r < 0 for r in results] == [True, False, True]
     assert soft[0].tolist() == [0.0] * 39 + [1.0]
 
@@ -106,7 +106,7 @@ def test_ties_go_to_the_lowest_index() -> None:
     assert draw(x, 1)[0].tolist() == [1]
     assert draw_k(x, 1, 40)[0].tolist() == [[*range(1, 40), 0]]
     hard = np.empty((1, 40), np.float32)
-    kernels.gumbel_softmax(x, 1.0, KEY, 0, 40, None, None, None, hard, 1)
+    kernels.gumbel_softmax(x, 1.0, None, hard, 1, KEY, 0, 40, None, None)
     assert hard[0].tolist() == [0, 1] + [0] * 38
 
 

@@ -1,6 +1,7 @@
 """How many threads, forks after threads, and Ctrl-C in a long call."""
 
 import os
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -137,3 +138,21 @@ def test_interrupt(name: str, threads: int) -> None:
     done = run_python(INTERRUPT.format(name=name, threads=threads), GUMBELFAST_BACKEND="scalar")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("interrupted")
+
+
+def test_calls_at_the_same_time(compiled: str) -> None:
+    x = np.random.default_rng(0).standard_normal((64, 20_000), dtype=np.float32)
+    wanted = gf.categorical(x, rng=3, num_threads=1)
+    found: list[bool] = []
+
+    def work() -> None:
+        with gf.use_backend(compiled):
+            found.extend(np.array_equal(gf.categorical(x, rng=3, num_threads=n), wanted) for n in (2, 3, 7) * 5)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 60
+    assert all(found)

@@ -65,6 +65,23 @@ def test_all_of_a_row_is_a_permutation(compiled: str, columns: int) -> None:
         assert np.array_equal(gf.gumbel_top_k(x, k, rng=1).indices, top.indices[:, :k])
 
 
+@pytest.mark.parametrize("k", [16, 17, 383, 384, 385, 1500])
+def test_many_of_a_long_row(compiled: str, k: int) -> None:
+    # Beyond 32,768 tiles, so that the row is walked in pieces for every k; few distinct logits give ties.
+    x = np.round(normal("float32", (1_100_000,)))
+    x[::2] = np.float32(1e9)
+    key = gf.Generator(KEY)
+    index, values = ordered(x + gf.gumbel(size=x.size, rng=key, offset=0), k)
+    assert values[-1] == values[0]
+    found = gf.gumbel_top_k(x, k, rng=key, offset=0)
+    assert np.array_equal(found.indices, index)
+    x[::2] = 0
+    index, values = ordered(x + gf.gumbel(size=x.size, rng=key, offset=0), k)
+    found = gf.gumbel_top_k(x, k, rng=key, offset=0)
+    assert np.array_equal(found.indices, index)
+    assert_same_bytes(found.perturbed, values)
+
+
 def test_no_draws(compiled: str) -> None:
     x = normal("float64", (2, 9, 3))
     top = gf.gumbel_top_k(x, 0, axis=1, rng=0)
@@ -149,7 +166,7 @@ def test_merge_leaves_empty_shards_last() -> None:
 def test_few_tiles_are_opened(compiled: str, logits: Any, dtype: str) -> None:
     x = logits.astype(dtype)
     index, best = np.empty((1, 20), np.int64), np.empty((1, 20), dtype)
-    opened = active().gumbel_top_k(x[None], None, 1.0, KEY, 0, x.size, None, None, index, best, 1)
+    opened = active().gumbel_top_k(x[None], None, 1.0, index, best, 1, KEY, 0, x.size, None, None)
     wanted, values = ordered(x + gf.gumbel(size=x.size, dtype=x.dtype, rng=gf.Generator(KEY)), 20)
     assert np.array_equal(index[0], wanted)
     assert_same_bytes(best[0], values)

@@ -71,6 +71,14 @@ def softmax_backward(grad: Any, y: Any) -> Call:
     return _jit(lambda g, y: y * (g - (g * y).sum(-1, keepdims=True)), _x(grad), _x(y))
 
 
+@contender("relaxed", "jax", tail=TAIL)
+def relaxed(logits: Any, tau: float) -> Call:
+    def function(key: Any, x: Any) -> Any:
+        return jax.nn.softmax((x + jax.random.gumbel(key, x.shape, x.dtype)) / tau)
+
+    return _jit(function, jax.random.key(0), _x(logits))
+
+
 @contender("gumbel_softmax", "jax", tail=TAIL)
 def gumbel_softmax(logits: Any, grad: Any, tau: float, hard: bool) -> Call:
     def forward(key: Any, x: Any) -> Any:

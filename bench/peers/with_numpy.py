@@ -126,6 +126,18 @@ def softmax_backward(grad: Any, y: Any) -> Call:
     return lambda: _softmax_backward(grad, y, out)
 
 
+@contender("relaxed", "numpy", tail=TAIL)
+def relaxed(logits: Any, tau: float) -> Call:
+    rng, y = _rng(), np.empty_like(logits)
+    scale = logits.dtype.type(1 / tau)
+
+    def call() -> Any:
+        np.subtract(logits, _log_exponential(rng, y), out=y)
+        return _softmax(np.multiply(y, scale, out=y), y)
+
+    return call
+
+
 @contender("gumbel_softmax", "numpy", tail=TAIL)
 def gumbel_softmax(logits: Any, grad: Any, tau: float, hard: bool) -> Call:
     rng, y, dx = _rng(), np.empty_like(logits), np.empty_like(logits)
