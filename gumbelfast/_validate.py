@@ -15,6 +15,7 @@ LAST_ELEMENT = 2**62  # elements of the noise array are numbered below this
 _UINT64_END = 2**64
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_F32_RANGE, _F64_RANGE = ((float(f.max), float(f.smallest_subnormal)) for f in (np.finfo(_F32), np.finfo(_F64)))
 _NAMES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -86,11 +87,12 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
         raise TypeError(f"{name} must be a real number, got {value!r}") from None
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {value!r}")
-    work = np.finfo(work_dtype(dtype))
+    largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
     inverse = 1.0 / number
-    if not inverse <= float(work.max):
-        raise ValueError(f"{name} must be finite and > 0, got {value!r}, whose reciprocal overflows {work.dtype}")
-    return max(inverse, float(work.smallest_subnormal))
+    if not inverse <= largest:
+        work = work_dtype(dtype)
+        raise ValueError(f"{name} must be finite and > 0, got {value!r}, whose reciprocal overflows {work}")
+    return max(inverse, smallest)
 
 
 def finite(value: Any, name: str) -> None:

@@ -77,7 +77,8 @@ def gumbel_softmax(
     if out is not None:
         direct = _validate.output(out, np.shape(logits), x.dtype, (logits,))
         # A row is written before the next is looked at, so what is to be kept is looked at first.
-        if x.size and not np.isfinite(logsumexp(x, num_threads=num_threads)).all():
+        seen = x.max(axis=-1, initial=-np.inf) if x.dtype.itemsize > 2 else logsumexp(x, num_threads=num_threads)
+        if not np.isfinite(seen).all():
             _validate.refuse(x, None, axis)
         # The soft kernel writes noise where its result goes before it reads the logits.
         if direct and axis == -1 and (hard or not np.may_share_memory(out, x)):
