@@ -20,6 +20,7 @@ from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .states import Argmax, TopK, merge
+from .weighted import WeightedSample, plackett_luce_log_prob, weighted_sample
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "Generator",
     "Philox4x32",
     "TopK",
+    "WeightedSample",
     "backend",
     "backends",
     "categorical",
@@ -41,11 +43,13 @@ __all__ = [
     "log_softmax_backward",
     "logsumexp",
     "merge",
+    "plackett_luce_log_prob",
     "reference",
     "set_num_threads",
     "softmax",
     "softmax_backward",
     "use_backend",
+    "weighted_sample",
 ]
 
 reference.publish(
@@ -60,6 +64,7 @@ reference.publish(
         logsumexp,
         softmax,
         softmax_backward,
+        weighted_sample,
     ),
     use_backend,
 )

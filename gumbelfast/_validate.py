@@ -179,6 +179,39 @@ def _row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
 
 
+def _place(found: Array, axis: int) -> str:
+    """An index into what `rows` laid out, as an index into the array that was given."""
+    place = [int(i) for i in found]
+    place.insert(axis % len(place), place.pop())
+    return f"({', '.join(map(str, place))}{',' if len(place) == 1 else ''})"
+
+
+def refuse_weights(x: Array, axis: int) -> NoReturn:
+    """Says which weight is negative or not finite."""
+    found = np.argwhere(~((x >= 0) & (x < np.inf)))[0]
+    raise ValueError(f"weights must be finite and >= 0, got {x[tuple(found)]} at index {_place(found, axis)}")
+
+
+def columns_of(order: ArrayLike, shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:
+    """Different columns per row of an array of that shape, laid out as `rows` lays it out."""
+    given = np.asarray(order)
+    if given.dtype.kind not in "iu" and given.size:
+        raise TypeError(f"order must be integers, got {given.dtype}")
+    if given.ndim != len(shape):
+        raise ValueError(f"order of shape {given.shape} does not fit logits with {len(shape)} axes")
+    columns = np.moveaxis(given, axis, -1).astype(np.int64)
+    if columns.shape[:-1] != shape[:-1]:
+        raise ValueError(f"order of shape {given.shape} does not fit the batch {shape[:-1]} of the logits")
+    for fault, what in (
+        ((columns < 0) | (columns >= shape[-1]), f"columns in [0, {shape[-1]})"),
+        (np.sort(columns, -1)[..., 1:] == np.sort(columns, -1)[..., :-1], "different columns"),
+    ):
+        if fault.any():
+            row = np.argwhere(fault)[0][:-1]
+            raise ValueError(f"order must hold {what}, got {columns[tuple(row)].tolist()}")
+    return columns
+
+
 def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False) -> NoReturn:
     """Says why a kernel refused logits that `rows` laid out."""
     seen = x.astype(work_dtype(x.dtype), copy=False)
@@ -186,10 +219,7 @@ def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False)
     for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
         found = np.argwhere(fault & allowed)
         if len(found):
-            place = [int(i) for i in found[0]]
-            place.insert(axis % x.ndim, place.pop())
-            index = f"({', '.join(map(str, place))}{',' if len(place) == 1 else ''})"
-            raise ValueError(f"logits contain {what} at index {index}")
+            raise ValueError(f"logits contain {what} at index {_place(found[0], axis)}")
     if not empty_allowed:
         none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
         if none.any():
@@ -197,9 +227,9 @@ def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False)
     raise ValueError("logits overflow when divided by the temperature")
 
 
-def too_few(x: Array, k: int, index: NDArray[np.int64]) -> NoReturn:
+def too_few(x: Array, k: int, index: NDArray[np.int64], what: str = "allowed entries") -> NoReturn:
     """Says which row has fewer than k entries to draw."""
     short = index.reshape(-1, k)[:, -1] < 0
     row = int(short.argmax())
     found = int((index.reshape(-1, k)[row] >= 0).sum())
-    raise ValueError(f"k={k} exceeds the {found} allowed entries of row {_row_name(row, x.shape)}")
+    raise ValueError(f"k={k} exceeds the {found} {what} of row {_row_name(row, x.shape)}")

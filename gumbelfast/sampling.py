@@ -107,7 +107,7 @@ def categorical(
     drawn = x.shape if size is None else _validate.size_tuple(size) + x.shape
     index = np.empty(drawn[:-1], _INT64)
     perturbed = np.empty(drawn[:-1], _validate.work_dtype(x.dtype)) if return_perturbed else None
-    call = partial(active().gumbel_max, x, allowed, scale, index, perturbed, _threads.resolve(num_threads))
+    call: RowCall = partial(active().gumbel_max, x, allowed, scale, index, perturbed, _threads.resolve(num_threads))
     if empty is not None:
         call = _empty_allowed(call)
     if _address.draw_rows(call, drawn, index.size * drawn[-1], rng, seeds, positions, offset, row_stride) < 0:
