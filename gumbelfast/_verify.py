@@ -52,11 +52,11 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         shape = (rows,) if case.kernel == "gumbel_max" else (rows, case.k)
         index = np.empty(shape, np.int64)
         perturbed = np.empty(shape, np.float64 if x.dtype == np.float64 else np.float32)
-        done = kernel(x, given.mask, scale, *given.address, index, perturbed, threads)
+        done = kernel(x, given.mask, scale, index, perturbed, threads, *given.address)
         return () if done == -1 else (index, perturbed, np.array([done < -1]))
     if case.kernel == "gumbel_softmax":
         soft, hard = (np.empty_like(x) if case.want in (name, "both") else None for name in ("soft", "hard"))
-        done = kernel(x, scale, *given.address, soft, hard, threads)
+        done = kernel(x, scale, soft, hard, threads, *given.address)
         return () if done == -1 else tuple(a for a in (soft, hard) if a is not None)
     if case.kernel == "logsumexp":
         out = np.empty(case.rows, x.dtype)

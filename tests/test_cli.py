@@ -80,16 +80,16 @@ class Mutant:
         return (lambda *args: self._spoil(args, kernel(*args))) if name == self._kernel else kernel
 
 
-def spoil_last(place: int, change: Callable[[Any], Any]) -> Callable[[tuple[Any, ...], Any], Any]:
+def spoil(place: int, change: Callable[[Any], Any]) -> Callable[[tuple[Any, ...], Any], Any]:
     """Changes the last element of the argument at `place`, where the call got that far."""
 
-    def spoil(args: tuple[Any, ...], returned: Any) -> Any:
+    def spoiled(args: tuple[Any, ...], returned: Any) -> Any:
         out = args[place]
         if returned != -1 and out is not None and out.size:
             out.flat[-1] = change(out.flat[-1])
         return returned
 
-    return spoil
+    return spoiled
 
 
 def off(x: Any) -> Any:
@@ -98,29 +98,29 @@ def off(x: Any) -> Any:
 
 
 def swap(args: tuple[Any, ...], returned: Any) -> Any:
-    index, perturbed = args[-3], args[-2]
+    index, perturbed = args[3], args[4]
     if returned != -1 and index.shape[-1] > 1:
         index[..., :2], perturbed[..., :2] = index[..., 1::-1].copy(), perturbed[..., 1::-1].copy()
     return returned
 
 
 MUTANTS = {
-    "philox": spoil_last(-1, lambda word: word ^ 1),
-    "gumbel": spoil_last(0, lambda g: g + 5 * np.spacing(np.maximum(abs(g), g.dtype.type(1)))),
-    "gumbel_max": spoil_last(-3, lambda index: index - 1),
-    "gumbel_max value": spoil_last(-2, off),
+    "philox": spoil(-1, lambda word: word ^ 1),
+    "gumbel": spoil(0, lambda g: g + 5 * np.spacing(np.maximum(abs(g), g.dtype.type(1)))),
+    "gumbel_max": spoil(3, lambda index: index - 1),
+    "gumbel_max value": spoil(4, off),
     "gumbel_max refusal": lambda args, returned: 0,
     "gumbel_max lack": lambda args, returned: -2 - returned if returned < -1 else returned,
-    "gumbel_top_k": spoil_last(-3, lambda index: index - 1),
+    "gumbel_top_k": spoil(3, lambda index: index - 1),
     "gumbel_top_k order": swap,
-    "gumbel_softmax": spoil_last(-3, off),
-    "gumbel_softmax hard": spoil_last(-2, lambda y: 1 - y),
-    "softmax": spoil_last(-2, off),
-    "softmax half": spoil_last(-2, lambda y: np.nextafter(y, y.dtype.type(2)) if y.dtype == np.float16 else y),
-    "log_softmax": spoil_last(-2, lambda y: y + 64 * off(y) * np.finfo(y.dtype).eps if y.dtype.kind == "f" else y),
-    "logsumexp": spoil_last(-2, lambda y: off(y) + abs(y) * y.dtype.type(0.01)),
-    "softmax_backward": spoil_last(-2, off),
-    "log_softmax_backward": spoil_last(-2, off),
+    "gumbel_softmax": spoil(2, off),
+    "gumbel_softmax hard": spoil(3, lambda y: 1 - y),
+    "softmax": spoil(-2, off),
+    "softmax half": spoil(-2, lambda y: np.nextafter(y, y.dtype.type(2)) if y.dtype == np.float16 else y),
+    "log_softmax": spoil(-2, lambda y: y + 64 * off(y) * np.finfo(y.dtype).eps if y.dtype.kind == "f" else y),
+    "logsumexp": spoil(-2, lambda y: off(y) + abs(y) * y.dtype.type(0.01)),
+    "softmax_backward": spoil(-2, off),
+    "log_softmax_backward": spoil(-2, off),
 }
 
 
@@ -142,10 +142,10 @@ def test_mutants_are_caught(
 
 
 def test_threads_that_matter_are_caught(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def spoil(args: tuple[Any, ...], returned: Any) -> Any:
-        return spoil_last(-2, off)(args, returned) if args[-1] > 1 else returned
+    def unless_alone(args: tuple[Any, ...], returned: Any) -> Any:
+        return spoil(-2, off)(args, returned) if args[-1] > 1 else returned
 
-    mutant = Mutant(_core.backends()[0], "softmax", spoil)
+    mutant = Mutant(_core.backends()[0], "softmax", unless_alone)
     monkeypatch.setattr(_core, "backends", lambda: [mutant])
     assert main(["verify", "--quick", "--only", "softmax 3x15 float32"]) == 1
     assert "threads (1, 3) give different bytes" in capsys.readouterr().out
@@ -179,7 +179,7 @@ def test_ties_are_not_near_ties() -> None:
     case = Case("gumbel_max", 1, 31, logits="equal", temperature=1e-25)
 
     def second(args: tuple[Any, ...], returned: Any) -> Any:
-        args[-3][...] = 1
+        args[3][...] = 1
         return returned
 
     backend = _core.backends()[0]
