@@ -78,7 +78,8 @@ struct Candidates {
 #pragma GCC unroll 4
     for (int b = 0; b < n; ++b) take(v[b], at + b * V::lanes);
   }
-  void reach_lanes(V most) {
+  // From the best of each lane, which are distinct elements.
+  void raise(V most) {
     alignas(64) T lanes[2 * V::lanes];
     store(lanes, most);
     if (k <= V::lanes) reach = kth_largest(lanes, V::lanes, k);
@@ -123,8 +124,7 @@ struct Candidates {
   T* pool;
 };
 
-// The first threshold of a row is the k-th best head of its first piece: the more tiles to one of the k, the fewer
-// open.
+// The first threshold of a row is the k-th best head of its first piece: the larger the piece, the fewer tiles open.
 GF_OP int piece_for(int64_t k) {
   constexpr int64_t tiles_each = 32, most = 32768;
   const int64_t tiles = tiles_each * k < most ? tiles_each * k : most;
@@ -161,8 +161,7 @@ int64_t top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begi
   return met.refused() ? refused : opened;
 }
 
-// A short row is perturbed as a whole. The best of each lane are distinct elements, so that the k-th of those, where
-// there are k, is a first threshold.
+// A short row is perturbed as a whole.
 template <class S, bool masked>
 bool top_k_filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, VectorOf<S> scale, const WorkOf<S>* gumbel,
                       Candidates<WorkOf<S>>& best) {
@@ -177,7 +176,7 @@ bool top_k_filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, Vec
     most = simd::max(most, value);
     store(best.pool + j, value);
   });
-  best.reach_lanes(most);
+  best.raise(most);
   for (int64_t j = 0; j < end - begin; j += V::lanes) best.take(load(best.pool + j), j);
   return !met.refused();
 }
