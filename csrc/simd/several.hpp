@@ -53,11 +53,11 @@ GF_OP auto side_by_side(Op op, const A& a, const B&... b) {
 template <class... A>
 concept Interleaved = ((count_of<A> > 0) || ...);
 
-#define GF_SEVERAL_OPERATOR(op)                                  \
-  template <class A, class B>                                    \
-    requires Interleaved<A, B>                                   \
-  GF_OP auto operator op(const A& a, const B& b) {               \
-    return side_by_side([](auto x, auto y) { return x op y; }, a, b);    \
+#define GF_SEVERAL_OPERATOR(op) \
+  template <class A, class B> \
+    requires Interleaved<A, B> \
+  GF_OP auto operator op(const A& a, const B& b) { \
+    return side_by_side([](auto x, auto y) { return x op y; }, a, b); \
   }
 GF_SEVERAL_OPERATOR(+)
 GF_SEVERAL_OPERATOR(-)
@@ -65,11 +65,11 @@ GF_SEVERAL_OPERATOR(*)
 GF_SEVERAL_OPERATOR(&)
 #undef GF_SEVERAL_OPERATOR
 
-#define GF_SEVERAL_FUNCTION(name)                                            \
-  template <class... A>                                                      \
-    requires Interleaved<A...>                                               \
-  GF_OP auto name(const A&... a) {                                           \
-    return side_by_side([](auto... x) { return name(x...); }, a...);                 \
+#define GF_SEVERAL_FUNCTION(name) \
+  template <class... A> \
+    requires Interleaved<A...> \
+  GF_OP auto name(const A&... a) { \
+    return side_by_side([](auto... x) { return name(x...); }, a...); \
   }
 GF_SEVERAL_FUNCTION(fma)
 GF_SEVERAL_FUNCTION(max)
