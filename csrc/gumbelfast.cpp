@@ -12,8 +12,8 @@ namespace gumbelfast {
 namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
-constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15,
-                 draw_cost = 1, alias_cost = 5;
+constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
+                 alias_cost = 5;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
@@ -120,18 +120,16 @@ template <class Body>
 Result over_elements(uint64_t offset, int64_t count, double cost, const Workers& workers, Body body) {
   constexpr int64_t unit = 512;
   const int64_t lead = static_cast<int64_t>(offset % unit);
-  return plain(
-      parallel_for((lead + count + unit - 1) / unit, unit * cost, workers, [&](int64_t begin, int64_t end) {
-        body(std::max<int64_t>(0, begin * unit - lead), std::min(count, end * unit - lead));
-      }));
+  return plain(parallel_for((lead + count + unit - 1) / unit, unit * cost, workers, [&](int64_t begin, int64_t end) {
+    body(std::max<int64_t>(0, begin * unit - lead), std::min(count, end * unit - lead));
+  }));
 }
 
 }  // namespace
 
 Result gumbel(const Backend& backend, DType dtype, const GumbelArgs& args, int64_t count, const Workers& workers) {
-  return over_elements(args.offset, count, fill_cost, workers, [&](int64_t begin, int64_t end) {
-    backend.gumbel[index_of(dtype)](args, begin, end);
-  });
+  return over_elements(args.offset, count, fill_cost, workers,
+                       [&](int64_t begin, int64_t end) { backend.gumbel[index_of(dtype)](args, begin, end); });
 }
 
 Result gumbel_max(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,

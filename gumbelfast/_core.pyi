@@ -114,11 +114,9 @@ class Backend:
         """
 
     def draw_alias(self, table: _U64, index: _Array, threads: int, key: int, offset: int) -> None:
-        """Draws ``offset, offset + 1, ...`` into ``index`` (int64), draw n of the call from the table of row n % rows."""
+        """Draws ``offset, offset + 1, ...`` into ``index`` (int64), draw n of a call by the table of row n % rows."""
 
-    def draw_inverse(
-        self, bounds: _U64, guide: _Array, index: _Array, threads: int, key: int, offset: int
-    ) -> None:
+    def draw_inverse(self, bounds: _U64, guide: _Array, index: _Array, threads: int, key: int, offset: int) -> None:
         """The same draws by inversion; ``guide`` is int64, (rows, 2**bits), bits >= 1.
 
         ``guide[g]`` is the number of bounds that are at most ``g * 2**(64 - bits)``.

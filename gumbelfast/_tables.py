@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import _address
+from ._backend import active
+from .random import SeedLike
 
 Array = NDArray[Any]
 U64 = NDArray[np.uint64]
@@ -18,8 +23,9 @@ def distribution(weights: Array) -> NDArray[np.float64]:
 
     NumPy accumulates in order, so the sums are the same everywhere.
     """
-    sums = np.cumsum(weights, axis=-1)
-    return np.divide(sums, sums[..., -1:], out=sums)
+    sums: NDArray[np.float64] = np.cumsum(weights, axis=-1)
+    sums /= sums[..., -1:].copy()
+    return sums
 
 
 def bounds_of(weights: Array) -> U64:
@@ -47,3 +53,33 @@ def guide_of(bounds: U64) -> NDArray[np.int64]:
     for row, out in zip(bounds, guide, strict=True):
         out[...] = np.searchsorted(row, starts, side="right")
     return guide
+
+
+class Tables:
+    """Tables of some rows of float64 weights, each built when it is first drawn from."""
+
+    def __init__(self, weights: Array) -> None:
+        self._bounds = bounds_of(weights)
+        self._alias: U64 | None = None
+        self._guide: NDArray[np.int64] | None = None
+
+    def draw(self, method: str, index: NDArray[np.int64], rng: SeedLike, offset: Any, threads: int) -> None:
+        """Draws into `index`, whose last axes are the rows, by "alias" or "inverse"."""
+        kernels, bounds = active(), self._bounds
+        kernel: Any
+        if method == "alias":
+            if self._alias is None:
+                table = np.empty((len(bounds), 1 << bits_of(bounds.shape[-1])), np.uint64)
+                kernels.alias_table(bounds, table, threads)
+                self._alias = table
+            kernel = partial(kernels.draw_alias, self._alias)
+        else:
+            if self._guide is None:
+                self._guide = guide_of(bounds)
+            kernel = partial(kernels.draw_inverse, bounds, self._guide)
+
+        def call(key: int, first: int, *_: Any) -> int:
+            kernel(index, threads, key, first)
+            return 0
+
+        _address.draw_flat(call, index.size, rng, offset)
