@@ -53,7 +53,7 @@ def _introduce(words: list[str], counts: Array) -> None:
 
 def _draw(words: list[str], counts: Array, logits: Array, draws: int, rng: Generator) -> tuple[Array, Array, float]:
     start = time.perf_counter()
-    index = categorical(logits, size=draws, rng=rng)
+    index = categorical(logits, size=draws, rng=rng, method="gumbel")
     seconds = time.perf_counter() - start
     drawn, expected = np.bincount(index, minlength=len(words)), draws * counts / counts.sum()
     _say(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _address
+from . import _address, _validate
 from ._backend import active
 from .random import SeedLike
 
@@ -16,6 +16,17 @@ Array = NDArray[Any]
 U64 = NDArray[np.uint64]
 
 END = np.uint64(2**64 - 1)  # stands for 2**64
+
+
+def weights_of_logits(x: Array, axis: int, scale: float, mask: Array | None, threads: int) -> NDArray[np.float64]:
+    """``softmax(x * scale)`` in float64, as (rows, K); logits that `_validate.rows` laid out, bad ones are refused."""
+    wide: NDArray[np.float64] = x.astype(np.float64).reshape(-1, x.shape[-1])
+    if mask is not None:
+        np.copyto(wide, -np.inf, where=~mask.reshape(-1, x.shape[-1]))
+    if not np.isfinite(wide.max(axis=-1)).all():
+        _validate.refuse(x, mask, axis)
+    active().softmax(wide, scale, wide, threads)
+    return wide
 
 
 def distribution(weights: Array) -> NDArray[np.float64]:

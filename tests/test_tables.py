@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import DTYPES, KEY, Array, normal, scalar_block, u64
+from helpers import DTYPES, KEY, Array, assert_refused, normal, scalar_block, u64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,3 +172,33 @@ def test_more_categories_than_floats_can_count() -> None:
         assert abs((index == columns - 3).mean() - 20_000 / float(w.sum(dtype=np.float64))) < 0.01
         assert np.unique(beyond[beyond != columns - 3]).size > 100
     assert found.mode() == columns - 3
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_categorical_takes_a_table_for_many_draws(compiled: str, dtype: str) -> None:
+    x = normal(dtype, (2, 3, 40))
+    many = gf.categorical(x, size=(16, 16), rng=4)
+    assert np.array_equal(many, gf.Categorical(x).sample((16, 16), rng=4, method="alias"))
+    assert np.array_equal(gf.categorical(x, size=255, rng=4), gf.categorical(x, size=255, rng=4, method="gumbel"))
+    for other in ({"method": "gumbel"}, {"empty": -1}, {"offset": 0}):
+        found = gf.categorical(x, size=(16, 16), rng=gf.default_rng(4), **other)
+        assert np.array_equal(found, gf.categorical(x, size=(16, 16), rng=4, return_perturbed=True).indices)
+    mask = np.arange(40) % 3 == 1
+    hot = np.where(mask, x, np.nan).astype(x.dtype)
+    found = gf.categorical(hot, size=300, rng=4, mask=mask, temperature=0.5)
+    cold = np.where(mask, x.astype(np.float64) * 2, -np.inf)
+    assert np.array_equal(found, gf.Categorical(cold).sample(300, rng=4, method="alias"))
+    assert np.array_equal(gf.categorical(np.moveaxis(x, -1, 0), axis=0, size=300, rng=4)[:256], many.reshape(-1, 2, 3))
+    rng = gf.default_rng(4)
+    gf.categorical(x, size=300, rng=rng)
+    assert rng.offset == 300 * 6
+
+
+def test_categorical_refuses_before_it_draws_from_a_table() -> None:
+    x = np.zeros((2, 3))
+    x[1, 2] = np.nan
+    text = "logits contain NaN at index (1, 2)"
+    assert_refused(lambda rng: gf.categorical(x, size=500, rng=rng), ValueError, text)
+    text = "row 1 has no finite logit"
+    allowed = [[True], [False]]
+    assert_refused(lambda rng: gf.categorical(x, mask=allowed, size=500, rng=rng), ValueError, text)
