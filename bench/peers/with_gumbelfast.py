@@ -38,10 +38,10 @@ def weighted(weights: Any, k: int) -> Call:
     return top_k(np.log(weights).astype(np.float32), k)
 
 
-@contender("draws", "gumbelfast", role="ours", tail="tables built beforehand")
+@contender("draws", "gumbelfast", role="ours", tail="table built in the call")
 def draws(probabilities: Any, n: int) -> Call:
-    rng, categories = gf.default_rng(0), gf.Categorical(probs=probabilities)
-    return lambda: categories.sample(n, rng)
+    rng = gf.default_rng(0)
+    return lambda: gf.Categorical(probs=probabilities).sample(n, rng)
 
 
 @contender("softmax", "gumbelfast", role="ours")
