@@ -105,11 +105,15 @@ class Categorical:
         draws = 1 if size is None else math.prod(_validate.size_tuple(size))
         return "alias" if draws >= _MANY_DRAWS or self._x.size <= _SMALL else "gumbel"
 
-    @cached_property
     def _weights(self) -> NDArray[np.float64]:
         if self._from_logits:
             return weights_of_logits(self._x, -1, 1.0, None, _threads.resolve(None)).reshape(self._x.shape)
         return self._x.astype(np.float64)
+
+    def _normalised(self) -> NDArray[np.float64]:
+        p = self._weights()
+        p /= p.sum(axis=-1, keepdims=True)
+        return p
 
     @cached_property
     def _log_probs(self) -> NDArray[np.float64]:
@@ -124,12 +128,12 @@ class Categorical:
 
     @cached_property
     def _tables(self) -> Tables:
-        return Tables(self._weights.reshape(-1, self._x.shape[-1]))
+        return Tables(self._weights().reshape(-1, self._x.shape[-1]))
 
     @property
     def probs(self) -> NDArray[np.float64]:
         """The probabilities, in float64 and shaped as the input; each row sums to 1."""
-        return _validate.restored(self._weights / self._weights.sum(axis=-1, keepdims=True), self._axis)
+        return _validate.restored(self._normalised(), self._axis)
 
     @property
     def logits(self) -> NDArray[np.float64]:
@@ -204,7 +208,7 @@ class Categorical:
 
     def entropy(self) -> Any:
         r"""The entropy of each row in nats, :math:`-\sum p \log p` with :math:`0 \log 0 = 0`, in float64."""
-        p = self._weights / self._weights.sum(axis=-1, keepdims=True)
+        p = self._normalised()
         log_p = np.where(p > 0, self._log_probs, 0)
         return np.maximum(-(p * log_p).sum(axis=-1), 0)[()]
 

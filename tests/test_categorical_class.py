@@ -45,6 +45,15 @@ def test_routes_agree_with_what_they_are_made_of(compiled: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["alias", "inverse"])
+def test_the_reference_draws_the_same(compiled: str, method: str) -> None:
+    w = np.random.default_rng(2).random((3, 70)).astype(np.float32)
+    w[:, ::4] = 0
+    wanted = gf.Categorical(probs=w).sample(1500, rng=6, method=method)
+    with gf.use_backend("reference"):
+        assert np.array_equal(gf.Categorical(probs=w).sample(1500, rng=6, method=method), wanted)
+
+
+@pytest.mark.parametrize("method", ["alias", "inverse"])
 def test_draws_have_addresses(compiled: str, method: str) -> None:
     found = gf.Categorical(probs=[[0.1, 0.2, 0.7], [0.5, 0.5, 0.0]])
     rng = gf.Generator(5)
