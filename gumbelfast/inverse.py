@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _validate, _validate_tables
-from ._tables import distribution
+from ._tables import distribution, first_above
 
 
 def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bool = False) -> Any:
@@ -57,5 +57,5 @@ def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bo
     index = np.empty(uniform.shape, np.int64)
     columns, drawn = index.reshape(-1, max(len(functions), 1)), uniform.reshape(-1, max(len(functions), 1))
     for i, function in enumerate(functions):
-        columns[:, i] = np.searchsorted(function, drawn[:, i], side="right")
+        columns[:, i] = first_above(function, drawn[:, i])
     return index[()]

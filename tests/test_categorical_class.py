@@ -236,3 +236,17 @@ def test_inverse_transform_is_the_textbook(shape: tuple[int, ...]) -> None:
     assert (w.reshape(-1, 7)[0][one] > 0).all()
     assert gf.inverse_transform(np.ones((2, 4), np.float16), np.float32(0.5)).tolist() == [2, 2]
     assert type(gf.inverse_transform([1.0, 1.0], 0.75)) is np.int64
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7, 64, 300])
+@pytest.mark.parametrize("power", [0, 1, 60])
+def test_inverse_transform_of_many_uniforms(columns: int, power: int) -> None:
+    rng = np.random.default_rng(columns)
+    w = rng.random(columns) ** power * (rng.random(columns) < 0.8)
+    w[columns // 2] = 1
+    function = np.cumsum(w) / np.cumsum(w)[-1]
+    edges = function[(function > 0) & (function < 1)]
+    u = np.concatenate([rng.random(2000), [0, 5e-324, np.nextafter(1, 0)], edges, np.nextafter(edges, 0)])
+    found = gf.inverse_transform(w, u)
+    assert np.array_equal(found, np.searchsorted(function, u, side="right"))
+    assert (w[found] > 0).all()
