@@ -67,9 +67,23 @@ struct SoftmaxBackwardArgs {
   void* out;
 };
 
+// Draws from tables (docs/stream.md, "From uniforms to categories"): draw n takes the table of row n % rows.
+struct DrawArgs {
+  const uint64_t* table;   // alias: 2**bits entries a row
+  const uint64_t* bounds;  // inverse: cols bounds a row
+  const int64_t* guide;    // inverse: 2**bits first categories a row
+  int64_t rows;
+  int64_t cols;
+  int bits;
+  Key key;
+  uint64_t offset;
+  int64_t* index;
+};
+
 // Each kernel does rows (or elements) [begin, end). Kernels keep no state and start no threads.
 using RowKernel = void (*)(const SoftmaxArgs&, int64_t begin, int64_t end);
 using BackwardKernel = void (*)(const SoftmaxBackwardArgs&, int64_t begin, int64_t end);
+using DrawKernel = void (*)(const DrawArgs&, int64_t begin, int64_t end);
 
 // Scans return how many tiles had their noise computed: `tiles`, or `lacking(tiles)` if some row had less to draw than
 // was asked for, or `refused` for NaN or +inf (gumbel_softmax: for a row without a finite logit as well).
@@ -92,6 +106,8 @@ struct Backend {
   RowKernel logsumexp[dtype_count];
   BackwardKernel softmax_backward[dtype_count];
   BackwardKernel log_softmax_backward[dtype_count];
+  DrawKernel draw_alias;
+  DrawKernel draw_inverse;
 };
 
 }  // namespace gumbelfast

@@ -1,5 +1,7 @@
 #include "gumbelfast.hpp"
 
+#include "alias.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -10,7 +12,8 @@ namespace gumbelfast {
 namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
-constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15;
+constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
+                 alias_cost = 5;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
@@ -111,17 +114,22 @@ Result scan_rows(DType dtype, const Logits& logits, int64_t rows, int64_t k, dou
 
 Result plain(bool completed) { return {completed ? Outcome::done : Outcome::interrupted, 0}; }
 
+// body(begin, end) over elements [0, count) from `offset` on. Threads meet between groups of tiles, so that none draws
+// a block of words that another has drawn.
+template <class Body>
+Result over_elements(uint64_t offset, int64_t count, double cost, const Workers& workers, Body body) {
+  constexpr int64_t unit = 512;
+  const int64_t lead = static_cast<int64_t>(offset % unit);
+  return plain(parallel_for((lead + count + unit - 1) / unit, unit * cost, workers, [&](int64_t begin, int64_t end) {
+    body(std::max<int64_t>(0, begin * unit - lead), std::min(count, end * unit - lead));
+  }));
+}
+
 }  // namespace
 
 Result gumbel(const Backend& backend, DType dtype, const GumbelArgs& args, int64_t count, const Workers& workers) {
-  // Threads meet between groups of tiles, so that none draws a head that another has drawn.
-  constexpr int64_t unit = 512;
-  const int64_t lead = static_cast<int64_t>(args.offset % unit);
-  return plain(
-      parallel_for((lead + count + unit - 1) / unit, unit * fill_cost, workers, [&](int64_t begin, int64_t end) {
-        backend.gumbel[index_of(dtype)](args, std::max<int64_t>(0, begin * unit - lead),
-                                        std::min(count, end * unit - lead));
-      }));
+  return over_elements(args.offset, count, fill_cost, workers,
+                       [&](int64_t begin, int64_t end) { backend.gumbel[index_of(dtype)](args, begin, end); });
 }
 
 Result gumbel_max(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,
@@ -158,6 +166,19 @@ Result over_rows(RowKernel kernel, const SoftmaxArgs& args, int64_t rows, const 
 Result over_rows(BackwardKernel kernel, const SoftmaxBackwardArgs& args, int64_t rows, const Workers& workers) {
   const double cost = static_cast<double>(args.cols) * backward_cost;
   return plain(parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) { kernel(args, begin, end); }));
+}
+
+Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits, uint64_t* table,
+                    const Workers& workers) {
+  const double cost = static_cast<double>(cols) * alias_cost;
+  return plain(parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) alias_table(bounds + row * cols, cols, bits, table + (row << bits));
+  }));
+}
+
+Result over_draws(DrawKernel kernel, const DrawArgs& args, int64_t count, const Workers& workers) {
+  return over_elements(args.offset, count, draw_cost, workers,
+                       [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
 }
 
 }  // namespace gumbelfast

@@ -29,4 +29,10 @@ Result gumbel_softmax(const Backend&, DType, const GumbelSoftmaxArgs&, int64_t r
 Result over_rows(RowKernel kernel, const SoftmaxArgs&, int64_t rows, const Workers&);
 Result over_rows(BackwardKernel kernel, const SoftmaxBackwardArgs&, int64_t rows, const Workers&);
 
+// The alias tables of `rows` rows of `cols` bounds, 2**bits entries each.
+Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits, uint64_t* table, const Workers&);
+
+// draw_alias and draw_inverse: `kernel` is the backend's entry.
+Result over_draws(DrawKernel kernel, const DrawArgs&, int64_t count, const Workers&);
+
 }  // namespace gumbelfast

@@ -14,6 +14,8 @@ from . import reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
+from .categorical import Categorical
+from .inverse import inverse_transform
 from .noise import gumbel
 from .random import Generator, default_rng
 from .relaxed import gumbel_softmax, gumbel_softmax_backward
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Argmax",
+    "Categorical",
     "Generator",
     "Philox4x32",
     "TopK",
@@ -39,6 +42,7 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_backward",
     "gumbel_top_k",
+    "inverse_transform",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",

@@ -107,5 +107,20 @@ class Backend:
     def log_softmax_backward(self, grad: _Array, log_y: _Array, scale: float, out: _Array, threads: int) -> None:
         """``scale * (grad - exp(log_y) * sum(grad))``; ``out`` may be ``grad`` or ``log_y``."""
 
+    def alias_table(self, bounds: _U64, table: _U64, threads: int) -> None:
+        """The alias table, (rows, 2**bits) words with bits >= 1, of bounds (rows, K <= 2**bits).
+
+        What bounds and entries are is part of the stream law (``docs/stream.md``); the same holds for the draws.
+        """
+
+    def draw_alias(self, table: _U64, index: _Array, threads: int, key: int, offset: int) -> None:
+        """Draws ``offset, offset + 1, ...`` into ``index`` (int64), draw n of a call by the table of row n % rows."""
+
+    def draw_inverse(self, bounds: _U64, guide: _Array, index: _Array, threads: int, key: int, offset: int) -> None:
+        """The same draws by inversion; ``guide`` is int64, (rows, 2**bits), bits >= 1.
+
+        ``guide[g]`` is the number of bounds that are at most ``g * 2**(64 - bits)``.
+        """
+
 def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""

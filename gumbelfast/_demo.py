@@ -53,7 +53,7 @@ def _introduce(words: list[str], counts: Array) -> None:
 
 def _draw(words: list[str], counts: Array, logits: Array, draws: int, rng: Generator) -> tuple[Array, Array, float]:
     start = time.perf_counter()
-    index = categorical(logits, size=draws, rng=rng)
+    index = categorical(logits, size=draws, rng=rng, method="gumbel")
     seconds = time.perf_counter() - start
     drawn, expected = np.bincount(index, minlength=len(words)), draws * counts / counts.sum()
     _say(
@@ -137,8 +137,8 @@ def _race(logits: Array, rng: Generator, seed: int) -> None:
     _say(
         "",
         """choice(p=...) adds up the probabilities once and then looks each draw up. For many draws from one and
-        the same distribution that is hard to beat. Where every draw has logits of its own, as in a model, it
-        does not help.""",
+        the same distribution that is the better way, and gumbelfast.Categorical takes it too. Where every draw has
+        logits of its own, as in a model, it does not help.""",
     )
 
 

@@ -97,13 +97,13 @@ def races(logits: Array, rng: Generator, seed: int) -> list[Race]:
             f"draw {draws:,} words",
             "noise + argmax",
             lambda: numpy_draws(theirs, logits, draws),
-            lambda: categorical(logits, size=draws, rng=rng, num_threads=1),
+            lambda: categorical(logits, size=draws, rng=rng, method="gumbel", num_threads=1),
         ),
         (
             f"draw {draws:,} words",
             "choice(p=...)",
             lambda: theirs.choice(columns, draws, p=p),
-            lambda: categorical(logits, size=draws, rng=rng, num_threads=1),
+            lambda: categorical(logits, size=draws, rng=rng, method="gumbel", num_threads=1),
         ),
         (
             f"{k} different words",

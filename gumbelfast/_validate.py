@@ -175,21 +175,22 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple
     return bool(out.flags.c_contiguous and out.flags.aligned)
 
 
-def _row_name(row: int, shape: tuple[int, ...]) -> str:
+def first_place(fault: Array, axis: int = -1) -> tuple[int, ...]:
+    """Where the first fault lies, in the array whose `axis` was moved last."""
+    place = [int(i) for i in np.argwhere(fault)[0]]
+    if place:
+        place.insert(axis % fault.ndim, place.pop())
+    return tuple(place)
+
+
+def row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
-
-
-def _place(found: Array, axis: int) -> str:
-    """An index into what `rows` laid out, as an index into the array that was given."""
-    place = [int(i) for i in found]
-    place.insert(axis % len(place), place.pop())
-    return f"({', '.join(map(str, place))}{',' if len(place) == 1 else ''})"
 
 
 def refuse_weights(x: Array, axis: int) -> NoReturn:
     """Says which weight is negative or not finite."""
-    found = np.argwhere(~((x >= 0) & (x < np.inf)))[0]
-    raise ValueError(f"weights must be finite and >= 0, got {x[tuple(found)]} at index {_place(found, axis)}")
+    fault = ~((x >= 0) & (x < np.inf))
+    raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
 
 
 def columns_of(order: ArrayLike, shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:
@@ -217,13 +218,12 @@ def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False)
     seen = x.astype(work_dtype(x.dtype), copy=False)
     allowed = np.broadcast_to(True if mask is None else mask, x.shape)
     for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
-        found = np.argwhere(fault & allowed)
-        if len(found):
-            raise ValueError(f"logits contain {what} at index {_place(found[0], axis)}")
+        if (fault & allowed).any():
+            raise ValueError(f"logits contain {what} at index {first_place(fault & allowed, axis)}")
     if not empty_allowed:
         none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
         if none.any():
-            raise ValueError(f"row {_row_name(int(none.argmax()), x.shape)} has no finite logit")
+            raise ValueError(f"row {row_name(int(none.argmax()), x.shape)} has no finite logit")
     raise ValueError("logits overflow when divided by the temperature")
 
 
@@ -232,4 +232,4 @@ def too_few(x: Array, k: int, index: NDArray[np.int64], what: str = "allowed ent
     short = index.reshape(-1, k)[:, -1] < 0
     row = int(short.argmax())
     found = int((index.reshape(-1, k)[row] >= 0).sum())
-    raise ValueError(f"k={k} exceeds the {found} {what} of row {_row_name(row, x.shape)}")
+    raise ValueError(f"k={k} exceeds the {found} {what} of row {row_name(row, x.shape)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,14 @@ from numpy.typing import ArrayLike
 
 from . import _address, _threads, _validate
 from ._backend import active
+from ._tables import Tables, weights_of_logits
 from .random import RowCall, SeedLike
 from .states import Argmax, TopK
 
 _INT64 = np.dtype(np.int64)
+
+# Draws per row that an alias table pays for: measured, 25 to 300 on rows of 10 to 10**6 categories.
+_TABLE_DRAWS = 256
 
 
 def _empty_allowed(call: RowCall) -> RowCall:
@@ -68,7 +73,9 @@ def categorical(
     return_perturbed : bool, default False
         Return the winning perturbed logit as well.
     method : {"auto", "gumbel"}
-        "gumbel" never uses anything but perturbed logits; "auto" may where that is faster.
+        "gumbel" takes perturbed logits always. "auto" draws from an alias table, as `Categorical` does, where `size`
+        asks for 256 draws a row or more, unless there are `seeds`, `offset`, `return_perturbed` or `empty`. Both are
+        exact, but they draw different values.
     empty : int, optional
         What a row without a finite logit yields, instead of an error.
     num_threads : int, optional
@@ -91,7 +98,7 @@ def categorical(
     :math:`\arg\max_j (x_j / T + g_j)` with standard Gumbels g has distribution :math:`\mathrm{softmax}(x / T)`
     (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits * s + gumbel(...))`` at the same
     address, s = 1/T rounded to the working dtype, the lowest index among equals; almost none of that noise is ever
-    computed (``docs/stream.md``).
+    computed (``docs/stream.md``). Draws from a table take one element each instead of one per logit.
 
     Examples
     --------
@@ -106,6 +113,14 @@ def categorical(
     allowed = None if mask is None else _validate.mask_for(mask, np.shape(logits), axis)
     drawn = x.shape if size is None else _validate.size_tuple(size) + x.shape
     index = np.empty(drawn[:-1], _INT64)
+    if method == "auto" and size is not None and not return_perturbed and empty is None:
+        # Only the shapes decide, so that the same call always draws the same values.
+        plain = seeds is None and positions is None and offset is None and row_stride is None
+        if plain and index.size >= _TABLE_DRAWS * math.prod(x.shape[:-1]) > 0:
+            threads = _threads.resolve(num_threads)
+            weights = weights_of_logits(x, axis, scale, allowed, threads)
+            Tables(weights).draw("alias", index, rng, None, threads)
+            return index
     perturbed = np.empty(drawn[:-1], _validate.work_dtype(x.dtype)) if return_perturbed else None
     call: RowCall = partial(active().gumbel_max, x, allowed, scale, index, perturbed, _threads.resolve(num_threads))
     if empty is not None:

@@ -4,8 +4,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <bit>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "../csrc/gumbelfast.hpp"
 
@@ -66,6 +68,15 @@ gf::Logits logits_of(const py::array& x, const MaybeArray& mask, double scale) {
           mask ? static_cast<const uint8_t*>(data_of(*mask)) : nullptr,
           mask && mask->size() != cols,
           scale};
+}
+
+// The entries of tables of 2**bits words a row, and that number of bits, at least 1.
+std::pair<const uint64_t*, int> table_of(const py::array& table, int64_t rows) {
+  const auto size = static_cast<uint64_t>(columns_of(table));
+  require(size > 1 && std::has_single_bit(size) && table.itemsize() == 8 &&
+              table.size() == rows * static_cast<int64_t>(size),
+          "table does not fit");
+  return {static_cast<const uint64_t*>(data_of(table)), std::countr_zero(size)};
 }
 
 gf::Workers workers_of(int threads) {
@@ -169,6 +180,40 @@ struct Bound {
     const gf::BackwardKernel kernel = (backend->*table)[static_cast<int>(dtype_of(y))];
     run(rows * cols, [&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
   }
+
+  void alias_table(const py::array& bounds, py::array table, int threads) const {
+    const int64_t cols = columns_of(bounds), rows = cols ? bounds.size() / cols : 0;
+    const auto [words, bits] = table_of(table, rows);
+    require(cols > 0 && cols <= int64_t{1} << bits && bounds.itemsize() == 8, "bounds do not fit");
+    auto* out = static_cast<uint64_t*>(mutable_data_of(table));
+    const auto* in = static_cast<const uint64_t*>(data_of(bounds));
+    run(table.size(), [&, b = bits] { return gf::alias_tables(in, rows, cols, b, out, workers_of(threads)); });
+  }
+
+  void draw_alias(const py::array& table, py::array index, int threads, uint64_t key, uint64_t offset) const {
+    const int64_t size = columns_of(table), rows = size ? table.size() / size : 0;
+    const auto [words, bits] = table_of(table, rows);
+    draw(backend->draw_alias, {words, nullptr, nullptr, rows, size, bits, key_of(key), offset, nullptr}, index,
+         threads);
+  }
+
+  void draw_inverse(const py::array& bounds, const py::array& guide, py::array index, int threads, uint64_t key,
+                    uint64_t offset) const {
+    const int64_t cols = columns_of(bounds), rows = cols ? bounds.size() / cols : 0;
+    const auto [words, bits] = table_of(guide, rows);
+    require(bounds.itemsize() == 8, "bounds do not fit");
+    draw(backend->draw_inverse,
+         {nullptr, static_cast<const uint64_t*>(data_of(bounds)), reinterpret_cast<const int64_t*>(words), rows, cols,
+          bits, key_of(key), offset, nullptr},
+         index, threads);
+  }
+
+  static void draw(gf::DrawKernel kernel, gf::DrawArgs args, py::array& index, int threads) {
+    require(index.itemsize() == 8 && (args.rows > 0 || index.size() == 0), "results do not fit");
+    args.index = static_cast<int64_t*>(mutable_data_of(index));
+    const int64_t count = index.size();
+    run(count, [&] { return gf::over_draws(kernel, args, count, workers_of(threads)); });
+  }
 };
 
 }  // namespace
@@ -186,7 +231,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("log_softmax", &Bound::forward<&gf::Backend::log_softmax, false>)
       .def("logsumexp", &Bound::forward<&gf::Backend::logsumexp, true>)
       .def("softmax_backward", &Bound::backward<&gf::Backend::softmax_backward>)
-      .def("log_softmax_backward", &Bound::backward<&gf::Backend::log_softmax_backward>);
+      .def("log_softmax_backward", &Bound::backward<&gf::Backend::log_softmax_backward>)
+      .def("alias_table", &Bound::alias_table)
+      .def("draw_alias", &Bound::draw_alias)
+      .def("draw_inverse", &Bound::draw_inverse);
   m.def("backends", [] {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));

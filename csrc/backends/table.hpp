@@ -10,6 +10,7 @@
 #include "../kernels/top_k.hpp"
 #include "../kernels/softmax.hpp"
 #include "../kernels/gumbel_softmax.hpp"
+#include "../kernels/draw.hpp"
 
 #define GUMBELFAST_TEXT_OF(name) #name
 #define GUMBELFAST_TEXT(name) GUMBELFAST_TEXT_OF(name)
@@ -33,6 +34,8 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .logsumexp = GUMBELFAST_EACH_TYPE(logsumexp),
     .softmax_backward = GUMBELFAST_EACH_TYPE(softmax_backward),
     .log_softmax_backward = GUMBELFAST_EACH_TYPE(log_softmax_backward),
+    .draw_alias = draw_alias,
+    .draw_inverse = draw_inverse,
 };
 
 }  // namespace gumbelfast

@@ -9,7 +9,13 @@ constexpr uint32_t philox_w0 = 0x9E3779B9, philox_w1 = 0xBB67AE85;  // key incre
 constexpr int philox_rounds = 10;
 
 // Domains of the stream law: what a block's words are used for.
-enum Domain : uint32_t { domain_word = 0, domain_extension = 1, domain_head = 2 };
+enum Domain : uint32_t {
+  domain_word = 0,
+  domain_extension = 1,
+  domain_head = 2,
+  domain_draw_high = 3,
+  domain_draw_low = 4
+};
 
 struct Block4 {
   uint32_t word[4];

@@ -93,12 +93,12 @@ GF_OP void store_joined(uint64_t* unit, U32 word, U32 extension) {
   store(unit, simd::shl<32>(simd::widen_low(word)) | simd::widen_low(extension));
   store(unit + 8, simd::shl<32>(simd::widen_high(word)) | simd::widen_high(extension));
 }
-GF_OP void draw_units(Key key, const uint64_t* tile, int count, uint64_t* unit) {
+GF_OP void draw_units(Key key, const uint64_t* tile, int count, uint64_t* unit, uint32_t high = domain_word,
+                      uint32_t low = domain_extension) {
   for (int i = 0; i < count; i += 2, unit += 2 * tile_size) {
     const uint64_t block = 8 * tile[i], next = 8 * tile[i + 1 < count ? i + 1 : i];
     Words words[4];
-    philox8(key, {{domain_word, block}, {domain_extension, block}, {domain_word, next}, {domain_extension, next}},
-            words);
+    philox8(key, {{high, block}, {low, block}, {high, next}, {low, next}}, words);
     store_joined(unit, words[0].low, words[1].low);
     store_joined(unit + 16, words[0].high, words[1].high);
     if (i + 1 == count) return;

@@ -18,6 +18,8 @@ from .softmax import log_softmax_backward as log_softmax_backward_rows
 from .softmax import logsumexp as logsumexp_rows
 from .softmax import softmax as softmax_rows
 from .softmax import softmax_backward as softmax_backward_rows
+from .tables import alias_table as alias_table_row
+from .tables import invert, pick_alias, uniforms
 from .top_k import gumbel_top_k as gumbel_top_k_rows
 
 Array: TypeAlias = NDArray[Any]
@@ -142,6 +144,26 @@ def softmax_backward(grad: Array, y: Array, scale: float, out: Array, threads: i
 def log_softmax_backward(grad: Array, log_y: Array, scale: float, out: Array, threads: int) -> None:
     """``scale * (grad - exp(log_y) * sum(grad))``."""
     store(out, log_softmax_backward_rows(load(grad), load(log_y), scale))
+
+
+def alias_table(bounds: U64, table: U64, threads: int) -> None:
+    """The alias table of each row of bounds."""
+    for i in range(len(bounds)):
+        table[i] = alias_table_row(bounds[i], table.shape[1])
+
+
+def draw_alias(table: U64, index: Array, threads: int, key: int, offset: int) -> None:
+    """Draws ``offset, offset + 1, ...`` into ``index``, draw n of the call from the table of row n % rows."""
+    out, drawn = index.reshape(-1), uniforms(key, np.uint64(offset) + np.arange(index.size, dtype=np.uint64))
+    for i in range(len(table)):
+        out[i :: len(table)] = pick_alias(table[i], drawn[i :: len(table)])
+
+
+def draw_inverse(bounds: U64, guide: Array, index: Array, threads: int, key: int, offset: int) -> None:
+    """The same draws by inversion; the guide only saves time, so none is needed here."""
+    out, drawn = index.reshape(-1), uniforms(key, np.uint64(offset) + np.arange(index.size, dtype=np.uint64))
+    for i in range(len(bounds)):
+        out[i :: len(bounds)] = invert(bounds[i], drawn[i :: len(bounds)])
 
 
 def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:

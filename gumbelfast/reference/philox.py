@@ -22,7 +22,7 @@ WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 WORD = np.uint64(0xFFFFFFFF)
 
 # Domains of the law: they occupy the top 4 bits of counter word 1 and so keep the uses of one key apart.
-DOMAIN_WORD, DOMAIN_EXTENSION, DOMAIN_HEAD = 0, 1, 2
+DOMAIN_WORD, DOMAIN_EXTENSION, DOMAIN_HEAD, DOMAIN_DRAW_HIGH, DOMAIN_DRAW_LOW = range(5)
 TILE = 32
 
 

@@ -1,5 +1,6 @@
 // Writes what every kernel of one backend returns for fixed inputs: "name size\n" and the bytes, case after case.
 // tests/test_digest.py hashes the cases and compares them with the committed table, here and under emulation.
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -119,6 +120,42 @@ void softmax_cases(const Backend& backend, const Type& type) {
   }
 }
 
+// Draws from tables of weights that are zero here and there.
+void draw_cases(const Backend& backend) {
+  const struct {
+    int64_t rows, cols;
+    int bits;
+  } shapes[] = {{1, 1, 1}, {1, 10, 4}, {3, 300, 9}, {1, 5000, 13}};
+  for (const auto& [rows, cols, bits] : shapes) {
+    std::vector<uint32_t> words(static_cast<size_t>(rows * cols + 3) / 4 * 4);
+    backend.philox(key, 9, 3, static_cast<int64_t>(words.size()) / 4, words.data());
+    std::vector<uint64_t> bounds, table(static_cast<size_t>(rows) << bits);
+    std::vector<int64_t> guide, index(20011);
+    for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+      std::vector<uint64_t> sum(1);
+      for (size_t j = 0; j < static_cast<size_t>(cols); ++j)
+        sum.push_back(sum.back() + (j % 5 == 1 ? 0 : words[row * static_cast<size_t>(cols) + j] + uint64_t{1}));
+      for (size_t j = 1; j < sum.size(); ++j) {
+        const double part = static_cast<double>(sum[j]) / static_cast<double>(sum.back());
+        bounds.push_back(part >= 1 ? ~uint64_t{0} : static_cast<uint64_t>(std::ceil(part * 0x1p64)));
+      }
+      int64_t j = 0;
+      for (uint64_t g = 0; g >> bits == 0; ++g) {
+        while (bounds[row * static_cast<size_t>(cols) + static_cast<size_t>(j)] <= g << (64 - bits)) ++j;
+        guide.push_back(j);
+      }
+    }
+    const std::string tag = "/" + std::to_string(cols);
+    alias_tables(bounds.data(), rows, cols, bits, table.data(), one_thread);
+    put("alias-table" + tag, table.data(), table.size() * 8);
+    const DrawArgs args{table.data(), bounds.data(), guide.data(), rows, cols, bits, key, 13, index.data()};
+    over_draws(backend.draw_alias, args, static_cast<int64_t>(index.size()), one_thread);
+    put("draw-alias" + tag, index.data(), index.size() * 8);
+    over_draws(backend.draw_inverse, args, static_cast<int64_t>(index.size()), one_thread);
+    put("draw-inverse" + tag, index.data(), index.size() * 8);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -131,6 +168,7 @@ int main(int argc, char** argv) {
         scan_cases(*backend, type);
         softmax_cases(*backend, type);
       }
+      draw_cases(*backend);
       return 0;
     }
   }

@@ -1,0 +1,68 @@
+// Draws from tables: one uniform of 64 bits each, and one or two loads (docs/stream.md, "From uniforms to categories").
+#pragma once
+
+namespace gumbelfast {
+namespace {
+
+constexpr int draw_tiles_abreast = 16;  // tiles whose uniforms wait in the first-level cache
+
+// pick(row, uniform) into index for draws [begin, end).
+template <class Pick>
+GF_OP void draw_each(const DrawArgs& args, int64_t begin, int64_t end, Pick pick) {
+  alignas(64) uint64_t unit[draw_tiles_abreast * tile_size];
+  int64_t row = begin % (args.rows ? args.rows : 1);
+  while (begin < end) {
+    const uint64_t first = args.offset + static_cast<uint64_t>(begin), skip = first % tile_size;
+    const uint64_t wanted = (skip + static_cast<uint64_t>(end - begin) + tile_size - 1) / tile_size;
+    const int tiles = wanted < draw_tiles_abreast ? static_cast<int>(wanted) : draw_tiles_abreast;
+    uint64_t tile[draw_tiles_abreast];
+    for (int i = 0; i < tiles; ++i) tile[i] = tile_of(first) + static_cast<uint64_t>(i);
+    draw_units(args.key, tile, tiles, unit, domain_draw_high, domain_draw_low);
+    const int64_t ready = tiles * tile_size - static_cast<int64_t>(skip);
+    const int64_t count = ready < end - begin ? ready : end - begin;
+    const uint64_t* uniform = unit + skip;
+    int64_t* index = args.index + begin;
+    if (args.rows == 1) {
+      for (int64_t i = 0; i < count; ++i) index[i] = pick(0, uniform[i]);
+    } else {
+      for (int64_t i = 0; i < count; ++i) {
+        index[i] = pick(row, uniform[i]);
+        row = row + 1 == args.rows ? 0 : row + 1;
+      }
+    }
+    begin += count;
+  }
+}
+
+// Rotated, a uniform holds the number of its column below and its place in the column above. Entries hold the alias
+// below and above it where the alias begins, so that one comparison of whole words decides. A conditional expression
+// would become a branch that is mispredicted every other time: 5.1 instead of 1.3 ns per draw.
+void draw_alias(const DrawArgs& args, int64_t begin, int64_t end) {
+  const int bits = args.bits;
+  const uint64_t mask = (uint64_t{1} << bits) - 1;
+  const uint64_t* table = args.table;
+  draw_each(args, begin, end, [=](int64_t row, uint64_t u) {
+    const uint64_t turned = u << bits | u >> (64 - bits);
+    const uint64_t entry = table[(static_cast<uint64_t>(row) << bits) + (turned & mask)];
+    const uint64_t own = -static_cast<uint64_t>((turned | mask) < entry);
+    return static_cast<int64_t>((entry ^ ((entry ^ turned) & own)) & mask);
+  });
+}
+
+// How many bounds are at most the uniform, counted on from where the guide begins. The bound of the last category that
+// can be drawn stands for 2**64 and holds one less; no other is so large, so the largest uniform may count as the one
+// before.
+void draw_inverse(const DrawArgs& args, int64_t begin, int64_t end) {
+  const int bits = args.bits;
+  const int64_t cols = args.cols;
+  draw_each(args, begin, end, [=, bounds = args.bounds, guide = args.guide](int64_t row, uint64_t u) {
+    const uint64_t* bound = bounds + row * cols;
+    int64_t j = guide[(row << bits) + static_cast<int64_t>(u >> (64 - bits))];
+    u -= u == ~uint64_t{0};
+    while (bound[j] <= u) ++j;
+    return j;
+  });
+}
+
+}  // namespace
+}  // namespace gumbelfast

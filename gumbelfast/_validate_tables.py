@@ -1,0 +1,77 @@
+"""What distributions, uniforms and categories are accepted, and what is said of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validate import Array, first_place, float_dtype, row_name
+
+
+def weights(x: Array, axis: int) -> None:
+    """Checks float64 probabilities that `rows` laid out; they need not sum to 1."""
+    fault = ~((x >= 0) & (x < np.inf))
+    if fault.any():
+        raise ValueError(f"probs must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
+    with np.errstate(over="ignore"):
+        total = x.sum(axis=-1)
+    bad = ~((total > 0) & (total < np.inf))
+    if bad.any():
+        row = int(bad.ravel().argmax())
+        raise ValueError(f"probs of row {row_name(row, x.shape)} sum to {total.ravel()[row]}")
+
+
+def sums(x: Array, axis: int) -> None:
+    """Checks cumulative sums that `rows` laid out."""
+    fault = ~((x >= 0) & (x < np.inf))
+    if fault.any():
+        raise ValueError(f"cdf must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
+    falls = np.diff(x, axis=-1, prepend=0) < 0
+    if falls.any():
+        raise ValueError(f"cdf must not decrease, got {x[falls][0]} at index {first_place(falls, axis)}")
+    if (x[..., -1] == 0).any():
+        raise ValueError(f"cdf of row {row_name(int((x[..., -1] == 0).ravel().argmax()), x.shape)} ends at 0")
+
+
+def uniforms(u: ArrayLike) -> NDArray[np.float64]:
+    """Uniforms as float64, in [0, 1)."""
+    array = np.asarray(u)
+    float_dtype(array.dtype)
+    array = array.astype(np.float64)
+    fault = ~((array >= 0) & (array < 1))
+    if fault.any():
+        at = f" at index {first_place(fault)}" if array.ndim else ""
+        raise ValueError(f"u must lie in [0, 1), got {array[fault][0]}{at}")
+    return array
+
+
+def broadcast_last(values: Array, name: str, batch: tuple[int, ...]) -> Array:
+    """Values whose last axes are the batch, for one row each."""
+    try:
+        return np.broadcast_to(values, np.broadcast_shapes(values.shape, batch))
+    except ValueError:
+        raise ValueError(f"{name} of shape {values.shape} does not broadcast to rows of shape {batch}") from None
+
+
+def categories(value: ArrayLike, columns: int) -> Array:
+    """Integers that number categories."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"value must be integers, got {array.dtype}")
+    fault = (array < 0) | (array >= columns)
+    if fault.any():
+        at = f" at index {first_place(fault)}" if array.ndim else ""
+        raise ValueError(f"value must lie in [0, {columns}), got {array[fault][0]}{at}")
+    return array
+
+
+def one_of(value: Any, name: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, got {value!r}")
+
+
+def exactly_one(logits: Any, probs: Any) -> None:
+    if (logits is None) == (probs is None):
+        raise TypeError(f"give logits or probs, got {'neither' if logits is None else 'both'}")
