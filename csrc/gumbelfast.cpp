@@ -113,14 +113,13 @@ Result plain(bool completed) { return {completed ? Outcome::done : Outcome::inte
 
 }  // namespace
 
-Result gumbel(const Backend& backend, DType dtype, const GumbelArgs& args, int64_t count, const Workers& workers) {
+Result fill(NoiseKernel kernel, const NoiseArgs& args, int64_t count, const Workers& workers) {
   // Threads meet between groups of tiles, so that none draws a head that another has drawn.
   constexpr int64_t unit = 512;
   const int64_t lead = static_cast<int64_t>(args.offset % unit);
   return plain(
       parallel_for((lead + count + unit - 1) / unit, unit * fill_cost, workers, [&](int64_t begin, int64_t end) {
-        backend.gumbel[index_of(dtype)](args, std::max<int64_t>(0, begin * unit - lead),
-                                        std::min(count, end * unit - lead));
+        kernel(args, std::max<int64_t>(0, begin * unit - lead), std::min(count, end * unit - lead));
       }));
 }
 

@@ -127,23 +127,35 @@ GF_OP void see_short(U64&, U64) {}
 GF_OP bool has_short(U32 least) { return bits(simd::shr<16>(least) == set(uint32_t{0})); }
 GF_OP bool has_short(U64) { return false; }
 
+// What the noise of an element is: its exponential E, or -log(E).
+enum class Law { exponential, gumbel };
+
+template <Law law, class V>
+GF_OP V noise_of(V exponential) {
+  if constexpr (law == Law::exponential)
+    return exponential;
+  else
+    return minus_log(exponential);
+}
+
 // The float noise of such words of a tile: u = (word * 2**32 + extension + 1/2) / 2**64, below 2**-16.
-[[gnu::noinline, gnu::cold]] inline void repair(Key key, uint64_t tile, float minimum, const uint32_t* word,
-                                                float* gumbel) {
+template <Law law>
+[[gnu::noinline, gnu::cold]] void repair(Key key, uint64_t tile, float minimum, const uint32_t* word, float* noise) {
   for (uint64_t p = 0; p < tile_size; ++p) {
     if (word[p] >> 16) continue;
     const Block4 extension = philox_block(key, {domain_extension, 8 * tile + p % 16 / 2});
     const uint64_t unit = static_cast<uint64_t>(word[p]) << 32 | extension.word[2 * (p / 16) + p % 2];
     const F32 u = set(static_cast<float>((static_cast<double>(unit) + 0.5) * 0x1p-64));
-    store_first(gumbel + p, 1, minus_log(minus_log_unit(set(minimum), u)));
+    store_first(noise + p, 1, noise_of<law>(minus_log_unit(set(minimum), u)));
   }
 }
+template <Law law>
 inline void repair(Key, uint64_t, double, const uint64_t*, double*) {}
 
-// The Gumbels of up to group_tiles tiles, given their heads, in three passes: bits, exponentials, their logarithms.
-// Each pass takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
-template <class T>
-void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* gumbel) {
+// The noise of up to group_tiles tiles, given their heads, in two or three passes: bits, exponentials, their
+// logarithms. Each pass takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
+template <Law law = Law::gumbel, class T>
+void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* noise) {
   using V = VectorOf<T>;
   using Word = typename UnitOf<T>::Type;
   const int blocks = count * tile_blocks<V>;
@@ -168,14 +180,16 @@ void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T
     simd::Several<V, abreast> e;
 #pragma GCC unroll 4
     for (int i = 0; i < abreast; ++i) e.block[i] = load(exponential + (b + i) * V::lanes);
-    const auto g = minus_log(e);
+    const auto n = noise_of<law>(e);
 #pragma GCC unroll 4
     for (int i = 0; i < abreast; ++i)
-      if (b + i < blocks) store(gumbel + (b + i) * V::lanes, g.block[i]);
+      if (b + i < blocks) store(noise + (b + i) * V::lanes, n.block[i]);
   }
   if (has_short(least_word)) [[unlikely]]
-    for (int i = 0; i < count; ++i) repair(key, tile[i], head[i].minimum, unit + i * tile_size, gumbel + i * tile_size);
-  for (int i = 0; i < count; ++i) gumbel[i * tile_size + static_cast<int>(head[i].place)] = head[i].top;
+    for (int i = 0; i < count; ++i)
+      repair<law>(key, tile[i], head[i].minimum, unit + i * tile_size, noise + i * tile_size);
+  for (int i = 0; i < count; ++i)
+    noise[i * tile_size + static_cast<int>(head[i].place)] = law == Law::gumbel ? head[i].top : head[i].minimum;
 }
 
 }  // namespace
