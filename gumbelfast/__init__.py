@@ -14,8 +14,9 @@ from . import reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
-from .noise import gumbel
-from .random import Generator, default_rng
+from .generator import Generator
+from .noise import exponential, gumbel
+from .random import default_rng
 from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
@@ -32,6 +33,7 @@ __all__ = [
     "backends",
     "categorical",
     "default_rng",
+    "exponential",
     "get_num_threads",
     "gumbel",
     "gumbel_softmax",
@@ -51,6 +53,7 @@ __all__ = [
 reference.publish(
     (
         categorical,
+        exponential,
         gumbel,
         gumbel_softmax,
         gumbel_softmax_backward,
