@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate, random
+from .generator import Generator
 
 
 def draw_rows(
@@ -68,7 +69,7 @@ def _with_key(rng: random.SeedLike, call: Callable[[int], int]) -> int:
     """``call(key)``; a generator of ours stays where it is, a numpy Generator gives a key for a call that succeeds."""
     if rng is None:
         raise ValueError("offset addresses the noise of a key: rng must be given")
-    if isinstance(rng, random.Generator):
+    if isinstance(rng, Generator):
         return call(rng.key)
     return random.source(rng)._draw(0, lambda key, *_: call(key), 0)
 

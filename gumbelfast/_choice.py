@@ -20,14 +20,15 @@ def checked(a: Any, size: Any, p: Any, axis: Any, replace: Any) -> NDArray[np.fl
     """The weights in float64; None where NumPy would refuse something, or nearly so."""
     try:
         length = _length(a, axis)
-        weights = np.ascontiguousarray(p, np.float64) if np.ndim(p) == 1 else None
+        given = np.asarray(p)
+        weights = given.astype(np.float64, order="C", casting="safe", copy=False)
         shape = () if size is None else _validate.size_tuple(size)
         tolerance = _ROOT_EPS
         if isinstance(p, np.ndarray) and p.dtype.kind == "f":
             tolerance = max(tolerance, math.sqrt(np.finfo(p.dtype).eps))
     except (TypeError, ValueError, IndexError):
         return None
-    if weights is None or not 0 < length == weights.size:
+    if weights.ndim != 1 or not 0 < length == weights.size:
         return None
     # NumPy's sum is Kahan's: weights at the edge of what it accepts are left to it.
     if not (weights.min() >= 0 and abs(weights.sum() - 1) <= 0.99 * tolerance):

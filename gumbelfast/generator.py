@@ -8,7 +8,7 @@ import operator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from . import _validate
 from ._bitgen import Philox4x32
@@ -17,6 +17,7 @@ from .states import TopK
 Array = NDArray[Any]
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_SIZES = (int, tuple, list, np.integer, np.ndarray)
 
 
 class Generator(np.random.Generator):
@@ -70,8 +71,7 @@ class Generator(np.random.Generator):
 
     @property
     def _philox(self) -> Philox4x32:
-        bits: Any = self.bit_generator
-        return bits  # type: ignore[no-any-return]
+        return self.bit_generator  # type: ignore[return-value]
 
     def __repr__(self) -> str:
         return f"gumbelfast.{type(self).__name__}(key={self.key:#018x}, offset={self.offset})"
@@ -85,10 +85,10 @@ class Generator(np.random.Generator):
     def __copy__(self) -> Generator:
         return type(self)(copy.copy(self._philox))
 
-    def gumbel(  # type: ignore[override]
+    def gumbel(
         self,
-        loc: ArrayLike = 0.0,
-        scale: ArrayLike = 1.0,
+        loc: Any = 0.0,
+        scale: Any = 1.0,
         size: Any = None,
         dtype: DTypeLike = np.float64,
         out: Array | None = None,
@@ -111,11 +111,11 @@ class Generator(np.random.Generator):
         found = _F64 if dtype is np.float64 else _validate.float_dtype(dtype)
         shape = _shape(size if size is not None or out is None else np.shape(out), loc, scale)
         if shape is None or not (_is_finite(loc) and _is_scale(scale)):
-            return _converted(super().gumbel(loc, scale, size), found, out)  # type: ignore[call-overload]
+            return _converted(super().gumbel(loc, scale, size), found, out)
         result = noise.fill("gumbel", loc, scale, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
-    def exponential(self, scale: ArrayLike = 1.0, size: Any = None) -> Any:  # type: ignore[override]
+    def exponential(self, scale: Any = 1.0, size: Any = None) -> Any:
         """Exponentials with mean `scale`, float64, as `gumbelfast.exponential` draws them.
 
         Parameters
@@ -129,12 +129,12 @@ class Generator(np.random.Generator):
         """
         shape = _shape(size, scale)
         if shape is None or not _is_scale(scale):
-            return super().exponential(scale, size)  # type: ignore[call-overload]
+            return super().exponential(scale, size)
         result = noise.fill("exponential", 0.0, scale, shape, _F64, None, self)
         return result if shape or size is not None else float(result)
 
-    def standard_exponential(  # type: ignore[override]
-        self, size: Any = None, dtype: DTypeLike = np.float64, method: str = "zig", out: Array | None = None
+    def standard_exponential(
+        self, size: Any = None, dtype: Any = np.float64, method: Any = "zig", out: Array | None = None
     ) -> Any:
         """Exponentials with mean 1, as `gumbelfast.exponential` draws them.
 
@@ -152,16 +152,16 @@ class Generator(np.random.Generator):
         found = _F64 if dtype is np.float64 else _F32 if dtype is np.float32 else _dtype(dtype)
         shape = _shape(size if size is not None or out is None else np.shape(out))
         if shape is None or found is None or not (out is None or _takes(out, shape, found)):
-            return super().standard_exponential(size, dtype, method, out)  # type: ignore[call-overload]
+            return super().standard_exponential(size, dtype, method, out)
         result = noise.fill("exponential", 0.0, 1.0, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
-    def choice(  # type: ignore[override]
+    def choice(
         self,
-        a: ArrayLike,
+        a: Any,
         size: Any = None,
         replace: bool = True,
-        p: ArrayLike | None = None,
+        p: Any = None,
         axis: int = 0,
         shuffle: bool = True,
     ) -> Any:
@@ -191,7 +191,7 @@ class Generator(np.random.Generator):
         """
         weights = None if p is None else _choice.checked(a, size, p, axis, replace)
         if weights is None:
-            return super().choice(a, size, replace, p, axis, shuffle)  # type: ignore[arg-type]
+            return super().choice(a, size, replace, p, axis, shuffle)
         draw = _choice.with_replacement if replace else _choice.successively
         return _choice.taken(a, draw(self, weights, () if size is None else size), size, axis)
 
@@ -223,12 +223,18 @@ def _from_key(key: Any) -> Philox4x32:
 def _shape(size: Any, *numbers: Any) -> tuple[int, ...] | None:
     """The shape of a draw; None for a size that is bad, or to which the numbers do not broadcast."""
     try:
-        natural = () if all(type(x) is float for x in numbers) else np.broadcast_shapes(*map(np.shape, numbers))
+        natural: tuple[int, ...] = ()
+        for x in numbers:
+            if type(x) is not float:
+                natural = np.broadcast_shapes(natural, np.shape(x))
         if size is None:
             return natural
-        if not isinstance(size, int | tuple | list | np.integer | np.ndarray):
+        if type(size) is int and size >= 0:
+            shape: tuple[int, ...] = (size,)
+        elif isinstance(size, _SIZES) and type(size) is not bool:
+            shape = _validate.size_tuple(size)
+        else:
             return None
-        shape = _validate.size_tuple(size)
         return shape if not natural or np.broadcast_shapes(natural, shape) == shape else None
     except (TypeError, ValueError):
         return None
@@ -258,8 +264,9 @@ def _dtype(dtype: DTypeLike) -> np.dtype[Any] | None:
 
 def _takes(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     """Whether NumPy writes to such an array."""
-    good = type(out) is np.ndarray and out.shape == shape and out.dtype == dtype
-    return good and bool(out.flags.carray or out.flags.farray)
+    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
+        return False
+    return bool(out.flags.behaved and out.flags.forc)
 
 
 def _converted(drawn: Any, dtype: np.dtype[Any], out: Array | None) -> Any:

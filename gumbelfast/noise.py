@@ -13,6 +13,8 @@ from .random import SeedLike
 
 Array = NDArray[Any]
 
+_NUMBERS = (float, int)  # a union of types would be made anew in every call
+
 
 def gumbel(
     loc: ArrayLike = 0.0,
@@ -133,7 +135,7 @@ def _shape(loc: ArrayLike, scale: ArrayLike, size: Any, out: Any, names: str) ->
 
 def is_plain(loc: Any, scale: Any) -> bool:
     """Whether both are single numbers, which kernels apply themselves."""
-    return isinstance(loc, float | int) and isinstance(scale, float | int)
+    return isinstance(loc, _NUMBERS) and isinstance(scale, _NUMBERS)
 
 
 def fill(

@@ -1,12 +1,12 @@
 # cython: freethreading_compatible=True
 """A `numpy.random.BitGenerator` over the Philox4x32-10 of the stream law."""
 
-import operator as _operator
-
 import numpy as _np
 
 from libc.stdint cimport uint32_t, uint64_t
 from numpy.random cimport BitGenerator
+
+from gumbelfast import _words
 
 cdef extern from "philox4x32.hpp" namespace "gumbelfast" nogil:
     void philox4x32_block(uint64_t low, uint64_t high, uint64_t key, uint32_t* out)
@@ -24,7 +24,7 @@ cdef extern from "philox4x32.hpp" namespace "gumbelfast" nogil:
         bint reserve(uint64_t elements, uint64_t& before, uint64_t& end)
         void put_back(uint64_t before, uint64_t end)
 
-_WORD, _TWO_WORDS = 2**32 - 1, 2**64 - 1
+_TWO_WORDS = 2**64 - 1
 _PERIOD = 2**130  # words: four to each of 2**128 counters
 _DOMAIN_15 = 15 << 60
 _JUMP = 2**66  # words of 2**64 blocks
@@ -47,44 +47,6 @@ cdef double _next_double(void* words) noexcept nogil:
 
 cdef uint64_t _next_raw(void* words) noexcept nogil:
     return (<Philox4x32Words*> words).word()
-
-
-def _integer(value, name):
-    try:
-        return _operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def _number(value, count, name):
-    """An integer of `count` words, or those words, the lowest first."""
-    wanted = f"{name} must be an integer in [0, 2**{32 * count}) or {count} words in [0, 2**32), got {value!r}"
-    try:
-        number = _operator.index(value)
-    except TypeError:
-        pass
-    else:
-        if not 0 <= number < 2**(32 * count):
-            raise ValueError(wanted)
-        return number
-    try:
-        words = [_operator.index(word) for word in value]
-    except TypeError:
-        raise TypeError(wanted) from None
-    if len(words) != count or not all(0 <= word <= _WORD for word in words):
-        raise ValueError(wanted)
-    return sum(word << 32 * i for i, word in enumerate(words))
-
-
-def _noise_element(value):
-    number = _integer(value, "noise_offset")
-    if not 0 <= number <= _NOISE_END:
-        raise ValueError(f"noise_offset must lie in [0, 2**62], got {number}")
-    return number
-
-
-def _words(number, count):
-    return _np.array([number >> 32 * i & _WORD for i in range(count)], dtype=_np.uint32)
 
 
 def _block(counter, key):
@@ -154,9 +116,9 @@ cdef class Philox4x32(BitGenerator):
     def __init__(self, seed=None, counter=None, key=None):
         if seed is not None and key is not None:
             raise ValueError(f"expected a seed or a key, not both, got seed={seed!r} and key={key!r}")
-        counter = _DOMAIN_15 if counter is None else _number(counter, 4, "counter")
+        counter = _DOMAIN_15 if counter is None else _words.number(counter, 4, "counter")
         if key is not None:
-            key = _number(key, 2, "key")
+            key = _words.number(key, 2, "key")
 
         BitGenerator.__init__(self, seed if key is None else _UNSEEDED)
         if key is None:
@@ -205,7 +167,7 @@ cdef class Philox4x32(BitGenerator):
 
     @noise_offset.setter
     def noise_offset(self, value):
-        self._noise.set(_noise_element(value))
+        self._noise.set(_words.noise_element(value))
 
     def _draw(self, elements, call, columns):
         """What ``call(key, first element, columns, None, None)`` returns, with elements that no other call gets.
@@ -244,7 +206,7 @@ cdef class Philox4x32(BitGenerator):
         counter = place // 4
         return {
             "bit_generator": type(self).__name__,
-            "state": {"counter": _words(counter, 4), "key": _words(key, 2)},
+            "state": {"counter": _words.split(counter, 4), "key": _words.split(key, 2)},
             "buffer": _block(counter, key),
             "buffer_pos": place % 4,
             "noise_offset": noise,
@@ -261,12 +223,12 @@ cdef class Philox4x32(BitGenerator):
             buffer, word = value["buffer"], value["buffer_pos"]
         except (KeyError, TypeError):
             raise ValueError(f"state must hold state (counter and key), buffer and buffer_pos, got {value!r}") from None
-        counter, key = _number(counter, 4, "counter"), _number(key, 2, "key")
-        buffer, word = _number(buffer, 4, "buffer"), _integer(word, "buffer_pos")
+        counter, key = _words.number(counter, 4, "counter"), _words.number(key, 2, "key")
+        buffer, word = _words.number(buffer, 4, "buffer"), _words.integer(word, "buffer_pos")
         if not 0 <= word < 4:
             raise ValueError(f"buffer_pos must lie in [0, 4), got {word}")
-        noise = _noise_element(value.get("noise_offset", 0))
-        found, wanted = _words(buffer, 4).tolist(), _block(counter, key).tolist()
+        noise = _words.noise_element(value.get("noise_offset", 0))
+        found, wanted = _words.split(buffer, 4).tolist(), _block(counter, key).tolist()
         if found != wanted:
             raise ValueError(f"buffer must be the block at the counter, {wanted}, got {found}")
         with self.lock:
@@ -288,7 +250,7 @@ cdef class Philox4x32(BitGenerator):
         Philox4x32
             This generator.
         """
-        delta = _integer(delta, "delta")
+        delta = _words.integer(delta, "delta")
         with self.lock:
             self._go(self._place() + delta)
         return self
@@ -312,7 +274,7 @@ cdef class Philox4x32(BitGenerator):
         ``2**50``.
         """
         cdef Philox4x32 other
-        jumps = _integer(jumps, "jumps")
+        jumps = _words.integer(jumps, "jumps")
         move = jumps * _NOISE_JUMP % _NOISE_END
         other = type(self)()
         other._seed_seq = self._seed_seq
