@@ -108,8 +108,8 @@ def exponential(
     Notes
     -----
     :math:`P(E \le x) = 1 - e^{-x}`, and :math:`-\log E` is the noise that `gumbel` returns for the element, but for
-    rounding. E spans 2**-65 to 46.4; its error is a few ulp of E itself, however small. Which bits make which element:
-    ``docs/stream.md``.
+    rounding. E spans 2**-65 to 46.4; its error is at most 2 ulp of E itself, however small. Which bits make which
+    element: ``docs/stream.md``.
 
     Examples
     --------

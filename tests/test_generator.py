@@ -149,9 +149,9 @@ def test_states_hold_both_streams() -> None:
     assert rng.offset == 0
     before = numpy_state(rng)
     for bad, error in ((-1, ValueError), (2**62 + 1, ValueError), (0.5, TypeError), (None, TypeError)):
-        with pytest.raises(error, match="^noise_offset must "):
+        with pytest.raises(error, match=r"^noise_offset must "):
             rng.bit_generator.state = gf.Philox4x32(1).state | {"noise_offset": bad}
-        with pytest.raises(error, match="^noise_offset must "):
+        with pytest.raises(error, match=r"^noise_offset must "):
             rng.bit_generator.noise_offset = bad
         assert numpy_state(rng) == before
 

@@ -38,7 +38,7 @@ void fill_noise(Key key, uint64_t first, int64_t count, T* out) {
   while (first < last) {
     const uint64_t group = first / group_size, left = (last - 1) / group_size - group + 1;
     const int groups = left < 6 ? static_cast<int>(left) : 6;
-    draw_heads(key, group, groups, heads);
+    draw_heads<law>(key, group, groups, heads);
     for (int i = 0; i < groups; ++i) {
       const uint64_t end = (first / group_size + 1) * group_size;
       out = fill_group<law>(key, first, end < last ? end : last, heads[i], out);
