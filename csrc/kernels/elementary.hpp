@@ -76,22 +76,14 @@ GF_OP V minus_log(V x) {
   return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log1p_small(r));
 }
 
-// u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above, and 1 + r = u / (2**k c) as in Reduced.
-template <class V>
-GF_OP Reduced<V> reduce_unit(V f, V& r) {
-  // Rounded down from one, so that u never falls into the bucket above one.
-  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
-  r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
-  return c;
-}
-
-// a - log(u): relative accuracy lasts up to u = 1.
+// a - log(u) for u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above: relative accuracy lasts up to u = 1.
 // Small terms are added first: where u >= 1/2 the only rounding above the size of r is the last one.
 template <bool fine = false, class A, class V>
 GF_OP V minus_log_unit(A a, V f) {
   using T = Tables<typename V::Scalar>;
-  V r;
-  const Reduced<V> c = reduce_unit(f, r);
+  // Rounded down from one, so that u never falls into the bucket above one.
+  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
+  const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
   return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log + (a - log1p_small<fine>(r)));
 }
 
@@ -99,8 +91,8 @@ GF_OP V minus_log_unit(A a, V f) {
 template <class V>
 GF_OP V minus_log_unit_fine(V f, V rest) {
   using T = Tables<typename V::Scalar>;
-  V r;
-  const Reduced<V> c = reduce_unit(f, r);
+  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
+  const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
   const V log = simd::fma(rest, c.reciprocal, log1p_small<true>(r));
   return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log);
 }
