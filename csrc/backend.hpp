@@ -38,7 +38,8 @@ struct Span {
   int64_t col_begin, col_end;
 };
 
-struct GumbelArgs {
+// Noise n goes out as loc + scale * n.
+struct NoiseArgs {
   void* out;
   double loc, scale;
   Key key;
@@ -84,6 +85,7 @@ struct DrawArgs {
 using RowKernel = void (*)(const SoftmaxArgs&, int64_t begin, int64_t end);
 using BackwardKernel = void (*)(const SoftmaxBackwardArgs&, int64_t begin, int64_t end);
 using DrawKernel = void (*)(const DrawArgs&, int64_t begin, int64_t end);
+using NoiseKernel = void (*)(const NoiseArgs&, int64_t begin, int64_t end);
 
 // Scans return how many tiles had their noise computed: `tiles`, or `lacking(tiles)` if some row had less to draw than
 // was asked for, or `refused` for NaN or +inf (gumbel_softmax: for a row without a finite logit as well).
@@ -94,7 +96,8 @@ static constexpr int64_t lacking(int64_t tiles) { return -2 - tiles; }
 struct Backend {
   const char* name;
   void (*philox)(Key, uint32_t domain, uint64_t block, int64_t count, uint32_t* out);
-  void (*gumbel[dtype_count])(const GumbelArgs&, int64_t begin, int64_t end);
+  NoiseKernel gumbel[dtype_count];
+  NoiseKernel exponential[dtype_count];
   // index and perturbed hold one entry a row of the span; perturbed is of the working type and may be null.
   int64_t (*gumbel_max[dtype_count])(const Logits&, const Address&, const Span&, int64_t* index, void* perturbed);
   // index and perturbed hold k entries a row, largest first; places without an element hold -1 and -inf.

@@ -127,9 +127,9 @@ Result over_elements(uint64_t offset, int64_t count, double cost, const Workers&
 
 }  // namespace
 
-Result gumbel(const Backend& backend, DType dtype, const GumbelArgs& args, int64_t count, const Workers& workers) {
+Result fill(NoiseKernel kernel, const NoiseArgs& args, int64_t count, const Workers& workers) {
   return over_elements(args.offset, count, fill_cost, workers,
-                       [&](int64_t begin, int64_t end) { backend.gumbel[index_of(dtype)](args, begin, end); });
+                       [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
 }
 
 Result gumbel_max(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,

@@ -13,7 +13,8 @@ struct Result {
   int64_t opened;  // tiles whose noise was computed
 };
 
-Result gumbel(const Backend&, DType, const GumbelArgs&, int64_t count, const Workers&);
+// Gumbels and exponentials: `kernel` is the backend's entry for the dtype.
+Result fill(NoiseKernel kernel, const NoiseArgs&, int64_t count, const Workers&);
 
 // index: one a row; perturbed: null, or one value of the working type a row.
 Result gumbel_max(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t* index, void* perturbed,

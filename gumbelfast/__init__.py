@@ -15,9 +15,10 @@ from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
 from .categorical import Categorical
+from .generator import Generator
 from .inverse import inverse_transform
-from .noise import gumbel
-from .random import Generator, default_rng
+from .noise import exponential, gumbel
+from .random import default_rng
 from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
@@ -37,6 +38,7 @@ __all__ = [
     "backends",
     "categorical",
     "default_rng",
+    "exponential",
     "get_num_threads",
     "gumbel",
     "gumbel_softmax",
@@ -59,6 +61,7 @@ __all__ = [
 reference.publish(
     (
         categorical,
+        exponential,
         gumbel,
         gumbel_softmax,
         gumbel_softmax_backward,

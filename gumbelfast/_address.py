@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from . import _validate, random
+from ._types import RowCall, SeedLike
+from .generator import Generator
 
 
 def draw_rows(
-    call: random.RowCall,
+    call: RowCall,
     shape: tuple[int, ...],
     size: int,
-    rng: random.SeedLike,
+    rng: SeedLike,
     seeds: Any = None,
     positions: Any = None,
     offset: Any = None,
@@ -55,7 +57,7 @@ def draw_rows(
     return _with_key(rng, lambda key: call(key, first, stride, None, None))
 
 
-def draw_flat(call: random.RowCall, elements: int, rng: random.SeedLike, offset: Any) -> None:
+def draw_flat(call: RowCall, elements: int, rng: SeedLike, offset: Any) -> None:
     """Run `call` on a flat slice of noise; with an `offset`, of `rng`'s key, and the generator stays where it is."""
     if offset is None:
         random.source(rng)._draw(elements, call, elements)
@@ -64,11 +66,11 @@ def draw_flat(call: random.RowCall, elements: int, rng: random.SeedLike, offset:
         _with_key(rng, lambda key: call(key, first, elements, None, None))
 
 
-def _with_key(rng: random.SeedLike, call: Callable[[int], int]) -> int:
+def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
     """``call(key)``; a generator of ours stays where it is, a numpy Generator gives a key for a call that succeeds."""
     if rng is None:
         raise ValueError("offset addresses the noise of a key: rng must be given")
-    if isinstance(rng, random.Generator):
+    if isinstance(rng, Generator):
         return call(rng.key)
     return random.source(rng)._draw(0, lambda key, *_: call(key), 0)
 

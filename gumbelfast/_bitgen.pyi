@@ -1,6 +1,6 @@
 """The Philox4x32-10 of the stream law as a `numpy.random.BitGenerator`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
@@ -8,6 +8,8 @@ from numpy.random import BitGenerator, SeedSequence
 from numpy.typing import NDArray
 
 _Words: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]]
+# See gumbelfast.random.
+_RowCall: TypeAlias = Callable[[int, int, int, NDArray[np.uint64] | None, NDArray[np.uint64] | None], int]
 _Self = TypeVar("_Self", bound="Philox4x32")
 
 class Philox4x32(BitGenerator):
@@ -28,6 +30,19 @@ class Philox4x32(BitGenerator):
     def __init__(
         self, seed: _Words | SeedSequence | None = None, counter: _Words | None = None, key: _Words | None = None
     ) -> None: ...
+    @property
+    def key(self) -> int:
+        """The 64-bit key, of the words and of the addressable noise."""
+
+    @property
+    def noise_offset(self) -> int:
+        """The next element of the addressable noise that a `gumbelfast.Generator` draws; may be set."""
+
+    @noise_offset.setter
+    def noise_offset(self, value: SupportsIndex) -> None: ...
+    def _draw(self, elements: int, call: _RowCall, columns: int) -> int:
+        """What ``call(key, first element, columns, None, None)`` returns; the offset moves if that is no failure."""
+
     @property
     def state(self) -> dict[str, Any]:
         """The state as a dict; may be set, and is checked before anything changes."""

@@ -37,6 +37,9 @@ class Backend:
     def gumbel(self, out: _Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
         """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
 
+    def exponential(self, out: _Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+        """``loc + scale * E`` likewise, with ``g = -log(E)``."""
+
     def gumbel_max(
         self,
         logits: _Array,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from . import _demo_numpy, _demo_picture, _text
 from ._backend import backend
 from ._threads import get_num_threads
-from .random import Generator, default_rng
+from .generator import Generator
+from .random import default_rng
 from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import softmax

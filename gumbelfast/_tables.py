@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import _address, _validate
 from ._backend import active
-from .random import SeedLike
+from ._types import SeedLike
 
 Array = NDArray[Any]
 U64 = NDArray[np.uint64]

@@ -21,6 +21,8 @@ _NAMES = ("float16", "bfloat16", "float32", "float64")
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """One of the four dtypes, in native byte order."""
+    if dtype is np.float32:
+        return _F32
     found = np.dtype(dtype)
     if found.name not in _NAMES:
         raise TypeError(f"expected float16, bfloat16, float32 or float64, got {found.name}")
@@ -96,11 +98,13 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
 
 
 def finite(value: Any, name: str) -> None:
-    if not np.isfinite(value).all():
+    if not (type(value) is float and math.isfinite(value)) and not np.isfinite(value).all():
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 def scale(value: Any) -> None:
+    if type(value) is float and 0 <= value < math.inf:
+        return
     array = np.asarray(value)
     if not (np.isfinite(array) & (array >= 0)).all():
         raise ValueError(f"scale must be finite and >= 0, got {value!r}")

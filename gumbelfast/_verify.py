@@ -31,7 +31,7 @@ class Cell:
         """The text of the cell."""
         if self.faults:
             return f"{_text.BAD} ({len(self.faults)})"
-        worst = f"{self.worst:.2f} ulp" if kernel == "gumbel" else f"{self.worst:.0%}"
+        worst = f"{self.worst:.2f} ulp" if kernel in ("gumbel", "exponential") else f"{self.worst:.0%}"
         notes = [worst] * (self.worst > 0) + [f"{self.near_ties} near-ties"] * (self.near_ties > 0)
         return f"{_text.GOOD} ({', '.join(notes)})" if notes else _text.GOOD
 
@@ -45,7 +45,7 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         kernel(given.address[0], case.domain, case.offset, words)
         return (words,)
     out = np.empty_like(x)
-    if case.kernel == "gumbel":
+    if case.kernel in ("gumbel", "exponential"):
         kernel(out, case.loc, case.scale, given.address[0], case.offset, threads)
         return (out,)
     if case.kernel in ("gumbel_max", "gumbel_top_k"):

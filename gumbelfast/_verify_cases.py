@@ -155,6 +155,7 @@ SPECIAL: list[dict[str, Any]] = [{"logits": "special"}, {"logits": "empty", "tem
 OPTIONS = {
     "philox": PHILOX,
     "gumbel": NOISE,
+    "exponential": NOISE,
     "gumbel_max": SELECTION,
     "gumbel_top_k": SELECTION,
     "gumbel_softmax": RELAXED,
@@ -168,6 +169,7 @@ OPTIONS = {
 # Large enough for three threads, and for the parts that long rows are cut into.
 LARGE = [
     Case("gumbel", 1, 150_011, offset=77),
+    Case("exponential", 1, 150_011, offset=77),
     Case("gumbel_max", 1, 400_009, offset=77),
     Case("gumbel_max", 120, 4099, temperature=0.7, mask="all", offset=77),
     Case("gumbel_top_k", 1, 400_009, k=50, offset=77),

@@ -16,7 +16,7 @@ from ._verify_cases import Array, Case, Inputs, address
 from .reference import kernels
 from .reference.gumbel_max import gumbel_max, perturb
 from .reference.gumbel_softmax import gumbel_softmax
-from .reference.noise import exact_gumbel
+from .reference.noise import exact_exponential, exact_gumbel
 from .reference.softmax import (
     log_softmax,
     log_softmax_backward,
@@ -48,6 +48,7 @@ REFUSED = "refused, but the reference draws"
 BOUNDS = {
     "philox": "the words of the reference",
     "gumbel": f"{NOISE_ULP:g} ulp of max(1, |g|)",
+    "exponential": f"{NOISE_ULP:g} ulp of E",
     "gumbel_max": "the index of the reference; its value as noise allows",
     "gumbel_top_k": "the indices of the reference in order; their values as noise allows",
     "gumbel_softmax": "soft: as softmax, and what noise within its bound can move; hard: as gumbel_max",
@@ -62,7 +63,7 @@ BOUNDS = {
 def judge(case: Case, given: Inputs) -> Judge:
     """What looks at the results of a case; `given` is float32 or float64, or words for philox."""
     judges = dict.fromkeys(("gumbel_max", "gumbel_top_k"), _selection)
-    judges |= {"philox": _philox, "gumbel": _gumbel, "gumbel_softmax": _relaxed}
+    judges |= {"philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
     return judges.get(case.kernel, _smooth)(case, given)
 
 
@@ -85,17 +86,18 @@ def _philox(case: Case, given: Inputs) -> Judge:
 
 
 @lru_cache(maxsize=256)
-def _exact(rows: int, columns: int, place: str, offset: int, law: np.dtype[Any]) -> Array:
+def _exact(exponential: bool, rows: int, columns: int, place: str, offset: int, law: np.dtype[Any]) -> Array:
     elements, keys = kernels.addresses(
         rows, columns, *address(Case("gumbel", rows, columns, place=place, offset=offset))
     )
-    return exact_gumbel(keys, elements, law)
+    return (exact_exponential if exponential else exact_gumbel)(keys, elements, law)
 
 
 def noise_bounds(case: Case, law: np.dtype[Any]) -> tuple[Array, Array, Array, Array]:
     """The exact noise of a case, the least and the largest number that may stand for it, and its ulp."""
-    exact = _exact(case.rows * case.draws, case.columns, case.place, case.offset, law)
-    size = np.maximum(1, np.abs(exact))
+    exponential = case.kernel == "exponential"
+    exact = _exact(exponential, case.rows * case.draws, case.columns, case.place, case.offset, law)
+    size = exact if exponential else np.maximum(1, np.abs(exact))
     ulp = np.spacing(size.astype(law)).astype(np.longdouble)
     # The second term counts only where longdouble is no wider than float64 and "exact" is good to a few units.
     off = NOISE_ULP * ulp + 8 * np.finfo(np.longdouble).eps * size
@@ -105,7 +107,7 @@ def noise_bounds(case: Case, law: np.dtype[Any]) -> tuple[Array, Array, Array, A
     return exact, low, high, ulp
 
 
-def _gumbel(case: Case, given: Inputs) -> Judge:
+def _noise(case: Case, given: Inputs) -> Judge:
     exact, low, high, ulp = noise_bounds(case, given.x.dtype)
     loc, scale = given.x.dtype.type(case.loc), given.x.dtype.type(case.scale)
     plain = loc == 0 and scale == 1

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _threads, _validate, _validate_tables, sampling
 from ._backend import active
 from ._tables import Tables, weights_of_logits
-from .random import SeedLike
+from ._types import SeedLike
 
 Array = NDArray[Any]
 

@@ -1,126 +1,18 @@
 """Keys and offsets: where the noise of a call lies.
 
 Noise is one endless array per key (see ``docs/stream.md``). A `Generator` holds a key and the place where its next call
-begins. This is no cryptographic generator.
+begins; a generator of NumPy's gives a key to each call. This is no cryptographic generator.
 """
 
 from __future__ import annotations
 
-import operator
 import os
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _validate
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .states import TopK
-
-    _U64 = NDArray[np.uint64]
-
-SeedLike = Any  # None, int, sequence of ints, SeedSequence, BitGenerator, numpy Generator, or a Generator of ours
-
-# (key, offset, row_stride, seeds, offsets), as backends take them.
-RowCall = Callable[[int, int, int, "_U64 | None", "_U64 | None"], int]
-
-_TILE, _LAST = 32, _validate.LAST_ELEMENT
-
-
-def _key_from_seed(seed: Any) -> int:
-    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    low, high = sequence.generate_state(2, np.uint32).tolist()
-    return int(low | high << 32)
-
-
-class Generator:
-    """A key and the offset of the next element of its noise.
-
-    Parameters
-    ----------
-    key : int
-        64 bits, ``0 <= key < 2**64``; `default_rng` makes one from a seed.
-    offset : int, default 0
-        The next element, ``0 <= offset <= 2**62``.
-
-    Notes
-    -----
-    A call that needs n elements starts at the next multiple of 32 and leaves the offset at its own end. A call that
-    raises leaves it where it was. Threads may share a generator: no two calls get the same elements.
-    """
-
-    def __init__(self, key: int, offset: int = 0) -> None:
-        key = operator.index(key)
-        if not 0 <= key < 2**64:
-            raise ValueError(f"key must lie in [0, 2**64), got {key}")
-        self._key = key
-        self._lock = threading.Lock()
-        self.offset = offset
-
-    @property
-    def key(self) -> int:
-        """The 64-bit key."""
-        return self._key
-
-    @property
-    def offset(self) -> int:
-        """The next element of the noise stream; may be set."""
-        return self._offset
-
-    @offset.setter
-    def offset(self, value: int) -> None:
-        value = operator.index(value)
-        if not 0 <= value <= _validate.LAST_ELEMENT:
-            raise ValueError(f"offset must lie in [0, 2**62], got {value}")
-        self._offset = value
-
-    def __repr__(self) -> str:
-        return f"gumbelfast.Generator(key={self._key:#018x}, offset={self._offset})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Generator, (self._key, self._offset)
-
-    def _draw(self, elements: int, call: RowCall, columns: int) -> int:
-        """What ``call(key, first element, columns, None, None)`` returns.
-
-        Where that is negative, or an error, the offset goes back.
-        """
-        with self._lock:
-            before = self._offset
-            first = before + _TILE - 1 & -_TILE
-            end = first + elements
-            if end > _LAST:
-                raise ValueError(f"the noise of this key ends at element 2**62; offset {before} + {elements} is beyond")
-            self._offset = end
-        code = -1
-        try:
-            code = call(self._key, first, columns, None, None)
-        finally:
-            if code < 0:
-                with self._lock:
-                    if self._offset == end:
-                        self._offset = before
-        return code
-
-    def gumbel(self, *args: Any, **kwargs: Any) -> Any:
-        """`gumbelfast.gumbel` with this generator."""
-        return noise.gumbel(*args, rng=self, **kwargs)
-
-    def categorical(self, *args: Any, **kwargs: Any) -> Any:
-        """`gumbelfast.categorical` with this generator."""
-        return sampling.categorical(*args, rng=self, **kwargs)
-
-    def gumbel_top_k(self, *args: Any, **kwargs: Any) -> TopK:
-        """`gumbelfast.gumbel_top_k` with this generator."""
-        return sampling.gumbel_top_k(*args, rng=self, **kwargs)
-
-    def gumbel_softmax(self, *args: Any, **kwargs: Any) -> Any:
-        """`gumbelfast.gumbel_softmax` with this generator."""
-        return relaxed.gumbel_softmax(*args, rng=self, **kwargs)
+from ._bitgen import Philox4x32
+from ._types import RowCall, SeedLike
+from .generator import Generator
 
 
 class _Foreign:
@@ -134,7 +26,7 @@ class _Foreign:
         before = bits.state
         code = -1
         try:
-            code = Generator(_key_from_numpy(self._rng))._draw(elements, call, columns)
+            code = Philox4x32(key=_key_from_numpy(self._rng))._draw(elements, call, columns)
         finally:
             if code < 0:
                 bits.state = before
@@ -177,7 +69,7 @@ def default_rng(seed: SeedLike = None) -> Generator:
         seed = np.random.Generator(seed)
     if isinstance(seed, np.random.Generator):
         return Generator(_key_from_numpy(seed))
-    return Generator(_key_from_seed(seed))
+    return Generator(Philox4x32(seed))
 
 
 _shared: Generator | None = None
@@ -204,10 +96,6 @@ def source(rng: SeedLike) -> Generator | _Foreign:
         return _shared
     if isinstance(rng, np.random.BitGenerator):
         rng = np.random.Generator(rng)
-    if isinstance(rng, np.random.Generator):
+    if isinstance(rng, np.random.Generator) and not isinstance(rng, Generator):
         return _Foreign(rng)
     return default_rng(rng)
-
-
-# Last, since these modules name this one's types.
-from . import noise, relaxed, sampling  # noqa: E402

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from . import _address, _threads, _validate
 from ._backend import active
 from ._tables import Tables, weights_of_logits
-from .random import RowCall, SeedLike
+from ._types import RowCall, SeedLike
 from .states import Argmax, TopK
 
 _INT64 = np.dtype(np.int64)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _address, _threads, _validate
 from ._backend import active
-from .random import SeedLike
+from ._types import SeedLike
 from .softmax import logsumexp
 
 Array = NDArray[Any]

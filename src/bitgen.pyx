@@ -1,12 +1,12 @@
 # cython: freethreading_compatible=True
 """A `numpy.random.BitGenerator` over the Philox4x32-10 of the stream law."""
 
-import operator as _operator
-
 import numpy as _np
 
 from libc.stdint cimport uint32_t, uint64_t
 from numpy.random cimport BitGenerator
+
+from gumbelfast import _words
 
 cdef extern from "philox4x32.hpp" namespace "gumbelfast" nogil:
     void philox4x32_block(uint64_t low, uint64_t high, uint64_t key, uint32_t* out)
@@ -18,10 +18,19 @@ cdef extern from "philox4x32.hpp" namespace "gumbelfast" nogil:
         uint32_t word()
         uint64_t two_words()
 
-_WORD, _TWO_WORDS = 2**32 - 1, 2**64 - 1
+    cdef cppclass NoisePlace:
+        uint64_t get()
+        void set(uint64_t element)
+        bint reserve(uint64_t elements, uint64_t& before, uint64_t& end)
+        void put_back(uint64_t before, uint64_t end)
+
+_TWO_WORDS = 2**64 - 1
 _PERIOD = 2**130  # words: four to each of 2**128 counters
 _DOMAIN_15 = 15 << 60
 _JUMP = 2**66  # words of 2**64 blocks
+_NOISE_END = 2**62
+_NOISE_JUMP = 2**50  # elements: 4096 jumps go round
+_UNSEEDED = _np.random.SeedSequence(0)  # what the base is given for a key, so that it asks the system for nothing
 
 
 cdef uint32_t _next_uint32(void* words) noexcept nogil:
@@ -38,37 +47,6 @@ cdef double _next_double(void* words) noexcept nogil:
 
 cdef uint64_t _next_raw(void* words) noexcept nogil:
     return (<Philox4x32Words*> words).word()
-
-
-def _integer(value, name):
-    try:
-        return _operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def _number(value, count, name):
-    """An integer of `count` words, or those words, the lowest first."""
-    wanted = f"{name} must be an integer in [0, 2**{32 * count}) or {count} words in [0, 2**32), got {value!r}"
-    try:
-        number = _operator.index(value)
-    except TypeError:
-        pass
-    else:
-        if not 0 <= number < 2**(32 * count):
-            raise ValueError(wanted)
-        return number
-    try:
-        words = [_operator.index(word) for word in value]
-    except TypeError:
-        raise TypeError(wanted) from None
-    if len(words) != count or not all(0 <= word <= _WORD for word in words):
-        raise ValueError(wanted)
-    return sum(word << 32 * i for i, word in enumerate(words))
-
-
-def _words(number, count):
-    return _np.array([number >> 32 * i & _WORD for i in range(count)], dtype=_np.uint32)
 
 
 def _block(counter, key):
@@ -98,6 +76,10 @@ cdef class Philox4x32(BitGenerator):
     ----------
     lock : threading.RLock or threading.Lock
         Held while words are drawn and while the state is read or set.
+    key : int
+        The 64-bit key.
+    noise_offset : int
+        The next element of the key's addressable noise, which `gumbelfast.Generator` draws besides the words.
 
     Raises
     ------
@@ -129,17 +111,19 @@ cdef class Philox4x32(BitGenerator):
     """
 
     cdef Philox4x32Words _stream
+    cdef NoisePlace _noise
 
     def __init__(self, seed=None, counter=None, key=None):
         if seed is not None and key is not None:
             raise ValueError(f"expected a seed or a key, not both, got seed={seed!r} and key={key!r}")
-        counter = _DOMAIN_15 if counter is None else _number(counter, 4, "counter")
+        counter = _DOMAIN_15 if counter is None else _words.number(counter, 4, "counter")
         if key is not None:
-            key = _number(key, 2, "key")
+            key = _words.number(key, 2, "key")
 
-        BitGenerator.__init__(self, seed)
+        BitGenerator.__init__(self, seed if key is None else _UNSEEDED)
         if key is None:
-            key = _number(self._seed_seq.generate_state(2, _np.uint32), 2, "key")
+            low, high = self._seed_seq.generate_state(2, _np.uint32).tolist()
+            key = low | high << 32
         else:
             self._seed_seq = None
         self._stream.key = key
@@ -166,12 +150,51 @@ cdef class Philox4x32(BitGenerator):
         self.state, self._seed_seq = value
 
     @property
+    def key(self):
+        """The 64-bit key, of the words and of the addressable noise."""
+        return self._stream.key
+
+    @property
+    def noise_offset(self):
+        """The next element of the addressable noise that a `gumbelfast.Generator` draws; may be set.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything but an integer in ``[0, 2**62]``.
+        """
+        return self._noise.get()
+
+    @noise_offset.setter
+    def noise_offset(self, value):
+        self._noise.set(_words.noise_element(value))
+
+    def _draw(self, elements, call, columns):
+        """What ``call(key, first element, columns, None, None)`` returns, with elements that no other call gets.
+
+        Where that is negative, or an error, the offset goes back.
+        """
+        cdef uint64_t before = 0, end = 0, size
+        size = elements if elements <= _NOISE_END else <uint64_t> (_NOISE_END + 1)
+        if not self._noise.reserve(size, before, end):
+            raise ValueError(f"the noise of this key ends at element 2**62; offset {before} + {elements} is beyond")
+        try:
+            code = call(self._stream.key, end - size, columns, None, None)
+        except BaseException:
+            self._noise.put_back(before, end)
+            raise
+        if code < 0:
+            self._noise.put_back(before, end)
+        return code
+
+    @property
     def state(self):
         """The state as a dict; may be set.
 
         ``state['counter']`` (4 words) belongs to the block that holds the next word, ``buffer`` holds the words of that
-        block, and ``buffer_pos`` (0 to 3) is the place of the next one; ``state['key']`` (2 words) is the key. What is
-        set is checked first: an error leaves the generator as it was.
+        block, and ``buffer_pos`` (0 to 3) is the place of the next one; ``state['key']`` (2 words) is the key, and
+        ``noise_offset`` the next element of the noise, 0 in a state that lacks it. What is set is checked first: an
+        error leaves the generator as it was.
 
         Raises
         ------
@@ -179,13 +202,14 @@ cdef class Philox4x32(BitGenerator):
             For a dict of another generator, a missing entry, a value out of range, or a buffer that is not that block.
         """
         with self.lock:
-            place, key = self._place(), self._stream.key
+            place, key, noise = self._place(), self._stream.key, self._noise.get()
         counter = place // 4
         return {
             "bit_generator": type(self).__name__,
-            "state": {"counter": _words(counter, 4), "key": _words(key, 2)},
+            "state": {"counter": _words.split(counter, 4), "key": _words.split(key, 2)},
             "buffer": _block(counter, key),
             "buffer_pos": place % 4,
+            "noise_offset": noise,
         }
 
     @state.setter
@@ -199,16 +223,18 @@ cdef class Philox4x32(BitGenerator):
             buffer, word = value["buffer"], value["buffer_pos"]
         except (KeyError, TypeError):
             raise ValueError(f"state must hold state (counter and key), buffer and buffer_pos, got {value!r}") from None
-        counter, key = _number(counter, 4, "counter"), _number(key, 2, "key")
-        buffer, word = _number(buffer, 4, "buffer"), _integer(word, "buffer_pos")
+        counter, key = _words.number(counter, 4, "counter"), _words.number(key, 2, "key")
+        buffer, word = _words.number(buffer, 4, "buffer"), _words.integer(word, "buffer_pos")
         if not 0 <= word < 4:
             raise ValueError(f"buffer_pos must lie in [0, 4), got {word}")
-        found, wanted = _words(buffer, 4).tolist(), _block(counter, key).tolist()
+        noise = _words.noise_element(value.get("noise_offset", 0))
+        found, wanted = _words.split(buffer, 4).tolist(), _block(counter, key).tolist()
         if found != wanted:
             raise ValueError(f"buffer must be the block at the counter, {wanted}, got {found}")
         with self.lock:
             self._stream.key = key
             self._go(4 * counter + word)
+            self._noise.set(noise)
 
     def advance(self, delta):
         """Move as if `delta` words of 32 bits had been drawn.
@@ -217,13 +243,14 @@ cdef class Philox4x32(BitGenerator):
         ----------
         delta : int
             Modulo the period of ``2**130``; a negative number goes back. A double or a 64-bit integer takes two words.
+            `noise_offset` stays.
 
         Returns
         -------
         Philox4x32
             This generator.
         """
-        delta = _integer(delta, "delta")
+        delta = _words.integer(delta, "delta")
         with self.lock:
             self._go(self._place() + delta)
         return self
@@ -240,10 +267,18 @@ cdef class Philox4x32(BitGenerator):
         -------
         Philox4x32
             With the same key and seed sequence. Different jumps share no block within their next ``2**66`` words.
+
+        Notes
+        -----
+        `noise_offset` moves by ``jumps * 2**50`` modulo ``2**62``: 4096 jumps share no element within their next
+        ``2**50``.
         """
         cdef Philox4x32 other
-        jumps = _integer(jumps, "jumps")
+        jumps = _words.integer(jumps, "jumps")
+        move = jumps * _NOISE_JUMP % _NOISE_END
         other = type(self)()
         other._seed_seq = self._seed_seq
         other.state = self.state
+        if move:
+            other.noise_offset = (other.noise_offset + move) % _NOISE_END
         return other.advance(jumps * _JUMP)

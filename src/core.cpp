@@ -109,11 +109,12 @@ struct Bound {
     backend->philox(key_of(key), domain, block, out.size() / 4, static_cast<uint32_t*>(mutable_data_of(out)));
   }
 
-  void gumbel(py::array out, double loc, double scale, uint64_t key, uint64_t offset, int threads) const {
-    const gf::GumbelArgs args{mutable_data_of(out), loc, scale, key_of(key), offset};
-    const gf::DType dtype = dtype_of(out);
+  template <gf::NoiseKernel (gf::Backend::*table)[gf::dtype_count]>
+  void noise(py::array out, double loc, double scale, uint64_t key, uint64_t offset, int threads) const {
+    const gf::NoiseArgs args{mutable_data_of(out), loc, scale, key_of(key), offset};
+    const gf::NoiseKernel kernel = (backend->*table)[static_cast<int>(dtype_of(out))];
     const int64_t count = out.size();
-    run(count, [&] { return gf::gumbel(*backend, dtype, args, count, workers_of(threads)); });
+    run(count, [&] { return gf::fill(kernel, args, count, workers_of(threads)); });
   }
 
   int64_t gumbel_max(const py::array& x, const MaybeArray& mask, double scale, py::array index, MaybeArray perturbed,
@@ -223,7 +224,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<Bound>(m, "Backend")
       .def_property_readonly("name", [](const Bound& b) { return b.backend->name; })
       .def("philox", &Bound::philox)
-      .def("gumbel", &Bound::gumbel)
+      .def("gumbel", &Bound::noise<&gf::Backend::gumbel>)
+      .def("exponential", &Bound::noise<&gf::Backend::exponential>)
       .def("gumbel_max", &Bound::gumbel_max)
       .def("gumbel_top_k", &Bound::gumbel_top_k)
       .def("gumbel_softmax", &Bound::gumbel_softmax)

@@ -2,6 +2,7 @@
 // compiled once per instruction set, private to each, and serves whole tiles.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace gumbelfast {
@@ -42,6 +43,28 @@ struct Philox4x32Words {
     const uint64_t first = word();
     return first | static_cast<uint64_t>(word()) << 32;
   }
+};
+
+// The next element of the addressable noise. A lock of its own would cost more than a small call's noise.
+struct NoisePlace {
+  static constexpr uint64_t last = uint64_t{1} << 62, tile = 32;
+
+  std::atomic<uint64_t> next{0};
+
+  uint64_t get() const { return next.load(); }
+  void set(uint64_t element) { next.store(element); }
+  // Takes elements from the next tile on; `end` is where they end. False if they do not fit: nothing moves.
+  bool reserve(uint64_t elements, uint64_t& before, uint64_t& end) {
+    before = next.load();
+    do {
+      const uint64_t first = (before + tile - 1) / tile * tile;
+      if (elements > last - first) return false;
+      end = first + elements;
+    } while (!next.compare_exchange_weak(before, end));
+    return true;
+  }
+  // Only where nobody has moved since: others' elements stay theirs.
+  void put_back(uint64_t before, uint64_t end) { next.compare_exchange_strong(end, before); }
 };
 
 }  // namespace gumbelfast

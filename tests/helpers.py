@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gumbelfast as gf
-from gumbelfast.reference.noise import exact_gumbel
+from gumbelfast.reference import noise
 
 Array = NDArray[Any]
 
@@ -54,7 +54,12 @@ def perturb(x: Array, noise: Array, temperature: float = 1.0) -> Array:
 
 def exact(offset: int, count: int, name: str, key: int = KEY) -> NDArray[np.longdouble]:
     """The noise that the law gives elements from `offset` on, before it is rounded."""
-    return exact_gumbel(key, np.uint64(offset) + np.arange(count, dtype=np.uint64), work_of(name))
+    return noise.exact_gumbel(key, np.uint64(offset) + np.arange(count, dtype=np.uint64), work_of(name))
+
+
+def exact_exponential(offset: int, count: int, name: str, key: int = KEY) -> NDArray[np.longdouble]:
+    """The exponentials of the same elements."""
+    return noise.exact_exponential(key, np.uint64(offset) + np.arange(count, dtype=np.uint64), work_of(name))
 
 
 def assert_within_ulps(noise: Array, wanted: NDArray[np.longdouble], ulps: float = 2) -> None:

@@ -26,6 +26,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .name = GUMBELFAST_TEXT(GUMBELFAST_BACKEND_NAME),
     .philox = philox_words,
     .gumbel = GUMBELFAST_EACH_TYPE(gumbel),
+    .exponential = GUMBELFAST_EACH_TYPE(exponential),
     .gumbel_max = GUMBELFAST_EACH_TYPE(gumbel_max),
     .gumbel_top_k = GUMBELFAST_EACH_TYPE(gumbel_top_k),
     .gumbel_softmax = GUMBELFAST_EACH_TYPE(gumbel_softmax),

@@ -57,10 +57,14 @@ GF_OP V polynomial(V x, const typename V::Scalar (&c)[n]) {
   return sum;
 }
 
-// log(1 + r) for |r| <= 1/31.
-template <class V>
+// log(1 + r) for |r| <= 1/31; fine: with no error to speak of beside that of rounding.
+template <bool fine = false, class V>
 GF_OP V log1p_small(V r) {
-  return simd::fma(r * r, polynomial(r, Tables<typename V::Scalar>::log_q), r);
+  using T = Tables<typename V::Scalar>;
+  if constexpr (fine)
+    return simd::fma(r * r, polynomial(r, T::log_q_fine), r);
+  else
+    return simd::fma(r * r, polynomial(r, T::log_q), r);
 }
 
 // -log(x) for positive normal x.
@@ -74,13 +78,23 @@ GF_OP V minus_log(V x) {
 
 // a - log(u) for u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above: relative accuracy lasts up to u = 1.
 // Small terms are added first: where u >= 1/2 the only rounding above the size of r is the last one.
-template <class A, class V>
+template <bool fine = false, class A, class V>
 GF_OP V minus_log_unit(A a, V f) {
   using T = Tables<typename V::Scalar>;
   // Rounded down from one, so that u never falls into the bucket above one.
   const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
   const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
-  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log + (a - log1p_small(r)));
+  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log + (a - log1p_small<fine>(r)));
+}
+
+// -log(u) for f + rest in place of f, where rest is less than an ulp.
+template <class V>
+GF_OP V minus_log_unit_fine(V f, V rest) {
+  using T = Tables<typename V::Scalar>;
+  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
+  const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
+  const V log = simd::fma(rest, c.reciprocal, log1p_small<true>(r));
+  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log);
 }
 
 // exp(x) for x <= 0, gradual underflow included; NaN gives NaN.

@@ -73,7 +73,7 @@ struct NoiseBatch {
     if (step == 0) {
       const int64_t count = (left < rows ? left : rows) * cols;
       const RowNoise at(address, i);
-      fill_gumbel(at.key, at.first + static_cast<uint64_t>(span.col_begin), count, noise);
+      fill_noise(at.key, at.first + static_cast<uint64_t>(span.col_begin), count, noise);
       opened += (count + tile_size - 1) / tile_size;
     }
     return noise + step * cols;
@@ -130,7 +130,7 @@ int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span
     count = count < before_wrap ? count : before_wrap;
     alignas(64) T value[noise_chunk];
     const RowNoise at(address, i);
-    fill_gumbel(at.key, at.first, count * cols, value);
+    fill_noise(at.key, at.first, count * cols, value);
     opened += (count * cols + tile_size - 1) / tile_size;
     const Row<S, masked> rows(logits, i);
     for_blocks<VectorOf<S>>(count * cols, [&](int64_t j, int n) {

@@ -108,7 +108,7 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
     const Row<S, false> row(args.logits, i);
     Perturbed<V> seen;
     if (count > 1) {
-      fill_gumbel(noise.key, noise.first, count * cols, p);
+      fill_noise(noise.key, noise.first, count * cols, p);
       add_logits(row, 0, count * cols, p, seen);
       if (seen.met.refused()) return refused;
       for (int64_t r = 0; r < count; ++r)
@@ -117,7 +117,7 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
     }
     for (int64_t j = 0, next; j < cols; j = next) {
       next = chunk_end(noise.first, j, cols);
-      fill_gumbel(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
+      fill_noise(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
       add_logits(row, j, next, p, seen);
     }
     if (seen.met.refused() || !finish_row<S>(args, i, scale, simd::lane_max(seen.most), p)) return refused;

@@ -4,8 +4,8 @@
 namespace gumbelfast {
 namespace {
 
-// The Gumbels of elements [first, last) of one group of tiles.
-template <class T>
+// The noise of elements [first, last) of one group of tiles.
+template <Law law, class T>
 T* fill_group(Key key, uint64_t first, uint64_t last, const Heads<T>& heads, T* out) {
   uint64_t tile[group_tiles];
   Head<T> head[group_tiles];
@@ -16,12 +16,12 @@ T* fill_group(Key key, uint64_t first, uint64_t last, const Heads<T>& heads, T* 
   for (uint64_t e = first; e < last;) {
     const uint64_t i = tile_of(e) % group_tiles, whole = e % tile_size ? 0 : (last - e) / tile_size;
     if (whole) {
-      draw_tiles(key, tile + i, head + i, static_cast<int>(whole), out);
+      draw_tiles<law>(key, tile + i, head + i, static_cast<int>(whole), out);
       out += whole * tile_size;
       e += whole * tile_size;
     } else {
       alignas(64) T part[tile_size];
-      draw_tiles(key, tile + i, head + i, 1, part);
+      draw_tiles<law>(key, tile + i, head + i, 1, part);
       do *out++ = part[e++ % tile_size];
       while (e < last && e % tile_size);
     }
@@ -29,19 +29,19 @@ T* fill_group(Key key, uint64_t first, uint64_t last, const Heads<T>& heads, T* 
   return out;
 }
 
-// The Gumbels of elements [first, first + count).
-template <class T>
-void fill_gumbel(Key key, uint64_t first, int64_t count, T* out) {
+// The noise of elements [first, first + count).
+template <Law law = Law::gumbel, class T>
+void fill_noise(Key key, uint64_t first, int64_t count, T* out) {
   constexpr uint64_t group_size = group_tiles * tile_size;
   const uint64_t last = first + static_cast<uint64_t>(count);
   Heads<T> heads[6];
   while (first < last) {
     const uint64_t group = first / group_size, left = (last - 1) / group_size - group + 1;
     const int groups = left < 6 ? static_cast<int>(left) : 6;
-    draw_heads(key, group, groups, heads);
+    draw_heads<law>(key, group, groups, heads);
     for (int i = 0; i < groups; ++i) {
       const uint64_t end = (first / group_size + 1) * group_size;
-      out = fill_group(key, first, end < last ? end : last, heads[i], out);
+      out = fill_group<law>(key, first, end < last ? end : last, heads[i], out);
       first = end;
     }
   }
@@ -75,23 +75,32 @@ GF_OP int64_t chunk_end(uint64_t first, int64_t j, int64_t cols) {
   return end < cols ? end : cols;
 }
 
-// loc + scale * g into elements [begin, end) of the output.
-template <class S>
-void gumbel(const GumbelArgs& args, int64_t begin, int64_t end) {
+// loc + scale * noise into elements [begin, end) of the output.
+template <Law law, class S>
+void scaled_noise(const NoiseArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   S* out = static_cast<S*>(args.out);
   if constexpr (sizeof(S) == sizeof(T)) {
     if (args.loc == 0 && args.scale == 1)
-      return fill_gumbel(args.key, args.offset + static_cast<uint64_t>(begin), end - begin, out + begin);
+      return fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(begin), end - begin, out + begin);
   }
   const V loc = set(static_cast<T>(args.loc)), scale = set(static_cast<T>(args.scale));
   alignas(64) T noise[noise_chunk];
   for (int64_t count; begin < end; begin += count) {
     count = end - begin < noise_chunk ? end - begin : noise_chunk;
-    fill_gumbel(args.key, args.offset + static_cast<uint64_t>(begin), count, noise);
+    fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(begin), count, noise);
     for_blocks<V>(count, [&](int64_t j, int n) { store_block(out + begin + j, n, load(noise + j) * scale + loc); });
   }
+}
+
+template <class S>
+void gumbel(const NoiseArgs& args, int64_t begin, int64_t end) {
+  scaled_noise<Law::gumbel, S>(args, begin, end);
+}
+template <class S>
+void exponential(const NoiseArgs& args, int64_t begin, int64_t end) {
+  scaled_noise<Law::exponential, S>(args, begin, end);
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ struct Tables<float> {
     0x1.da482a0000000p-4f, 0x1.4cfdec0000000p-4f, 0x1.8905a60000000p-5f, 0x0.0p+0f};
   static constexpr float log_q[3] = {
     -0x1.fffffe0000000p-2f, 0x1.55828c0000000p-2f, -0x1.0030440000000p-2f};
+  static constexpr float log_q_fine[4] = {
+    -0x1.fffffc0000000p-2f, 0x1.5555500000000p-2f, -0x1.0038de0000000p-2f, 0x1.9a05280000000p-3f};
   static constexpr float exp_q[5] = {
     0x1.fffffc0000000p-2f, 0x1.5554920000000p-3f, 0x1.5558ee0000000p-5f, 0x1.1239b80000000p-7f,
     0x1.6a276c0000000p-10f};
@@ -47,6 +49,10 @@ struct Tables<double> {
   static constexpr double log_q[8] = {
     -0x1.fffffffffffb6p-2, 0x1.55555555554d1p-2, -0x1.00000000e87dcp-2, 0x1.9999999bf5628p-3,
     -0x1.55553cc6eaf04p-3, 0x1.24922e446d773p-3, -0x1.007ae443ec2dcp-3, 0x1.c80d9d9625298p-4};
+  static constexpr double log_q_fine[9] = {
+    -0x1.0000000000000p-1, 0x1.55555555554cfp-2, -0x1.ffffffffffdadp-3, 0x1.9999999bfd5cep-3,
+    -0x1.55555558bd9d0p-3, 0x1.24922e0c19d51p-3, -0x1.ffffc1c587646p-4, 0x1.c80e82ff5e79fp-4,
+    -0x1.9a8cd613fcdf1p-4};
   static constexpr double exp_q[10] = {
     0x1.000000000000ap-1, 0x1.55555555554fap-3, 0x1.5555555550885p-5, 0x1.1111111127966p-7,
     0x1.6c16c1842786bp-10, 0x1.a01a012b2b8a9p-13, 0x1.a0199a149fb3dp-16, 0x1.71df2383ec569p-19,

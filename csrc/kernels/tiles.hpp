@@ -12,7 +12,10 @@ constexpr int tile_blocks = tile_size / V::lanes;
 
 GF_OP uint64_t tile_of(uint64_t element) { return element / tile_size; }
 
-// The smallest exponential of a tile, the Gumbel that it becomes (the largest of the tile), and its place among the 32.
+// What the noise of an element is: its exponential E, or -log(E).
+enum class Law { exponential, gumbel };
+
+// The smallest exponential of a tile, the noise that it becomes (of Gumbels the largest of the tile), and its place.
 template <class T>
 struct Head {
   T minimum, top;
@@ -39,12 +42,37 @@ GF_OP void store_minima(V s, typename V::Scalar* minimum, typename V::Scalar* to
   store(minimum, m);
   store(top, minus_log(m));
 }
-GF_OP void store_minima(U64 low, U64 high, Heads<float>& heads) {
-  store_minima(simd::narrow(simd::signed_float(low), simd::signed_float(high)), heads.minimum, heads.top);
+// The minima of which exponentials are made: unlike their logarithms these show every ulp of E, so what a float of s
+// drops is not lost.
+GF_OP F64 fine_minima(U64 s) {
+  const U64 tail = s & set(uint64_t{0xFFFF});
+  const F64 high = simd::signed_float(s ^ tail) * set(0x1p-59);
+  const F64 low = fma(simd::signed_float(tail), set(0x1p-59), set(0x1p-60));
+  const F64 f = high + low;
+  return minus_log_unit_fine(f, (high - f) + low) * set(0x1p-5);
 }
+template <Law law>
+GF_OP void store_minima(U64 low, U64 high, Heads<float>& heads) {
+  if constexpr (law == Law::exponential) {
+    const F32 m = simd::narrow(fine_minima(low), fine_minima(high));
+    store(heads.minimum, m);
+    store(heads.top, m);
+  } else {
+    store_minima(simd::narrow(simd::signed_float(low), simd::signed_float(high)), heads.minimum, heads.top);
+  }
+}
+template <Law law>
 GF_OP void store_minima(U64 low, U64 high, Heads<double>& heads) {
-  store_minima(simd::signed_float(low), heads.minimum, heads.top);
-  store_minima(simd::signed_float(high), heads.minimum + 8, heads.top + 8);
+  if constexpr (law == Law::exponential) {
+    const F64 m[] = {fine_minima(low), fine_minima(high)};
+    for (int i = 0; i < 2; ++i) {
+      store(heads.minimum + 8 * i, m[i]);
+      store(heads.top + 8 * i, m[i]);
+    }
+  } else {
+    store_minima(simd::signed_float(low), heads.minimum, heads.top);
+    store_minima(simd::signed_float(high), heads.minimum + 8, heads.top + 8);
+  }
 }
 
 // Step(n, i) for i = 0 to count in steps of n. Philox streams side by side keep the multipliers busy, as many as the
@@ -60,7 +88,7 @@ GF_OP void side_by_side(int count, Step step) {
 }
 
 // The heads of `count` groups from `group` on.
-template <class T>
+template <Law law = Law::gumbel, class T>
 void draw_heads(Key key, uint64_t group, int count, Heads<T>* heads) {
   side_by_side(count, [&](auto n, int from) {
     Counter at[n.value];
@@ -70,7 +98,7 @@ void draw_heads(Key key, uint64_t group, int count, Heads<T>* heads) {
     for (int i = 0; i < n.value; ++i) {
       const U64 low = simd::as_pairs(words[i].low), high = simd::as_pairs(words[i].high);
       const U64 ones = set(~uint64_t{0}), place = set(uint64_t{31});
-      store_minima(simd::sar<5>(low ^ ones), simd::sar<5>(high ^ ones), heads[from + i]);
+      store_minima<law>(simd::sar<5>(low ^ ones), simd::sar<5>(high ^ ones), heads[from + i]);
       store(heads[from + i].place, simd::narrow(low & place, high & place));
     }
   });
@@ -127,23 +155,32 @@ GF_OP void see_short(U64&, U64) {}
 GF_OP bool has_short(U32 least) { return bits(simd::shr<16>(least) == set(uint32_t{0})); }
 GF_OP bool has_short(U64) { return false; }
 
+template <Law law, class V>
+GF_OP V noise_of(V exponential) {
+  if constexpr (law == Law::exponential)
+    return exponential;
+  else
+    return minus_log(exponential);
+}
+
 // The float noise of such words of a tile: u = (word * 2**32 + extension + 1/2) / 2**64, below 2**-16.
-[[gnu::noinline, gnu::cold]] inline void repair(Key key, uint64_t tile, float minimum, const uint32_t* word,
-                                                float* gumbel) {
+template <Law law>
+[[gnu::noinline, gnu::cold]] void repair(Key key, uint64_t tile, float minimum, const uint32_t* word, float* noise) {
   for (uint64_t p = 0; p < tile_size; ++p) {
     if (word[p] >> 16) continue;
     const Block4 extension = philox_block(key, {domain_extension, 8 * tile + p % 16 / 2});
     const uint64_t unit = static_cast<uint64_t>(word[p]) << 32 | extension.word[2 * (p / 16) + p % 2];
     const F32 u = set(static_cast<float>((static_cast<double>(unit) + 0.5) * 0x1p-64));
-    store_first(gumbel + p, 1, minus_log(minus_log_unit(set(minimum), u)));
+    store_first(noise + p, 1, noise_of<law>(minus_log_unit < law == Law::exponential > (set(minimum), u)));
   }
 }
+template <Law law>
 inline void repair(Key, uint64_t, double, const uint64_t*, double*) {}
 
-// The Gumbels of up to group_tiles tiles, given their heads, in three passes: bits, exponentials, their logarithms.
-// Each pass takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
-template <class T>
-void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* gumbel) {
+// The noise of up to group_tiles tiles, given their heads, in two or three passes: bits, exponentials, their
+// logarithms. Each pass takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
+template <Law law = Law::gumbel, class T>
+void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* noise) {
   using V = VectorOf<T>;
   using Word = typename UnitOf<T>::Type;
   const int blocks = count * tile_blocks<V>;
@@ -160,7 +197,7 @@ void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T
       u.block[i] = unit_float(word);
       minimum.block[i] = set(head[(b + i < blocks ? b + i : b) / tile_blocks<V>].minimum);
     }
-    const auto e = minus_log_unit(minimum, u);
+    const auto e = minus_log_unit < law == Law::exponential > (minimum, u);
 #pragma GCC unroll 4
     for (int i = 0; i < abreast; ++i) store(exponential + (b + i) * V::lanes, e.block[i]);
   }
@@ -168,14 +205,15 @@ void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T
     simd::Several<V, abreast> e;
 #pragma GCC unroll 4
     for (int i = 0; i < abreast; ++i) e.block[i] = load(exponential + (b + i) * V::lanes);
-    const auto g = minus_log(e);
+    const auto n = noise_of<law>(e);
 #pragma GCC unroll 4
     for (int i = 0; i < abreast; ++i)
-      if (b + i < blocks) store(gumbel + (b + i) * V::lanes, g.block[i]);
+      if (b + i < blocks) store(noise + (b + i) * V::lanes, n.block[i]);
   }
   if (has_short(least_word)) [[unlikely]]
-    for (int i = 0; i < count; ++i) repair(key, tile[i], head[i].minimum, unit + i * tile_size, gumbel + i * tile_size);
-  for (int i = 0; i < count; ++i) gumbel[i * tile_size + static_cast<int>(head[i].place)] = head[i].top;
+    for (int i = 0; i < count; ++i)
+      repair<law>(key, tile[i], head[i].minimum, unit + i * tile_size, noise + i * tile_size);
+  for (int i = 0; i < count; ++i) noise[i * tile_size + static_cast<int>(head[i].place)] = head[i].top;
 }
 
 }  // namespace

@@ -83,6 +83,10 @@ def main() -> None:
         log_q, log_error = fit(
             lambda r: (mp.log1p(r) - r) / (r * r), lambda r: r * r / mp.log1p(r), -bound, bound, log_terms
         )
+        # Where the log itself is the result, an error beside its own rounding would show.
+        fine_q, _ = fit(
+            lambda r: (mp.log1p(r) - r) / (r * r), lambda r: r * r / mp.log1p(r), -bound, bound, log_terms + 1
+        )
         ln2 = mp.log(2)
         exp_q, exp_error = fit(
             lambda r: (mp.expm1(r) - r) / (r * r), lambda r: r * r / mp.exp(r), -ln2 / 2, ln2 / 2, exp_terms
@@ -96,6 +100,7 @@ def main() -> None:
             values = array([entry[place] for entry in entries], real)
             print(f"  alignas(64) static constexpr {ctype} {name}[16] = {{\n    {values}}};")
         print(f"  static constexpr {ctype} log_q[{log_terms}] = {{\n    {array(log_q, real)}}};")
+        print(f"  static constexpr {ctype} log_q_fine[{log_terms + 1}] = {{\n    {array(fine_q, real)}}};")
         print(f"  static constexpr {ctype} exp_q[{exp_terms}] = {{\n    {array(exp_q, real)}}};")
         for name, value in (
             ("ln2", ln2),

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .gumbel_max import gumbel_max as gumbel_max_rows
 from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
-from .noise import gumbel_noise
+from .noise import exponential_noise, gumbel_noise
 from .philox import TILE, U64, block_words, row_key
 from .softmax import log_softmax as log_softmax_rows
 from .softmax import log_softmax_backward as log_softmax_backward_rows
@@ -38,6 +38,14 @@ def gumbel(out: Array, loc: float, scale: float, key: int, offset: int, threads:
     work = working_dtype(out.dtype)
     noise = gumbel_noise(key, np.uint64(offset) + np.arange(out.size, dtype=np.uint64), work)
     with np.errstate(over="ignore"):
+        store(out, work.type(loc) + work.type(scale) * noise)
+
+
+def exponential(out: Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+    """``loc + scale * E`` likewise, with ``g = -log(E)``."""
+    work = working_dtype(out.dtype)
+    noise = exponential_noise(key, np.uint64(offset) + np.arange(out.size, dtype=np.uint64), work)
+    with np.errstate(over="ignore", under="ignore"):
         store(out, work.type(loc) + work.type(scale) * noise)
 
 

@@ -8,6 +8,8 @@ Arithmetic is numpy.longdouble. With the 64-bit significand of x86 all arguments
 where longdouble is double, noise is good to a few units in the last place of float64.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -57,8 +59,8 @@ def excess(key: U64, element: U64, dtype: DTypeLike) -> NDArray[np.longdouble]:
     return result
 
 
-def exact_gumbel(key: int | U64, elements: U64, dtype: DTypeLike) -> NDArray[np.longdouble]:
-    """Standard Gumbel noise before it is rounded to its dtype.
+def exact_exponential(key: int | U64, elements: U64, dtype: DTypeLike) -> NDArray[np.longdouble]:
+    """Standard exponentials E before they are rounded to their dtype.
 
     Parameters
     ----------
@@ -72,22 +74,42 @@ def exact_gumbel(key: int | U64, elements: U64, dtype: DTypeLike) -> NDArray[np.
     Returns
     -------
     longdouble array
-        One noise value per address.
+        One exponential per address.
     """
     keys, addresses = np.broadcast_arrays(np.asarray(key, dtype=np.uint64), np.asarray(elements, dtype=np.uint64))
     key, element = keys.ravel(), addresses.ravel()
     minimum, place = tile_minimum(head(key, element // TILE))
     exponential = np.where(element % TILE == place, minimum, minimum + excess(key, element, dtype))
-    noise: NDArray[np.longdouble] = -np.log(exponential)
-    return noise.reshape(addresses.shape)
+    return exponential.reshape(addresses.shape)
+
+
+def exact_gumbel(key: int | U64, elements: U64, dtype: DTypeLike) -> NDArray[np.longdouble]:
+    """Standard Gumbel noise before it is rounded to its dtype: -log(E) of `exact_exponential`."""
+    noise: NDArray[np.longdouble] = -np.log(exact_exponential(key, elements, dtype))
+    return noise
+
+
+def exponential_noise(key: int | U64, elements: U64, dtype: DTypeLike) -> NDArray[np.floating]:
+    """`exact_exponential` rounded once to ``dtype`` (float32 or float64)."""
+    return in_pieces(exact_exponential, key, elements, dtype)
 
 
 def gumbel_noise(key: int | U64, elements: U64, dtype: DTypeLike) -> NDArray[np.floating]:
-    """`exact_gumbel` rounded once to ``dtype`` (float32 or float64), computed piece by piece."""
+    """`exact_gumbel` rounded once to ``dtype`` (float32 or float64)."""
+    return in_pieces(exact_gumbel, key, elements, dtype)
+
+
+def in_pieces(
+    exact: Callable[[U64, U64, DTypeLike], NDArray[np.longdouble]],
+    key: int | U64,
+    elements: U64,
+    dtype: DTypeLike,
+) -> NDArray[np.floating]:
+    """Exact noise rounded once to ``dtype``, computed piece by piece."""
     keys, addresses = np.broadcast_arrays(np.asarray(key, dtype=np.uint64), np.asarray(elements, dtype=np.uint64))
     key, element = keys.ravel(), addresses.ravel()
     noise = np.empty(element.shape, dtype)
     for start in range(0, element.size, PIECE):
         piece = slice(start, start + PIECE)
-        noise[piece] = exact_gumbel(key[piece], element[piece], dtype)
+        noise[piece] = exact(key[piece], element[piece], dtype)
     return noise.reshape(addresses.shape)

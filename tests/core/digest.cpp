@@ -53,11 +53,18 @@ Bytes logits(const Backend& backend, const Type& type, int64_t count, uint64_t b
 
 void noise_cases(const Backend& backend, const Type& type) {
   const int64_t count = 20011;
+  const size_t t = static_cast<size_t>(type.dtype);
   Bytes out(static_cast<size_t>(count) * type.size);
-  gumbel(backend, type.dtype, {out.data(), 0, 1, key, 13}, count, one_thread);
-  put(std::string("gumbel/") + type.name, out);
-  gumbel(backend, type.dtype, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, one_thread);
-  put(std::string("gumbel-loc-scale/") + type.name, out);
+  const struct {
+    std::string name;
+    NoiseKernel kernel;
+  } laws[] = {{"gumbel", backend.gumbel[t]}, {"exponential", backend.exponential[t]}};
+  for (const auto& [name, kernel] : laws) {
+    fill(kernel, {out.data(), 0, 1, key, 13}, count, one_thread);
+    put(name + "/" + type.name, out);
+    fill(kernel, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, one_thread);
+    put(name + "-loc-scale/" + type.name, out);
+  }
 }
 
 void scan_cases(const Backend& backend, const Type& type) {
