@@ -20,6 +20,7 @@ from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .states import Argmax, TopK, merge
+from .tokens import sample_tokens
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "logsumexp",
     "merge",
     "reference",
+    "sample_tokens",
     "set_num_threads",
     "softmax",
     "softmax_backward",
@@ -58,6 +60,7 @@ reference.publish(
         log_softmax,
         log_softmax_backward,
         logsumexp,
+        sample_tokens,
         softmax,
         softmax_backward,
     ),

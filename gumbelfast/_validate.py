@@ -138,6 +138,61 @@ def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int =
         raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
 
 
+def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    array = np.asarray(values, dtype)
+    try:
+        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
+    except ValueError:
+        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+
+
+def _real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be real numbers, got {values!r}")
+    return _one_a_row(given, name, shape, np.float64)
+
+
+def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why: str = "") -> None:
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(f"{what}, got {seen[row]} in row {_row_name(row, (*shape, 1))}{why}")
+
+
+def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
+    value = _real_rows(values, name, shape)
+    _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
+    largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
+    with np.errstate(divide="ignore", over="ignore"):
+        inverse = np.where(value > 0, 1.0 / value, 0.0)
+    why = f", whose reciprocal overflows {work_dtype(dtype)}"
+    _refuse_rows(~(inverse <= largest), value, f"{name} must be 0 or have a finite reciprocal", shape, why)
+    return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
+
+
+def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
+    """One integer >= 0 a row, as int64; None if no row has one above 0."""
+    if values is None:
+        return None
+    given = np.asarray(values)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {values!r}")
+    _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
+    number = _one_a_row(np.minimum(given, np.iinfo(np.int64).max), name, shape, np.int64)
+    return number if number.any() else None
+
+
+def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], zero_allowed: bool) -> Array | None:
+    """One number a row in [0, 1], or (0, 1] where 0 is not allowed; None if no row has one that filters."""
+    if values is None:
+        return None
+    value = _real_rows(values, name, shape)
+    least = value >= 0 if zero_allowed else value > 0
+    _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
+    return value if (value > 0 if zero_allowed else value < 1).any() else None
+
+
 def count(k: Any, columns: int) -> int:
     try:
         number = operator.index(k)
