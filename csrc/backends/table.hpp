@@ -11,6 +11,7 @@
 #include "../kernels/softmax.hpp"
 #include "../kernels/gumbel_softmax.hpp"
 #include "../kernels/mass.hpp"
+#include "../kernels/survivors.hpp"
 #include "../kernels/tokens.hpp"
 
 #define GUMBELFAST_TEXT_OF(name) #name

@@ -54,9 +54,10 @@ struct MassSum {
 template <class T>
 struct Weighed {
   using V = VectorOf<T>;
-  const T* value;
-  const T* weight;
+  T* value;
+  T* weight;
   int64_t n;
+  uint64_t mass;  // of all when they were collected
 
   uint64_t above(T least, double unit) const {
     MassSum sum(unit);
@@ -64,19 +65,18 @@ struct Weighed {
       sum.add(select(load(value + i) > set(least), load(weight + i), set(T{0})));
     return sum.total();
   }
-  // Those in (low, high], moved to `to_value` and `to_weight`, which may be where they are.
-  Weighed within(T low, T high, T* to_value, T* to_weight) const {
+  // Drops what is not in (low, high].
+  void narrow(T low, T high) {
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i += V::lanes) {
       const V v = load(value + i), w = load(weight + i);
-      const uint32_t chosen = bits(v > set(low)) & ~bits(v > set(high));
-      if (!chosen) continue;
-      simd::compress(to_value + kept, simd::lane_mask(chosen, v), v);
-      simd::compress(to_weight + kept, simd::lane_mask(chosen, v), w);
-      kept += __builtin_popcount(chosen);
+      const auto chosen = simd::lane_mask(bits(v > set(low)) & ~bits(v > set(high)), v);
+      simd::compress(value + kept, chosen, v);
+      simd::compress(weight + kept, chosen, w);
+      kept += __builtin_popcount(bits(chosen));
     }
-    store(to_value + kept, minus_infinity<V>());
-    return {to_value, to_weight, kept};
+    store(value + kept, minus_infinity<V>());
+    n = kept;
   }
 };
 
@@ -86,22 +86,44 @@ template <class T>
 Cut<T> nucleus(const T* value, int64_t n, T most, T scale, double p, int64_t cols, T* room, T* weight) {
   using V = VectorOf<T>;
   const double unit = grid_unit(cols);
+  auto weigh = [&](auto at, const T* x) {
+    return exp_nonpositive((load_at<V>(x, at, minus_infinity<V>()) - set(most)) * set(scale));
+  };
   MassSum all(unit);
-  for_places<V>(n, [&](auto at) {
-    const auto e = exp_nonpositive((load_at<V>(value, at, minus_infinity<V>()) - set(most)) * set(scale));
-    store_at(weight, at, e);
-    all.add(e);
-  });
+  for_places<V>(n, [&](auto at) { all.add(weigh(at, value)); });
   const double sum = static_cast<double>(all.total()), wanted = p * sum;
-  // All lighter than this weigh less than 1 - p together: a first threshold, which the sums confirm.
-  const double light = (1 - p) * sum / (2 * static_cast<double>(cols) * unit);
-  const T guess = most + static_cast<T>(log_scalar(light)) / scale;
 
-  Weighed<T> rest{value, weight, n};
+  // What is lighter than this weighs less than 1 - p together and so is out; the sum of the others confirms it.
+  const double light = (1 - p) * sum / (2 * static_cast<double>(cols) * unit);
+  T least = most + static_cast<T>(log_scalar(light)) / scale;
+  auto above_least = [&] {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i += V::lanes) {
+      const V v = load(value + i);
+      const auto chosen = v > set(least);
+      simd::compress(room + kept, chosen, v);
+      kept += __builtin_popcount(bits(chosen));
+    }
+    store(room + kept, minus_infinity<V>());
+    MassSum mass(unit);
+    for_places<V>(kept, [&](auto at) {
+      const auto e = weigh(at, room);
+      store_at(weight, at, e);
+      mass.add(e);
+    });
+    return Weighed<T>{room, weight, kept, mass.total()};
+  };
+  Weighed<T> rest = above_least();
+  if (!(static_cast<double>(rest.mass) >= wanted)) {
+    least = -static_cast<T>(__builtin_inff());
+    rest = above_least();
+  }
   uint64_t before = 0;  // what weighs above `high`: less than wanted; above `low` it is enough
-  auto low = ordered(-static_cast<T>(__builtin_inff())), high = ordered(most);
+  auto low = ordered(least), high = ordered(most);
   for (int step = 0; high - 1 > low && rest.n > 1; ++step) {
-    auto middle = ordered(step == 0 ? guess : from_ordered(low) / 2 + from_ordered(high) / 2);
+    // Most of the mass lies near the maximum, so that the edge is rather further down than in the middle.
+    const T share = step == 0 ? T{0.25} : T{0.5};
+    auto middle = ordered(from_ordered(low) * (1 - share) + from_ordered(high) * share);
     if (step > 16 || !(middle > low && middle < high)) middle = (low & high) + ((low ^ high) >> 1);
     const T threshold = from_ordered(middle);
     const uint64_t more = rest.above(threshold, unit);
@@ -111,10 +133,10 @@ Cut<T> nucleus(const T* value, int64_t n, T most, T scale, double p, int64_t col
       high = middle;
       before += more;
     }
-    rest = rest.within(from_ordered(low), from_ordered(high), room, weight);
+    rest.narrow(from_ordered(low), from_ordered(high));
   }
   // Now all of the rest are equal: so many of them stay as reach what is wanted.
-  const T least = rest.value[0];
+  least = rest.value[0];
   MassSum one(unit);
   one.add(select(simd::lane_mask(1, V{}), load(rest.weight), set(T{0})));
   const uint64_t each = one.total();
