@@ -110,7 +110,7 @@ class Backend:
         seeds: _U64 | None,
         offsets: _U64 | None,
     ) -> int:
-        """Per row the argmax of ``logits * scale + g`` over what the filters leave, into ``index`` (int64; -1: nothing).
+        """Per row the argmax of ``logits * scale + g`` over what the filters leave into ``index`` (int64; -1: nothing).
 
         One entry a row, in C order: ``scale`` (float64; 0: the argmax of the logits themselves), ``top_k`` (int64; 0 or
         >= K filters nothing), ``top_p`` (float64; 1 filters nothing), ``min_p`` (float64; 0 filters nothing). None

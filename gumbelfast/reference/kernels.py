@@ -144,7 +144,7 @@ def sample_tokens(
     which = np.full(index.size, -1, np.int64)
     for i, s in enumerate(scale.ravel().astype(x.dtype)):
         k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
-        left = survivors(x[i], s, k, p, m)
+        left = survivors(x[i], s, int(k), p, m)
         # Nothing but the greedy choice is left where s is 0: any scale draws it.
         which[i : i + 1] = gumbel_max_rows(left[None], noise[i : i + 1], s or 1.0)[0]
     store(index, which)
