@@ -161,7 +161,11 @@ def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why
 
 def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
+    if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
+        return np.full(math.prod(shape), 1.0 / values)
     value = _real_rows(values, name, shape)
+    if value.size and value.min() > 1e-30 and value.max() < 1e30:
+        return 1.0 / value
     _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
     largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
     with np.errstate(divide="ignore", over="ignore"):
@@ -173,8 +177,10 @@ def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype:
 
 def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
     """One integer >= 0 a row, as int64; None if no row has one above 0."""
-    if values is None:
+    if values is None or (type(values) is int and values == 0):
         return None
+    if type(values) is int and 0 < values < 2**63:
+        return np.full(math.prod(shape), values, np.int64)
     given = np.asarray(values)
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {values!r}")
@@ -185,12 +191,17 @@ def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> A
 
 def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], zero_allowed: bool) -> Array | None:
     """One number a row in [0, 1], or (0, 1] where 0 is not allowed; None if no row has one that filters."""
-    if values is None:
+    nothing = 0.0 if zero_allowed else 1.0
+    if values is None or (type(values) is float and values == nothing):
         return None
+    if type(values) is float and 0 < values <= 1:
+        return np.full(math.prod(shape), values)
     value = _real_rows(values, name, shape)
+    if not value.size or (value.min() > 0 and value.max() <= 1):
+        return value
     least = value >= 0 if zero_allowed else value > 0
     _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
-    return value if (value > 0 if zero_allowed else value < 1).any() else None
+    return value if (value != nothing).any() else None
 
 
 def count(k: Any, columns: int) -> int:

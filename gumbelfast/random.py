@@ -118,6 +118,10 @@ class Generator:
         """`gumbelfast.gumbel_top_k` with this generator."""
         return sampling.gumbel_top_k(*args, rng=self, **kwargs)
 
+    def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
+        """`gumbelfast.sample_tokens` with this generator."""
+        return tokens.sample_tokens(*args, rng=self, **kwargs)
+
     def gumbel_softmax(self, *args: Any, **kwargs: Any) -> Any:
         """`gumbelfast.gumbel_softmax` with this generator."""
         return relaxed.gumbel_softmax(*args, rng=self, **kwargs)
@@ -210,4 +214,4 @@ def source(rng: SeedLike) -> Generator | _Foreign:
 
 
 # Last, since these modules name this one's types.
-from . import noise, relaxed, sampling  # noqa: E402
+from . import noise, relaxed, sampling, tokens  # noqa: E402

@@ -161,6 +161,36 @@ def test_goodness_of_fit(compiled: str, columns: int) -> None:
     assert excess < 6 * np.sqrt(2 * seen.sum() + (1 / (draws * probability[seen])).sum())
 
 
+def near_the_edge(x: Array, temperature: float, p: float, off: float = 1e-5) -> Array:
+    """Tokens that a sum of probabilities with errors up to `off` may put on either side of top-p."""
+    weight = np.exp((x.astype(np.float64) - x.max()) / temperature)
+    order = np.argsort(-x, kind="stable")
+    before = np.concatenate([[0], np.cumsum(weight[order])[:-1]]) / weight.sum()
+    near = np.zeros(x.size, bool)
+    near[order] = np.abs(before - p) < off
+    return near
+
+
+@pytest.mark.parametrize("columns", [10, 1000, 50_000])
+@pytest.mark.parametrize("k", [0, 5, 50])
+@pytest.mark.parametrize("p", [0.1, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("m", [0.0, 0.05])
+def test_filters_are_those_of_transformers(columns: int, k: int, p: float, m: float) -> None:
+    torch = pytest.importorskip("torch")
+    process = pytest.importorskip("transformers.generation.logits_process")
+    x = normal("float32", columns, seed=columns)
+    warpers = [process.TemperatureLogitsWarper(0.8)]
+    warpers += [process.TopKLogitsWarper(k)] if k > 0 else []
+    warpers += [process.TopPLogitsWarper(p)] * (p < 1)
+    warpers += [process.MinPLogitsWarper(m)] * (m > 0)
+    scores = torch.from_numpy(x)[None]
+    for warper in warpers:
+        scores = warper(None, scores)
+    theirs, ours = np.isfinite(scores[0].numpy()), np.isfinite(filtered(x, 0.8, k, p, m))
+    before = filtered(x, 0.8, k, 1.0, 0.0)
+    assert not ((theirs != ours) & ~near_the_edge(before, 0.8, p)).any()
+
+
 def test_shapes(compiled: str) -> None:
     x = normal("float32", (2, 3, 50))
     found = gf.sample_tokens(x, top_k=np.arange(6).reshape(2, 3), temperature=[1.0, 2.0, 0.0], rng=0)
@@ -168,6 +198,7 @@ def test_shapes(compiled: str) -> None:
     assert isinstance(gf.sample_tokens(x[0, 0], top_p=0.5, rng=0), np.int64)
     assert gf.sample_tokens(x[:0], top_p=0.5, rng=0).shape == (0, 3)
     assert_same_bytes(gf.sample_tokens(x, rng=4), gf.categorical(x, rng=4))
+    assert_same_bytes(gf.default_rng(4).sample_tokens(x), gf.categorical(x, rng=4))
     assert_same_bytes(gf.sample_tokens(x, temperature=0.7, rng=4), gf.categorical(x, temperature=0.7, rng=4))
 
 
