@@ -19,9 +19,8 @@ GF_OP double grid_unit(int64_t cols) {
 }
 constexpr double grid_magic = 0x1.8p52;  // what is added to it is rounded to an integer, found in the low bits
 GF_OP U64 on_grid(F64 w, F64 unit) { return simd::as_bits(fma(w, unit, set(grid_magic))); }
-// Words of floats to doubles by their bits: exact for what is normal; zero becomes too little to count. Two shifts for
-// one of 29: GCC 12 gets that wrong when it vectorises plain loops for AArch64.
-GF_OP F64 wide(U64 word) { return simd::as_float(simd::shr<3>(simd::shl<32>(word)) + set(uint64_t{1023 - 127} << 52)); }
+// A float's word, 29 bits up, as a double: exact for what is normal; zero becomes too little to count.
+GF_OP F64 wide(U64 word) { return simd::as_float(word + set(uint64_t{1023 - 127} << 52)); }
 
 struct MassSum {
   F64 unit;
@@ -34,8 +33,9 @@ struct MassSum {
     lanes += F64::lanes;
   }
   GF_OP void add(F32 w) {
-    const U32 word = simd::as_bits(w);
-    sum = sum + on_grid(wide(simd::widen_low(word)), unit) + on_grid(wide(simd::widen_high(word)), unit);
+    const U64 pair = simd::as_pairs(simd::as_bits(w));
+    sum = sum + on_grid(wide(simd::shr<3>(simd::shl<32>(pair))), unit) +
+          on_grid(wide(simd::shl<29>(simd::shr<32>(pair))), unit);
     lanes += F32::lanes;
   }
   template <class V, int n>
