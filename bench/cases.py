@@ -162,6 +162,10 @@ def cases(quick: bool = False) -> list[Case]:
     for name, k in [(str(k), k) for k in (1, 5, 50, 500)] + [("half", rows[1] // 2)]:
         work = f"top-{k} of {rows[0]}×{rows[1]}"
         table.append(Case("topk", f"k={name}", "top_k", work, _bind(normal, rows, k=k), rows[0] * rows[1]))
+    for name, top_k, top_p in (("temperature", 0, 1.0), ("top-k=50,top-p=0.9", 50, 0.9), ("top-p=0.9", 0, 0.9)):
+        work = f"tokens at temperature 0.8, {wide}, {name}"
+        settings = _bind(lambda k, p: (normal(vocabulary), 0.8, k, p), top_k, top_p)
+        table.append(Case("tokens", name, "tokens", work, settings, size, headline=False))
     pair = _bind(lambda: (normal(square, f64), softmax_of(normal(square, f64))))
     for row, operation, made, count in (
         ("C1", "categorical", _bind(normal, vocabulary, f64), size),

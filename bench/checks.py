@@ -32,6 +32,21 @@ def one_draw(result: Any, logits: Any, mask: Any = None) -> None:
     ordered_draws(index[:, None], logits if mask is None else np.where(mask, logits, -np.inf), 1)
 
 
+def tokens(result: Any, logits: Any, temperature: float, top_k: int, top_p: float) -> None:
+    """One token per row, drawn from what top-k and then top-p leave, softmax at that temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    if top_k:
+        scaled[scaled < np.sort(scaled, -1)[:, [-min(top_k, scaled.shape[1])]]] = -np.inf
+    if top_p < 1:
+        order = np.argsort(-scaled, -1)
+        weights = np.exp(np.take_along_axis(scaled, order, -1) - scaled.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+        # Sums in float32 may put the edge a little elsewhere.
+        out = weights.cumsum(-1) - weights >= top_p + 1e-4
+        np.put_along_axis(scaled, order, np.where(out, -np.inf, np.take_along_axis(scaled, order, -1)), -1)
+    one_draw(result, scaled)
+
+
 def ordered_draws(result: Any, logits: Any, k: int) -> None:
     """`k` distinct indices per row, in order of a draw without replacement (Plackett-Luce).
 
@@ -146,6 +161,7 @@ CHECKS: dict[str, Any] = {
     "gumbel": noise,
     "categorical": one_draw,
     "top_k": ordered_draws,
+    "tokens": tokens,
     "weighted": weighted_draws,
     "draws": many_draws,
     "softmax": softmax,

@@ -53,6 +53,17 @@ struct GumbelSoftmaxArgs {
   void* hard;
 };
 
+// One entry a row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as well.
+struct TokenArgs {
+  Logits logits;  // its scale is not used
+  Address noise;
+  const double* scale;  // 1/temperature; 0: the largest logit itself
+  const int64_t* top_k;
+  const double* top_p;
+  const double* min_p;
+  int64_t* index;
+};
+
 struct SoftmaxArgs {
   const void* x;
   int64_t cols;
@@ -104,6 +115,7 @@ struct Backend {
   int64_t (*gumbel_top_k[dtype_count])(const Logits&, const Address&, const Span&, int64_t k, int64_t* index,
                                        void* perturbed);
   int64_t (*gumbel_softmax[dtype_count])(const GumbelSoftmaxArgs&, int64_t begin, int64_t end);
+  int64_t (*sample_tokens[dtype_count])(const TokenArgs&, int64_t begin, int64_t end);
   RowKernel softmax[dtype_count];
   RowKernel log_softmax[dtype_count];
   RowKernel logsumexp[dtype_count];

@@ -13,7 +13,7 @@ namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
 constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                 alias_cost = 5;
+                 alias_cost = 5, filter_cost = 0.5;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
@@ -154,6 +154,16 @@ Result gumbel_softmax(const Backend& backend, DType dtype, const GumbelSoftmaxAr
   const double cost = static_cast<double>(args.logits.cols) * (fill_cost + softmax_cost);
   const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
     tally.add(backend.gumbel_softmax[index_of(dtype)](args, begin, end));
+  });
+  return tally.result(completed);
+}
+
+Result sample_tokens(const Backend& backend, DType dtype, const TokenArgs& args, int64_t rows, const Workers& workers) {
+  Tally tally;
+  const bool filtered = args.top_k || args.top_p || args.min_p;
+  const double cost = static_cast<double>(args.logits.cols) * (filtered ? filter_cost + scan_cost : scan_cost);
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    tally.add(backend.sample_tokens[index_of(dtype)](args, begin, end));
   });
   return tally.result(completed);
 }

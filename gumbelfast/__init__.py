@@ -23,6 +23,7 @@ from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .states import Argmax, TopK, merge
+from .tokens import sample_tokens
 from .weighted import WeightedSample, plackett_luce_log_prob, weighted_sample
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ __all__ = [
     "merge",
     "plackett_luce_log_prob",
     "reference",
+    "sample_tokens",
     "set_num_threads",
     "softmax",
     "softmax_backward",
@@ -69,6 +71,7 @@ reference.publish(
         log_softmax,
         log_softmax_backward,
         logsumexp,
+        sample_tokens,
         softmax,
         softmax_backward,
         weighted_sample,

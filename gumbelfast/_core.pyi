@@ -97,6 +97,29 @@ class Backend:
         -1 as well for a row without a finite logit.
         """
 
+    def sample_tokens(
+        self,
+        logits: _Array,
+        mask: _Array | None,
+        scale: _Array,
+        top_k: _Array | None,
+        top_p: _Array | None,
+        min_p: _Array | None,
+        index: _Array,
+        threads: int,
+        key: int,
+        offset: int,
+        row_stride: int,
+        seeds: _U64 | None,
+        offsets: _U64 | None,
+    ) -> int:
+        """Per row the argmax of ``logits * scale + g`` over what the filters leave into ``index`` (int64; -1: nothing).
+
+        One entry a row, in C order: ``scale`` (float64; 0: the argmax of the logits themselves), ``top_k`` (int64; 0 or
+        >= K filters nothing), ``top_p`` (float64; 1 filters nothing), ``min_p`` (float64; 0 filters nothing). None
+        filters nothing. ``docs/api.md`` tells what stays.
+        """
+
     def softmax(self, x: _Array, scale: float, out: _Array, threads: int) -> None:
         """``softmax(x * scale)`` along the last axis; ``out`` may be ``x``. NaN and infinities propagate."""
 

@@ -142,6 +142,72 @@ def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int =
         raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
 
 
+def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    array = np.asarray(values, dtype)
+    try:
+        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
+    except ValueError:
+        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+
+
+def _real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be real numbers, got {values!r}")
+    return _one_a_row(given, name, shape, np.float64)
+
+
+def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why: str = "") -> None:
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(f"{what}, got {seen[row]} in row {row_name(row, (*shape, 1))}{why}")
+
+
+def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
+    if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
+        return np.full(math.prod(shape), 1.0 / values)
+    value = _real_rows(values, name, shape)
+    if value.size and value.min() > 1e-30 and value.max() < 1e30:
+        return 1.0 / value
+    _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
+    largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
+    with np.errstate(divide="ignore", over="ignore"):
+        inverse = np.where(value > 0, 1.0 / value, 0.0)
+    why = f", whose reciprocal overflows {work_dtype(dtype)}"
+    _refuse_rows(~(inverse <= largest), value, f"{name} must be 0 or have a finite reciprocal", shape, why)
+    return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
+
+
+def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
+    """One integer >= 0 a row, as int64; None if no row has one above 0."""
+    if values is None or (type(values) is int and values == 0):
+        return None
+    if type(values) is int and 0 < values < 2**63:
+        return np.full(math.prod(shape), values, np.int64)
+    given = np.asarray(values)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {values!r}")
+    _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
+    number = _one_a_row(np.minimum(given, np.iinfo(np.int64).max), name, shape, np.int64)
+    return number if number.any() else None
+
+
+def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], zero_allowed: bool) -> Array | None:
+    """One number a row in [0, 1], or (0, 1] where 0 is not allowed; None if no row has one that filters."""
+    nothing = 0.0 if zero_allowed else 1.0
+    if values is None or (type(values) is float and values == nothing):
+        return None
+    if type(values) is float and 0 < values <= 1:
+        return np.full(math.prod(shape), values)
+    value = _real_rows(values, name, shape)
+    if not value.size or (value.min() > 0 and value.max() <= 1):
+        return value
+    least = value >= 0 if zero_allowed else value > 0
+    _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
+    return value if (value != nothing).any() else None
+
+
 def count(k: Any, columns: int) -> int:
     try:
         number = operator.index(k)
@@ -189,32 +255,6 @@ def first_place(fault: Array, axis: int = -1) -> tuple[int, ...]:
 
 def row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
-
-
-def refuse_weights(x: Array, axis: int) -> NoReturn:
-    """Says which weight is negative or not finite."""
-    fault = ~((x >= 0) & (x < np.inf))
-    raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
-
-
-def columns_of(order: ArrayLike, shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:
-    """Different columns per row of an array of that shape, laid out as `rows` lays it out."""
-    given = np.asarray(order)
-    if given.dtype.kind not in "iu" and given.size:
-        raise TypeError(f"order must be integers, got {given.dtype}")
-    if given.ndim != len(shape):
-        raise ValueError(f"order of shape {given.shape} does not fit logits with {len(shape)} axes")
-    columns = np.moveaxis(given, axis, -1).astype(np.int64)
-    if columns.shape[:-1] != shape[:-1]:
-        raise ValueError(f"order of shape {given.shape} does not fit the batch {shape[:-1]} of the logits")
-    for fault, what in (
-        ((columns < 0) | (columns >= shape[-1]), f"columns in [0, {shape[-1]})"),
-        (np.sort(columns, -1)[..., 1:] == np.sort(columns, -1)[..., :-1], "different columns"),
-    ):
-        if fault.any():
-            row = np.argwhere(fault)[0][:-1]
-            raise ValueError(f"order must hold {what}, got {columns[tuple(row)].tolist()}")
-    return columns
 
 
 def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,3 +75,29 @@ def one_of(value: Any, name: str, known: tuple[str, ...]) -> None:
 def exactly_one(logits: Any, probs: Any) -> None:
     if (logits is None) == (probs is None):
         raise TypeError(f"give logits or probs, got {'neither' if logits is None else 'both'}")
+
+
+def refuse_weights(x: Array, axis: int) -> NoReturn:
+    """Says which weight is negative or not finite."""
+    fault = ~((x >= 0) & (x < np.inf))
+    raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
+
+
+def columns_of(order: ArrayLike, shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:
+    """Different columns per row of an array of that shape, laid out as `rows` lays it out."""
+    given = np.asarray(order)
+    if given.dtype.kind not in "iu" and given.size:
+        raise TypeError(f"order must be integers, got {given.dtype}")
+    if given.ndim != len(shape):
+        raise ValueError(f"order of shape {given.shape} does not fit logits with {len(shape)} axes")
+    columns = np.moveaxis(given, axis, -1).astype(np.int64)
+    if columns.shape[:-1] != shape[:-1]:
+        raise ValueError(f"order of shape {given.shape} does not fit the batch {shape[:-1]} of the logits")
+    for fault, what in (
+        ((columns < 0) | (columns >= shape[-1]), f"columns in [0, {shape[-1]})"),
+        (np.sort(columns, -1)[..., 1:] == np.sort(columns, -1)[..., :-1], "different columns"),
+    ):
+        if fault.any():
+            row = np.argwhere(fault)[0][:-1]
+            raise ValueError(f"order must hold {what}, got {columns[tuple(row)].tolist()}")
+    return columns

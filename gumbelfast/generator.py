@@ -203,6 +203,10 @@ class Generator(np.random.Generator):
         """`gumbelfast.gumbel_top_k` with this generator."""
         return sampling.gumbel_top_k(*args, rng=self, **kwargs)
 
+    def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
+        """`gumbelfast.sample_tokens` with this generator."""
+        return tokens.sample_tokens(*args, rng=self, **kwargs)
+
     def gumbel_softmax(self, *args: Any, **kwargs: Any) -> Any:
         """`gumbelfast.gumbel_softmax` with this generator."""
         return relaxed.gumbel_softmax(*args, rng=self, **kwargs)
@@ -279,4 +283,4 @@ def _converted(drawn: Any, dtype: np.dtype[Any], out: Array | None) -> Any:
 
 
 # Last, since these modules name this one's types.
-from . import _choice, noise, relaxed, sampling  # noqa: E402
+from . import _choice, noise, relaxed, sampling, tokens  # noqa: E402

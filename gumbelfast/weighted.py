@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate
+from . import _address, _threads, _validate, _validate_tables
 from ._backend import active
 from ._types import SeedLike
 from .softmax import logsumexp
@@ -80,7 +80,7 @@ def weighted_sample(
     given = np.asarray(weights)
     x, axis = _validate.rows(given.astype(np.float64) if given.dtype.kind in "iu" else given, axis)
     if x.size and not (x.min() >= 0 and x.max() < np.inf):
-        _validate.refuse_weights(x, axis)
+        _validate_tables.refuse_weights(x, axis)
     k = _validate.count(k, x.shape[-1])
     with np.errstate(divide="ignore"):
         logits = np.log(x, dtype=_validate.work_dtype(x.dtype))
@@ -136,7 +136,7 @@ def plackett_luce_log_prob(logits: ArrayLike, order: ArrayLike, *, axis: int = -
     x, axis = _validate.rows(logits, axis)
     if x.size and not x.max(initial=-np.inf) < np.inf:
         _validate.refuse(x, None, axis, empty_allowed=True)
-    chosen = _validate.columns_of(order, x.shape, axis)
+    chosen = _validate_tables.columns_of(order, x.shape, axis)
     wide = x.astype(np.float64)
     picked = np.take_along_axis(wide, chosen, -1)
     np.put_along_axis(wide, chosen, -np.inf, -1)

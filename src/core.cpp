@@ -50,11 +50,14 @@ int64_t columns_of(const py::array& a) {
   return a.shape(a.ndim() - 1);
 }
 
-const uint64_t* words_of(const MaybeArray& a, int64_t rows) {
+template <class T>
+const T* one_a_row(const MaybeArray& a, int64_t rows) {
   if (!a) return nullptr;
-  require(a->dtype().is(py::dtype::of<uint64_t>()) && a->size() == rows, "need one uint64 a row");
-  return static_cast<const uint64_t*>(data_of(*a));
+  require(a->dtype().is(py::dtype::of<T>()) && a->size() == rows, "need one entry a row, of the right type");
+  return static_cast<const T*>(data_of(*a));
 }
+
+const uint64_t* words_of(const MaybeArray& a, int64_t rows) { return one_a_row<uint64_t>(a, rows); }
 
 gf::Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}; }
 
@@ -162,6 +165,24 @@ struct Bound {
     return run(x.size(), [&] { return gf::gumbel_softmax(*backend, dtype, args, logits.rows, workers_of(threads)); });
   }
 
+  int64_t sample_tokens(const py::array& x, const MaybeArray& mask, const py::array& scale, const MaybeArray& top_k,
+                        const MaybeArray& top_p, const MaybeArray& min_p, py::array index, int threads, uint64_t key,
+                        uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                        const MaybeArray& offsets) const {
+    const int64_t rows = index.size();
+    const gf::Logits logits = logits_of(x, mask, 1);
+    require(logits.rows == rows && index.itemsize() == 8, "results do not fit");
+    const gf::TokenArgs args{logits,
+                             {key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)},
+                             one_a_row<double>(scale, rows),
+                             one_a_row<int64_t>(top_k, rows),
+                             one_a_row<double>(top_p, rows),
+                             one_a_row<double>(min_p, rows),
+                             static_cast<int64_t*>(mutable_data_of(index))};
+    const gf::DType dtype = dtype_of(x);
+    return run(x.size(), [&] { return gf::sample_tokens(*backend, dtype, args, rows, workers_of(threads)); });
+  }
+
   template <gf::RowKernel (gf::Backend::*table)[gf::dtype_count], bool one_a_row>
   void forward(const py::array& x, double scale, py::array out, int threads) const {
     const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
@@ -229,6 +250,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("gumbel_max", &Bound::gumbel_max)
       .def("gumbel_top_k", &Bound::gumbel_top_k)
       .def("gumbel_softmax", &Bound::gumbel_softmax)
+      .def("sample_tokens", &Bound::sample_tokens)
       .def("softmax", &Bound::forward<&gf::Backend::softmax, false>)
       .def("log_softmax", &Bound::forward<&gf::Backend::log_softmax, false>)
       .def("logsumexp", &Bound::forward<&gf::Backend::logsumexp, true>)

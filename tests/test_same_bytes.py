@@ -33,6 +33,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "masked": lambda x, **t: gf.categorical(x, mask=x < 2, empty=-1, return_perturbed=True, rng=rng(), **t),
     "gumbel_top_k": lambda x, **t: gf.gumbel_top_k(x, min(5, x.shape[-1]), rng=rng(), **t),
     "many of top k": lambda x, **t: gf.gumbel_top_k(x, (x.shape[-1] + 1) // 2, rng=rng(), **t),
+    "tokens": lambda x, **t: gf.sample_tokens(x, temperature=0.8, top_p=0.9, min_p=0.01, rng=rng(), **t),
+    "tokens of top k": lambda x, **t: gf.sample_tokens(x, top_k=40, top_p=0.9, rng=rng(), **t),
     "gumbel_softmax": lambda x, **t: gf.gumbel_softmax(x, 0.7, rng=rng(), **t),
     "hard": lambda x, **t: gf.gumbel_softmax(x, 0.7, hard=True, rng=rng(), **t),
     "hard and soft": lambda x, **t: gf.gumbel_softmax(x, 0.7, hard=True, return_soft=True, rng=rng(), **t),

@@ -33,6 +33,12 @@ def top_k(logits: Any, k: int) -> Call:
     return lambda: gf.gumbel_top_k(logits, k, rng=rng).indices
 
 
+@contender("tokens", "gumbelfast", role="ours")
+def tokens(logits: Any, temperature: float, top_k: int, top_p: float) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: gf.sample_tokens(logits, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng)
+
+
 @contender("weighted", "gumbelfast", role="ours", tail="log-weights computed beforehand, as the peers' probabilities")
 def weighted(weights: Any, k: int) -> Call:
     return top_k(np.log(weights).astype(np.float32), k)

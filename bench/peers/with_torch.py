@@ -56,6 +56,50 @@ def multinomial_k(logits: Any, k: int) -> Call:
     return lambda: torch.multinomial(torch.softmax(x, -1), k, generator=rng)
 
 
+@contender("tokens", "torch as transformers")
+def tokens(logits: Any, temperature: float, top_k: int, top_p: float) -> Call:
+    rng, x = _generator(), _tensor(logits)
+
+    def call() -> Any:
+        scores = x / temperature
+        if top_k:
+            kth = torch.topk(scores, min(top_k, scores.shape[-1])).values[..., -1:]
+            scores = scores.masked_fill(scores < kth, -torch.inf)
+        if top_p < 1:
+            ordered, index = torch.sort(scores, descending=False)
+            out = ordered.softmax(-1).cumsum(-1) <= 1 - top_p
+            out[..., -1:] = False
+            scores = scores.masked_fill(out.scatter(1, index, out), -torch.inf)
+        return torch.multinomial(torch.softmax(scores, -1), 1, generator=rng).squeeze(-1)
+
+    return call
+
+
+def _nucleus(values: Any, top_p: float, rng: Any) -> Any:
+    """A place drawn from descending scores, as far as top-p leaves them; one exponential each."""
+    p = values.softmax(-1)
+    p = p.masked_fill_(p.cumsum(-1) - p >= top_p, 0)
+    return p.div_(torch.empty_like(p).exponential_(generator=rng)).argmax(-1, keepdim=True)
+
+
+@contender("tokens", "torch by hand")
+def tokens_by_hand(logits: Any, temperature: float, top_k: int, top_p: float) -> Call:
+    rng, x = _generator(), _tensor(logits)
+    work = torch.empty_like(x)
+
+    def call() -> Any:
+        if top_k:
+            found = torch.topk(x, min(top_k, x.shape[-1]))
+        elif top_p < 1:
+            found = torch.sort(x, descending=True)
+        else:
+            noise = work.exponential_(generator=rng).log_()
+            return torch.sub(x * (1 / temperature), noise, out=noise).argmax(-1)
+        return found.indices.gather(-1, _nucleus(found.values / temperature, top_p, rng)).squeeze(-1)
+
+    return call
+
+
 @contender("weighted", "torch multinomial")
 def weighted(weights: Any, k: int) -> Call:
     rng, w = _generator(), _tensor(weights.astype(np.float32))

@@ -11,6 +11,9 @@
 #include "../kernels/softmax.hpp"
 #include "../kernels/gumbel_softmax.hpp"
 #include "../kernels/draw.hpp"
+#include "../kernels/mass.hpp"
+#include "../kernels/survivors.hpp"
+#include "../kernels/tokens.hpp"
 
 #define GUMBELFAST_TEXT_OF(name) #name
 #define GUMBELFAST_TEXT(name) GUMBELFAST_TEXT_OF(name)
@@ -30,6 +33,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .gumbel_max = GUMBELFAST_EACH_TYPE(gumbel_max),
     .gumbel_top_k = GUMBELFAST_EACH_TYPE(gumbel_top_k),
     .gumbel_softmax = GUMBELFAST_EACH_TYPE(gumbel_softmax),
+    .sample_tokens = GUMBELFAST_EACH_TYPE(sample_tokens),
     .softmax = GUMBELFAST_EACH_TYPE(softmax),
     .log_softmax = GUMBELFAST_EACH_TYPE(log_softmax),
     .logsumexp = GUMBELFAST_EACH_TYPE(logsumexp),

@@ -48,6 +48,27 @@ GF_OP F64 lookup(const double* table, U64 index) {
   return {_mm256_i64gather_pd(table, i.a, 8), _mm256_i64gather_pd(table, i.b, 8)};
 }
 
+// Which of eight lanes a mask chooses, one a byte, the first in the low one.
+struct ChosenLanes {
+  uint64_t of[256];
+  constexpr ChosenLanes() : of{} {
+    for (uint32_t m = 0; m < 256; ++m)
+      for (uint32_t i = 0, k = 0; i < 8; ++i)
+        if (m >> i & 1) of[m] |= static_cast<uint64_t>(i) << 8 * k++;
+  }
+};
+constexpr ChosenLanes chosen_lanes;
+GF_OP __m256 compress8(__m256 x, uint32_t m) {
+  const __m128i order = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&chosen_lanes.of[m]));
+  return _mm256_permutevar8x32_ps(x, _mm256_cvtepu8_epi32(order));
+}
+GF_OP void compress(float* p, M32 m, F32 x) {
+  const uint32_t all = bits(m), low = all & 255;
+  _mm256_storeu_ps(p, compress8(x.a, low));
+  _mm256_storeu_ps(p + __builtin_popcount(low), compress8(x.b, all >> 8));
+}
+GF_OP void compress(uint32_t* p, M32 m, U32 x) { compress(reinterpret_cast<float*>(p), m, as_float(x)); }
+
 GF_OP float lane_max(F32 x) {
   const __m256 h = _mm256_max_ps(x.a, x.b);
   const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

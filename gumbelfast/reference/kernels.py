@@ -20,6 +20,7 @@ from .softmax import softmax as softmax_rows
 from .softmax import softmax_backward as softmax_backward_rows
 from .tables import alias_table as alias_table_row
 from .tables import invert, pick_alias, uniforms
+from .tokens import survivors
 from .top_k import gumbel_top_k as gumbel_top_k_rows
 
 Array: TypeAlias = NDArray[Any]
@@ -127,6 +128,37 @@ def gumbel_softmax(
     if hard is not None:
         store(hard, hard_rows)
     return count_tiles(elements)
+
+
+def sample_tokens(
+    logits: Array,
+    mask: Array | None,
+    scale: Array,
+    top_k: Array | None,
+    top_p: Array | None,
+    min_p: Array | None,
+    index: Array,
+    threads: int,
+    key: int,
+    offset: int,
+    row_stride: int,
+    seeds: U64 | None,
+    offsets: U64 | None,
+) -> int:
+    """Per row the argmax of ``logits * scale + g`` over what the filters leave; -1 for a row with nothing to draw."""
+    x = load_logits(logits, mask)
+    if x is None:
+        return -1
+    elements, keys = addresses(index.size, x.shape[1], key, offset, row_stride, seeds, offsets)
+    noise = gumbel_noise(keys, elements, x.dtype)
+    which = np.full(index.size, -1, np.int64)
+    for i, s in enumerate(scale.ravel().astype(x.dtype)):
+        k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
+        left = survivors(x[i], s, int(k), p, m)
+        # Nothing but the greedy choice is left where s is 0: any scale draws it.
+        which[i : i + 1] = gumbel_max_rows(left[None], noise[i : i + 1], s or 1.0)[0]
+    store(index, which)
+    return tiles_or_lack(elements, which)
 
 
 def softmax(x: Array, scale: float, out: Array, threads: int) -> None:

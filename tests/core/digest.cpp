@@ -95,6 +95,33 @@ void scan_cases(const Backend& backend, const Type& type) {
   }
 }
 
+// Every row has filters of its own; equal logits at the edges are frequent in the half types.
+void token_cases(const Backend& backend, const Type& type) {
+  const struct {
+    int64_t rows, cols;
+  } shapes[] = {{61, 10}, {17, 300}, {15, 5000}, {9, 70001}};
+  for (const auto& [rows, cols] : shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1);
+    std::vector<double> scale, top_p, min_p;
+    std::vector<int64_t> top_k, index(static_cast<size_t>(rows));
+    for (int64_t i = 0; i < rows; ++i) {
+      scale.push_back(i % 7 == 6 ? 0 : 1 + 0.25 * static_cast<double>(i % 5));
+      top_k.push_back(i % 2 * (1 + cols / (2 + i)));
+      top_p.push_back(i % 3 ? 0.3 * static_cast<double>(i % 4) + 0.05 : 1);
+      min_p.push_back(i % 4 == 1 ? 0.125 : 0);
+    }
+    const TokenArgs args{{x.data(), rows, cols, nullptr, false, 1},
+                         {key, 99, static_cast<uint64_t>(cols), nullptr, nullptr},
+                         scale.data(),
+                         top_k.data(),
+                         top_p.data(),
+                         min_p.data(),
+                         index.data()};
+    sample_tokens(backend, type.dtype, args, rows, one_thread);
+    put(std::string("sample-tokens/") + type.name + "/" + std::to_string(cols), index.data(), index.size() * 8);
+  }
+}
+
 void softmax_cases(const Backend& backend, const Type& type) {
   const struct {
     int64_t rows, cols;
@@ -173,6 +200,7 @@ int main(int argc, char** argv) {
       for (const Type& type : types) {
         noise_cases(*backend, type);
         scan_cases(*backend, type);
+        token_cases(*backend, type);
         softmax_cases(*backend, type);
       }
       draw_cases(*backend);
