@@ -10,6 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from ._validate import Array, first_place, float_dtype, row_name
 
 
+def counted(values: ArrayLike) -> ArrayLike:
+    """Weights may be counts: integers as float64, all else as it is."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return values
+    return array.astype(np.float64) if array.dtype.kind in "iu" else array
+
+
 def weights(x: Array, axis: int) -> None:
     """Checks float64 probabilities that `rows` laid out; they need not sum to 1."""
     fault = ~((x >= 0) & (x < np.inf))

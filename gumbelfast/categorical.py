@@ -31,7 +31,7 @@ class Categorical:
     ----------
     logits : array_like of float16, bfloat16, float32 or float64, optional
         Unnormalised log-probabilities; -inf is never drawn.
-    probs : array_like of the same dtypes, optional
+    probs : array_like of the same dtypes or integers, optional
         Probabilities, finite and >= 0. They need not sum to 1: each row is divided by its sum. Zeros are never drawn.
         Exactly one of `logits` and `probs` is given; it is copied.
     axis : int, default -1
@@ -73,7 +73,7 @@ class Categorical:
     def __init__(self, logits: ArrayLike | None = None, *, probs: ArrayLike | None = None, axis: int = -1) -> None:
         _validate_tables.exactly_one(logits, probs)
         self._from_logits = logits is not None
-        given: Any = logits if self._from_logits else probs
+        given: Any = logits if logits is not None else _validate_tables.counted(probs)  # type: ignore[arg-type]
         x, self._axis = _validate.rows(given, axis)
         self._x = x.copy()
         wide = x.astype(np.float64, copy=False)

@@ -49,7 +49,7 @@ def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bo
     >>> gf.inverse_transform([1.0, 0.0, 3.0], [0.0, 0.24, 0.25, 0.99]).tolist()
     [0, 0, 2, 2]
     """
-    x, _ = _validate.rows(probs, axis)
+    x, _ = _validate.rows(_validate_tables.counted(probs), axis)
     wide = x.astype(np.float64)
     _validate_tables.sums(wide, axis) if cdf else _validate_tables.weights(wide, axis)
     uniform = _validate_tables.broadcast_last(_validate_tables.uniforms(u), "u", x.shape[:-1])

@@ -77,8 +77,7 @@ def weighted_sample(
     >>> sorted(gf.weighted_sample([0, 3, 0, 1], 2, rng=0).indices.tolist())
     [1, 3]
     """
-    given = np.asarray(weights)
-    x, axis = _validate.rows(given.astype(np.float64) if given.dtype.kind in "iu" else given, axis)
+    x, axis = _validate.rows(_validate_tables.counted(weights), axis)
     if x.size and not (x.min() >= 0 and x.max() < np.inf):
         _validate_tables.refuse_weights(x, axis)
     k = _validate.count(k, x.shape[-1])

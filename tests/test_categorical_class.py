@@ -208,7 +208,8 @@ def test_bad_types() -> None:
     with pytest.raises(TypeError, match="give logits or probs, got both"):
         gf.Categorical([0.0], probs=[1.0])
     with pytest.raises(TypeError, match="expected float16, bfloat16, float32 or float64, got int64"):
-        gf.Categorical(probs=[1, 2])
+        gf.Categorical([1, 2])
+    assert gf.Categorical(probs=[1, 3]).probs.tolist() == [0.25, 0.75]
     with pytest.raises(TypeError, match="value must be integers, got float64"):
         gf.Categorical([0.0, 1.0]).log_prob(0.5)
 
