@@ -12,8 +12,10 @@ import numpy as np
 
 from . import _core, _text
 from ._backend import Kernels
-from ._verify_cases import Case, Inputs, cases, dtypes, inputs
-from ._verify_judges import BOUNDS, Results, Verdict, judge
+from ._tables import bits_of, bounds_of, guide_of
+from ._verify_cases import KEY, Array, Case, Inputs, cases, dtypes, inputs
+from ._verify_judges import BOUNDS, Results, Verdict, judge, same
+from .reference import kernels as reference
 
 THREADS = 1, 3
 
@@ -54,6 +56,13 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         perturbed = np.empty(shape, np.float64 if x.dtype == np.float64 else np.float32)
         done = kernel(x, given.mask, scale, index, perturbed, threads, *given.address)
         return () if done == -1 else (index, perturbed, np.array([done < -1]))
+    if case.kernel == "sample_tokens":
+        index = np.empty(rows, np.int64)
+        settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
+        done = kernel(x, given.mask, *settings, index, threads, *given.address)
+        return () if done == -1 else (index, np.array([done < -1]))
+    if case.kernel.startswith("draw"):
+        return (_draws(backend, case, x, threads),)
     if case.kernel == "gumbel_softmax":
         soft, hard = (np.empty_like(x) if case.want in (name, "both") else None for name in ("soft", "hard"))
         done = kernel(x, scale, soft, hard, threads, *given.address)
@@ -71,6 +80,21 @@ def half_types() -> tuple[np.dtype[Any], ...]:
     """float16, and bfloat16 where ml_dtypes is installed."""
     ml_dtypes = _text.optional("ml_dtypes")
     return (np.dtype(np.float16), *((np.dtype(ml_dtypes.bfloat16),) if ml_dtypes else ()))
+
+
+def _draws(backend: Kernels, case: Case, x: Array, threads: int) -> Array:
+    """Draws from tables, which the backend makes as well."""
+    weights = np.exp(x)
+    weights[:, 0] += weights.sum(axis=-1) == 0  # a row without weight is refused before it comes to tables
+    bounds = bounds_of(weights)
+    index = np.empty((case.draws, case.rows), np.int64)
+    if case.kernel == "draw_inverse":
+        backend.draw_inverse(bounds, guide_of(bounds), index, threads, KEY, case.offset)
+    else:
+        table = np.empty((case.rows, 1 << bits_of(case.columns)), np.uint64)
+        backend.alias_table(bounds, table, threads)
+        backend.draw_alias(table, index, threads, KEY, case.offset)
+    return index
 
 
 def _same(a: Results, b: Results) -> bool:
@@ -95,7 +119,8 @@ def check(case: Case, dtype: np.dtype[Any], backends: Sequence[Kernels]) -> list
     given = inputs(case, dtype)
     half = dtype.itemsize == 2
     wide = given.astype(np.dtype(np.float32)) if half else given
-    look = judge(case, wide)
+    exact = case.kernel == "sample_tokens" or case.kernel.startswith("draw")
+    look = same(run(reference, case, wide, THREADS[0])) if exact else judge(case, wide)
     verdicts, last = [], run(backends[-1], case, given, THREADS[0])
     for backend in backends:
         got = run(backend, case, given, THREADS[0])

@@ -33,6 +33,8 @@ class Case:
     scale: float = 1.0
     domain: int = 0
     want: str = "both"  # of the soft and the hard result
+    top_p: float = 1.0
+    min_p: float = 0.0
     in_place: bool = False
 
     def __str__(self) -> str:
@@ -152,6 +154,24 @@ SMOOTH: list[dict[str, Any]] = [
 
 SPECIAL: list[dict[str, Any]] = [{"logits": "special"}, {"logits": "empty", "temperature": 2.0}]
 
+# k is top-k here, and 0 for none.
+TOKENS: list[dict[str, Any]] = [
+    {"k": 0},
+    {"k": 5, "offset": 5, "temperature": 0.7},
+    {"k": 0, "top_p": 0.9, "mask": "row", "temperature": 0.8},
+    {"k": 50, "top_p": 0.5, "min_p": 0.05, "place": "seeds", "mask": "all"},
+    {"k": 0, "min_p": 0.3, "logits": "wide", "place": "spread"},
+    {"k": 3, "top_p": 0.7, "logits": "equal", "place": "offsets"},
+    {"k": 2, "logits": "holes", "temperature": 1e30},
+    {"k": 2, "top_p": 0.5, "logits": "empty"},
+    {"k": 2, "logits": "nan"},
+]
+
+TABLES: list[dict[str, Any]] = [
+    {"draws": 300}, {"draws": 7, "offset": 5, "logits": "wide"}, {"draws": 64, "logits": "holes", "offset": 2**40 + 17},
+    {"draws": 33, "logits": "equal", "offset": LAST - 2**17},
+]  # fmt: skip
+
 OPTIONS = {
     "philox": PHILOX,
     "gumbel": NOISE,
@@ -164,6 +184,9 @@ OPTIONS = {
     "logsumexp": SMOOTH[:-1] + SPECIAL,
     "softmax_backward": SMOOTH,
     "log_softmax_backward": SMOOTH,
+    "sample_tokens": TOKENS,
+    "draw_alias": TABLES,
+    "draw_inverse": TABLES,
 }
 
 # Large enough for three threads, and for the parts that long rows are cut into.
@@ -180,6 +203,10 @@ LARGE = [
     Case("logsumexp", 64, 4099, temperature=0.5),
     Case("softmax_backward", 90, 4099, temperature=0.5),
     Case("log_softmax_backward", 90, 4099, temperature=0.5),
+    Case("sample_tokens", 60, 4099, k=50, top_p=0.9, temperature=0.8, offset=77),
+    Case("sample_tokens", 60, 4099, k=0, top_p=0.9, temperature=0.8, offset=77),
+    Case("draw_alias", 3, 1000, draws=50_000, offset=77),
+    Case("draw_inverse", 3, 1000, draws=50_000, offset=77),
 ]
 
 
@@ -187,6 +214,8 @@ def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
     if kernel == "gumbel_top_k":
         return options | {"k": min(options.get("k", 1), columns)}
+    if kernel == "sample_tokens":
+        return options
     return {name: value for name, value in options.items() if name != "k"}
 
 
@@ -205,4 +234,6 @@ def dtypes(case: Case, half: tuple[np.dtype[Any], ...]) -> list[np.dtype[Any]]:
     """The dtypes that a case runs in: words are words, and everything else comes in all of them."""
     if case.kernel == "philox":
         return [np.dtype(np.uint32)]
+    if case.kernel.startswith("draw"):
+        return [np.dtype(np.float64)]
     return [*half, np.dtype(np.float32), np.dtype(np.float64)]

@@ -57,6 +57,9 @@ BOUNDS = {
     "logsumexp": "eps (4 + |max / T| + log n)",
     "softmax_backward": f"{BACKWARD_EPS:g} eps |y| (|grad| + sum |grad y|) / T",
     "log_softmax_backward": f"{BACKWARD_EPS:g} eps (|grad| + y (1 + |log y|) sum |grad|) / T",
+    "sample_tokens": "the tokens of the reference",
+    "draw_alias": "the draws of the reference",
+    "draw_inverse": "the draws of the reference",
 }
 
 
@@ -65,6 +68,17 @@ def judge(case: Case, given: Inputs) -> Judge:
     judges = dict.fromkeys(("gumbel_max", "gumbel_top_k"), _selection)
     judges |= {"philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
     return judges.get(case.kernel, _smooth)(case, given)
+
+
+def same(expected: Results) -> Judge:
+    """For what must be as the reference has it: integers."""
+
+    def look(got: Results) -> Verdict:
+        if len(got) != len(expected):
+            return Verdict(fault=REFUSED if expected else "drawn, but the reference refuses")
+        return Verdict(fault="".join(_where(g != e, g, e) for g, e in zip(got, expected, strict=True)))
+
+    return look
 
 
 def _where(wrong: Array, got: Array, expected: Array) -> str:
