@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _validate, generator, sampling
+from ._tables import first_above
 
 Array = NDArray[Any]
 
@@ -50,7 +51,8 @@ def with_replacement(rng: generator.Generator, weights: NDArray[np.float64], sha
     """Independent places, by inversion: those of NumPy for the same words."""
     cumulated = weights.cumsum()
     cumulated /= cumulated[-1]
-    return np.asarray(cumulated.searchsorted(rng.random(shape), side="right"))
+    uniform = np.asarray(rng.random(shape))
+    return first_above(cumulated, uniform.reshape(-1)).reshape(uniform.shape)
 
 
 def successively(rng: generator.Generator, weights: NDArray[np.float64], shape: Any) -> Array:
