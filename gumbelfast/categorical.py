@@ -40,7 +40,8 @@ class Categorical:
     Raises
     ------
     TypeError
-        For data that are not floats, or if not exactly one of `logits` and `probs` is given.
+        For logits that are not floats, probabilities that are neither floats nor integers, or if not exactly one of
+        `logits` and `probs` is given.
     ValueError
         For NaN or +inf, negative probabilities, a row without a finite logit or with a sum that is 0 or overflows.
 

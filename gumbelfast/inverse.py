@@ -16,7 +16,7 @@ def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bo
 
     Parameters
     ----------
-    probs : array_like of float16, bfloat16, float32 or float64
+    probs : array_like of float16, bfloat16, float32, float64 or integers
         Probabilities, finite and >= 0, which need not sum to 1; with ``cdf=True`` their cumulative sums.
     u : array_like of floats
         Uniforms in [0, 1), of a shape that broadcasts against the batch shape of `probs`.
@@ -32,7 +32,7 @@ def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bo
     Raises
     ------
     TypeError
-        For data that are not floats.
+        For probabilities that are neither floats nor integers, and uniforms that are not floats.
     ValueError
         For u outside [0, 1), negative or non-finite entries, a `cdf` that decreases, a total that is 0 or overflows.
 

@@ -76,25 +76,33 @@ GF_OP V minus_log(V x) {
   return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log1p_small(r));
 }
 
-// a - log(u) for u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above: relative accuracy lasts up to u = 1.
-// Small terms are added first: where u >= 1/2 the only rounding above the size of r is the last one.
-template <bool fine = false, class A, class V>
-GF_OP V minus_log_unit(A a, V f) {
-  using T = Tables<typename V::Scalar>;
+// u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above, as 2**k c (1 + r): relative accuracy lasts up to u
+// = 1.
+template <class V>
+struct ReducedUnit : Reduced<V> {
+  V r;
+};
+template <class V>
+GF_OP ReducedUnit<V> reduce_unit(V f) {
   // Rounded down from one, so that u never falls into the bucket above one.
   const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
-  const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
-  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log + (a - log1p_small<fine>(r)));
+  return {c, simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}))};
+}
+
+// a - log(u), of such an f. Small terms are added first: where u >= 1/2 the only rounding above the size of r is the
+// last one.
+template <bool fine = false, class A, class V>
+GF_OP V minus_log_unit(A a, V f) {
+  const ReducedUnit<V> u = reduce_unit(f);
+  return simd::fma(u.exponent, simd::set(-Tables<typename V::Scalar>::ln2), u.minus_log + (a - log1p_small<fine>(u.r)));
 }
 
 // -log(u) for f + rest in place of f, where rest is less than an ulp.
 template <class V>
 GF_OP V minus_log_unit_fine(V f, V rest) {
-  using T = Tables<typename V::Scalar>;
-  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
-  const V r = simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}));
-  const V log = simd::fma(rest, c.reciprocal, log1p_small<true>(r));
-  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log);
+  const ReducedUnit<V> u = reduce_unit(f);
+  const V log = simd::fma(rest, u.reciprocal, log1p_small<true>(u.r));
+  return simd::fma(u.exponent, simd::set(-Tables<typename V::Scalar>::ln2), u.minus_log - log);
 }
 
 // exp(x) for x <= 0, gradual underflow included; NaN gives NaN.

@@ -32,12 +32,12 @@ T* fill_group(Key key, uint64_t first, uint64_t last, const Heads<T>& heads, T* 
 // The noise of elements [first, first + count).
 template <Law law = Law::gumbel, class T>
 void fill_noise(Key key, uint64_t first, int64_t count, T* out) {
-  constexpr uint64_t group_size = group_tiles * tile_size;
+  constexpr uint64_t group_size = group_tiles * tile_size, groups_ahead = 6;  // as many as Philox takes side by side
   const uint64_t last = first + static_cast<uint64_t>(count);
-  Heads<T> heads[6];
+  Heads<T> heads[groups_ahead];
   while (first < last) {
     const uint64_t group = first / group_size, left = (last - 1) / group_size - group + 1;
-    const int groups = left < 6 ? static_cast<int>(left) : 6;
+    const int groups = static_cast<int>(left < groups_ahead ? left : groups_ahead);
     draw_heads<law>(key, group, groups, heads);
     for (int i = 0; i < groups; ++i) {
       const uint64_t end = (first / group_size + 1) * group_size;
