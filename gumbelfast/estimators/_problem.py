@@ -1,0 +1,105 @@
+"""What every estimator starts from: logits with their categories last, and functions of samples that are checked."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _validate
+from ..relaxed import gumbel_softmax
+from ..softmax import softmax
+
+Array = NDArray[Any]
+Function = Callable[[Array], ArrayLike]
+
+
+class Estimate(NamedTuple):
+    """What an estimator returns.
+
+    Attributes
+    ----------
+    samples : ndarray of shape (num_samples, *logits.shape)
+        What `f` was evaluated at.
+    values : ndarray of shape (num_samples, *lead)
+        What it gave.
+    grads : ndarray of shape (num_samples, *logits.shape)
+        What each sample says of d E[f] / d logits.
+    """
+
+    samples: Array
+    values: Array
+    grads: Array
+
+    @property
+    def grad(self) -> Array:
+        """The estimate: the mean of `grads` over the samples, of the shape of the logits."""
+        mean: Array = self.grads.mean(axis=0)
+        return mean
+
+
+class Problem:
+    """An expectation over categorical variables; a Bernoulli variable is one of two categories with logits (0, x)."""
+
+    def __init__(
+        self, logits: ArrayLike, num_samples: int, family: str, f: Function, grad_f: Function | None = None
+    ) -> None:
+        if family not in ("categorical", "bernoulli"):
+            raise ValueError(f"family must be 'categorical' or 'bernoulli', got {family!r}")
+        x = np.asarray(logits)
+        x = x.astype(_validate.work_dtype(_validate.float_dtype(x.dtype)), copy=False)
+        self.binary = family == "bernoulli"
+        self.logits = np.stack([np.zeros_like(x), x], axis=-1) if self.binary else x
+        self.num_samples = operator.index(num_samples)
+        if self.num_samples < 1:
+            raise ValueError(f"num_samples must be >= 1, got {num_samples}")
+        self.mean = softmax(self.logits)
+        if np.isnan(self.mean).any():
+            _validate.refuse(x, None, -1)
+        self._f, self._grad_f = f, grad_f
+
+    def repeated(self) -> Array:
+        """The logits once per sample."""
+        return np.broadcast_to(self.logits, (self.num_samples, *self.logits.shape))
+
+    def hard(self, rng: Any) -> Array:
+        """One-hot samples."""
+        y: Array = gumbel_softmax(self.repeated(), hard=True, rng=rng)
+        return y
+
+    def samples(self, z: Array) -> Array:
+        """Samples as the user knows them."""
+        return z[..., 1] if self.binary else z
+
+    def values(self, z: Array) -> Array:
+        """The values of f at the samples."""
+        found = np.asarray(self._f(self.samples(z)))
+        lead = z.shape[:-1]
+        if found.ndim == 0 or found.shape != lead[: found.ndim]:
+            raise ValueError(f"f returned shape {found.shape}, expected a leading part of {lead}")
+        return found
+
+    def slopes(self, z: Array) -> Array:
+        """The gradient of f at the samples, by category."""
+        assert self._grad_f is not None
+        return self.by_category(self._grad_f(self.samples(z)), "grad_f", z)
+
+    def by_category(self, slope: ArrayLike, name: str, z: Array) -> Array:
+        found, wanted = np.asarray(slope), self.samples(z).shape
+        if found.shape != wanted:
+            raise ValueError(f"{name} returned shape {found.shape}, expected {wanted}")
+        found = found.astype(z.dtype, copy=False)
+        return np.stack([np.zeros_like(found), found], axis=-1) if self.binary else found
+
+    def estimate(self, z: Array, values: Array, grads: Array) -> Estimate:
+        """The result, as the user knows it."""
+        grads = grads.astype(z.dtype, copy=False)
+        return Estimate(self.samples(z), values, grads[..., 1] if self.binary else grads)
+
+
+def across(values: Array, z: Array) -> Array:
+    """The values, with axes of size 1 for those that f summed over."""
+    return values.reshape(values.shape + (1,) * (z.ndim - values.ndim))

@@ -1,0 +1,138 @@
+"""REINFORCE with a control variate that is differentiated through conditional noise: REBAR and RELAX."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _validate
+from .._types import SeedLike
+from ..conditional import conditional_gumbel
+from ..noise import gumbel
+from ..random import default_rng
+from ..softmax import softmax, softmax_backward
+from ._problem import Array, Estimate, Function, Problem, across
+
+
+def relax(
+    logits: ArrayLike,
+    f: Function,
+    control: Function,
+    grad_control: Function,
+    *,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""RELAX: REINFORCE with any differentiable control variate c of the perturbed logits. Unbiased.
+
+    Parameters
+    ----------
+    logits, f, num_samples, family, rng
+        As in `score_function`.
+    control, grad_control : callable
+        c and its gradient. They take perturbed logits, of shape ``(num_samples, *logits.shape)``; for Bernoulli
+        variables, perturbed log-odds. c returns values of the shape that `f` returns, for instance a network trained to
+        make the variance of the estimate small.
+
+    Returns
+    -------
+    Estimate
+        :math:`(f(b) - c(\tilde z)) \, \partial \log p(b) / \partial x + \partial c(z) / \partial x -
+        \partial c(\tilde z) / \partial x`, where :math:`z = x + g`, :math:`b` the one-hot of its maximum and
+        :math:`\tilde z` drawn given b.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `score_function`.
+
+    Notes
+    -----
+    Grathwohl, Choi, Wu, Roeder and Duvenaud, "Backpropagation through the void" (2018).
+    """
+    problem = Problem(logits, num_samples, family, f)
+
+    def lowered(z: Array) -> Array:
+        return z[..., 1] - z[..., 0] if problem.binary else z
+
+    def values(z: Array) -> Array:
+        return np.asarray(control(lowered(z)))
+
+    def slopes(z: Array) -> Array:
+        slope = problem.by_category(grad_control(lowered(z)), "grad_control", z)
+        return slope - slope[..., ::-1] if problem.binary else slope
+
+    return _relax(problem, values, slopes, rng)
+
+
+def rebar(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau: float = 1.0,
+    eta: float = 1.0,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""REBAR: `relax` with the relaxed function itself, :math:`\eta f(\mathrm{softmax}(z / \tau))`. Unbiased.
+
+    Parameters
+    ----------
+    logits, num_samples, family, rng
+        As in `score_function`.
+    f, grad_f : callable
+        The function and its gradient, at one-hot samples and at points of the simplex.
+    tau : float, default 1.0
+        Temperature of the relaxation.
+    eta : float, default 1.0
+        Weight of the control variate; 0 leaves REINFORCE.
+
+    Returns
+    -------
+    Estimate
+        As of `relax`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `reparameterized`, and for an `eta` that is not finite.
+
+    Notes
+    -----
+    Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, "REBAR: low-variance, unbiased gradient estimates for discrete
+    latent variable models" (2017).
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
+    _validate.finite(eta, "eta")
+
+    def values(z: Array) -> Array:
+        return eta * problem.values(softmax(z, temperature=tau))
+
+    def slopes(z: Array) -> Array:
+        y = softmax(z, temperature=tau)
+        return eta * softmax_backward(problem.slopes(y), y, temperature=tau)
+
+    return _relax(problem, values, slopes, rng)
+
+
+def _relax(problem: Problem, control: Function, slopes: Function, rng: SeedLike) -> Estimate:
+    rng = default_rng(rng)
+    x, p = problem.repeated(), problem.mean
+    perturbed = x + gumbel(size=x.shape, dtype=x.dtype, rng=rng)
+    index = perturbed.argmax(axis=-1)
+    z = (np.arange(x.shape[-1]) == index[..., None]).astype(x.dtype)
+    given = conditional_gumbel(x, index, rng=rng)
+    values, correction = problem.values(z), control(given)
+    if np.shape(correction) != values.shape:
+        raise ValueError(f"control returned shape {np.shape(correction)}, expected that of f, {values.shape}")
+    # With t = exp(-maximum) the conditional race is exp(-given_i) = t + e_i exp(-x_i), and t = e / sum exp(x): hence
+    # d given_i / d x_j = w_i p_j + (1 - w_i) [i = j], w_i = exp(given_i - maximum).
+    share = np.exp(given - np.take_along_axis(given, index[..., None], axis=-1))
+    slope = np.asarray(slopes(given))
+    through = (1 - share) * slope + p * (share * slope).sum(axis=-1, keepdims=True)
+    grads = across(values - np.asarray(correction), z) * (z - p) + np.asarray(slopes(perturbed)) - through
+    return problem.estimate(z, values, grads)

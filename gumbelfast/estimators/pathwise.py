@@ -1,0 +1,197 @@
+"""Estimators that differentiate through a relaxed sample."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _validate
+from .._types import SeedLike
+from ..conditional import conditional_gumbel
+from ..random import default_rng
+from ..relaxed import gumbel_softmax, gumbel_softmax_backward
+from ..softmax import softmax, softmax_backward
+from ._problem import Estimate, Function, Problem
+
+
+def reparameterized(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau: float = 1.0,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""Gumbel-softmax, reparameterised: :math:`f'(y)^T \partial y / \partial x`, :math:`y` a Concrete sample.
+
+    It is an unbiased estimate of the gradient of the relaxed :math:`E[f(y)]`, which is that of :math:`E[f(z)]` in the
+    limit of small `tau` only, where its variance grows without bound.
+
+    Parameters
+    ----------
+    logits, num_samples, family, rng
+        As in `score_function`.
+    f, grad_f : callable
+        The function and its gradient, at points of the simplex.
+    tau : float, default 1.0
+        Temperature of the relaxation.
+
+    Returns
+    -------
+    Estimate
+        The samples are relaxed ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `score_function`, and for `tau` as in `gumbelfast.gumbel_softmax`.
+
+    Notes
+    -----
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016); Maddison, Mnih and Teh, "The
+    Concrete distribution" (2016).
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    y = gumbel_softmax(problem.repeated(), tau, rng=rng)
+    return problem.estimate(y, problem.values(y), gumbel_softmax_backward(problem.slopes(y), y, tau))
+
+
+def straight_through(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    surrogate: str | None = None,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""Straight-through: hard samples forward, the gradient of a surrogate backward. Biased.
+
+    Parameters
+    ----------
+    logits, f, num_samples, family, rng
+        As in `score_function`.
+    grad_f : callable
+        The gradient of `f`: from samples to an array of their shape.
+    surrogate : {None, "softmax", "sigmoid", "identity"}
+        What takes the place of the sample in the backward pass: its mean, "softmax" ("sigmoid" for Bernoulli variables,
+        None for either), or the logits themselves.
+
+    Returns
+    -------
+    Estimate
+        :math:`f'(z)^T \partial \mathrm{softmax}(x) / \partial x`, or :math:`f'(z)` for "identity".
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `score_function`, and for an unknown surrogate.
+
+    Notes
+    -----
+    Hinton, "Neural networks for machine learning", lecture 9 (2012); Bengio, Leonard and Courville, "Estimating or
+    propagating gradients through stochastic neurons for conditional computation" (2013), who found the identity to work
+    better in one layer.
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    smooth = "sigmoid" if problem.binary else "softmax"
+    if surrogate not in (None, smooth, "identity"):
+        raise ValueError(f"surrogate for {family} must be {smooth!r} or 'identity', got {surrogate!r}")
+    z = problem.hard(rng)
+    slope = problem.slopes(z)
+    if surrogate != "identity":
+        slope = softmax_backward(slope, np.broadcast_to(problem.mean, z.shape))
+    return problem.estimate(z, problem.values(z), slope)
+
+
+def straight_through_gumbel_softmax(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau: float = 1.0,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""Straight-through Gumbel-softmax: the hard sample forward, the soft one of the same noise backward. Biased.
+
+    Parameters
+    ----------
+    logits, f, num_samples, family, rng
+        As in `score_function`.
+    grad_f : callable
+        The gradient of `f`: from samples to an array of their shape.
+    tau : float, default 1.0
+        Temperature of the soft sample.
+
+    Returns
+    -------
+    Estimate
+        :math:`f'(z)^T \partial y / \partial x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `reparameterized`.
+
+    Notes
+    -----
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016), section 2.2.
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    z, y = gumbel_softmax(problem.repeated(), tau, hard=True, return_soft=True, rng=rng)
+    return problem.estimate(z, problem.values(z), gumbel_softmax_backward(problem.slopes(z), y, tau))
+
+
+def gumbel_rao(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau: float = 1.0,
+    num_conditional: int = 10,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""Straight-through Gumbel-softmax, Rao-Blackwellised: the same expectation, less variance, no more calls of f.
+
+    Parameters
+    ----------
+    logits, f, grad_f, tau, num_samples, family, rng
+        As in `straight_through_gumbel_softmax`.
+    num_conditional : int, default 10
+        Soft samples given each hard one, whose Jacobians are averaged.
+
+    Returns
+    -------
+    Estimate
+        :math:`f'(z)^T \frac{1}{m} \sum_i \partial y_i / \partial x`, the :math:`y_i` drawn given z.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `reparameterized`, and for `num_conditional` below 1.
+
+    Notes
+    -----
+    Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator" (2020).
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
+    if operator.index(num_conditional) < 1:
+        raise ValueError(f"num_conditional must be >= 1, got {num_conditional}")
+    rng = default_rng(rng)
+    z = problem.hard(rng)
+    slope, index, x = problem.slopes(z), z.argmax(axis=-1), problem.repeated()
+    total = np.zeros_like(z)
+    for _ in range(num_conditional):
+        y = softmax(conditional_gumbel(x, index, rng=rng), temperature=tau)
+        total += gumbel_softmax_backward(slope, y, tau)
+    return problem.estimate(z, problem.values(z), total / num_conditional)

@@ -1,0 +1,156 @@
+"""Estimators that need values of f alone, and MuProp, which adds its slope at the mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._types import SeedLike
+from ..random import default_rng
+from ..softmax import softmax_backward
+from ._problem import Estimate, Function, Problem, across
+
+
+class RunningMean:
+    """A baseline that remembers: the exponentially weighted mean of the values of earlier calls.
+
+    Parameters
+    ----------
+    decay : float, default 0.9
+        Weight of the past, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        For a decay outside [0, 1).
+    """
+
+    def __init__(self, decay: float = 0.9) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must lie in [0, 1), got {decay!r}")
+        self.decay = decay
+        self._sum = self._weight = 0.0
+
+    @property
+    def value(self) -> float:
+        """The mean, 0 before the first call."""
+        return self._sum / self._weight if self._weight else 0.0
+
+    def update(self, values: ArrayLike) -> None:
+        """Take the mean of new values in."""
+        self._sum = self.decay * self._sum + (1 - self.decay) * float(np.mean(np.asarray(values)))
+        self._weight = self.decay * self._weight + (1 - self.decay)
+
+
+def score_function(
+    logits: ArrayLike,
+    f: Function,
+    *,
+    num_samples: int = 1,
+    baseline: str | RunningMean | ArrayLike | None = None,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""REINFORCE: :math:`(f(z) - b) \, \partial \log p(z) / \partial x`. Unbiased, for any f.
+
+    Parameters
+    ----------
+    logits : array_like of floats
+        Shape ``(..., K)``, or any shape for ``family="bernoulli"``. Half types are computed in float32.
+    f : callable
+        From samples of shape ``(num_samples, *logits.shape)`` to values of shape ``(num_samples, *lead)``.
+    num_samples : int, default 1
+        Samples of each variable.
+    baseline : {None, "leave_one_out", "optimal"}, RunningMean or array_like
+        What is subtracted from the values. "leave_one_out" takes the mean of the other samples. "optimal" takes the
+        other samples' :math:`\sum f s^2 / \sum s^2`, s the score, which estimates the scalar of least variance. Both
+        want two samples at least. Numbers broadcast to the values.
+    family : {"categorical", "bernoulli"}
+        What the logits describe.
+    rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
+        Where the randomness comes from.
+
+    Returns
+    -------
+    Estimate
+        One-hot samples, values, and a gradient per sample.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For logits as in `gumbelfast.categorical`, for an unknown `baseline` or `family`, too few samples, or a result
+        of `f` whose shape does not fit.
+
+    Notes
+    -----
+    Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning" (1992); the
+    baselines: Greensmith, Bartlett and Baxter (2004); Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a
+    baseline for free!" (2019). None of them makes it biased, since none looks at the sample it serves.
+    """
+    problem = Problem(logits, num_samples, family, f)
+    others = isinstance(baseline, str)
+    if others and baseline not in ("leave_one_out", "optimal"):
+        raise ValueError(
+            f"baseline must be None, 'leave_one_out', 'optimal', a RunningMean or numbers, got {baseline!r}"
+        )
+    if others and problem.num_samples < 2:
+        raise ValueError(f"baseline {baseline!r} needs num_samples >= 2, got {problem.num_samples}")
+    z = problem.hard(rng)
+    values = problem.values(z)
+    score = z - problem.mean
+    if isinstance(baseline, RunningMean):
+        centred = values - baseline.value
+        baseline.update(values)
+    elif others:
+        weight = np.ones_like(values)
+        if baseline == "optimal":
+            weight = np.square(score).sum(axis=tuple(range(values.ndim, z.ndim)))
+        rest = weight.sum(axis=0) - weight
+        weighted = weight * values
+        rest_sum = weighted.sum(axis=0) - weighted
+        centred = values - np.divide(rest_sum, rest, out=np.zeros_like(rest_sum), where=rest > 0)
+    else:
+        centred = values if baseline is None else values - np.broadcast_to(np.asarray(baseline), values.shape)
+    return problem.estimate(z, values, across(centred, z) * score)
+
+
+def muprop(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""MuProp: REINFORCE on what is left of f after its first-order expansion around the mean. Unbiased.
+
+    Parameters
+    ----------
+    logits, f, num_samples, family, rng
+        As in `score_function`; `f` is evaluated at the mean, a point of the simplex, as well.
+    grad_f : callable
+        The gradient of `f`: from samples to an array of their shape.
+
+    Returns
+    -------
+    Estimate
+        :math:`(f(z) - f(\mu) - f'(\mu)^T (z - \mu)) \, \partial \log p(z) / \partial x +
+        f'(\mu)^T \partial \mu / \partial x`, :math:`\mu = \mathrm{softmax}(x)`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `score_function`.
+
+    Notes
+    -----
+    Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    z = problem.hard(default_rng(rng))
+    values = problem.values(z)
+    mean = problem.mean[None]
+    slope = problem.slopes(mean)
+    linear = problem.values(mean) + (slope * (z - mean)).sum(axis=tuple(range(values.ndim, z.ndim)))
+    return problem.estimate(z, values, across(values - linear, z) * (z - mean) + softmax_backward(slope, mean))
