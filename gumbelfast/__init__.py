@@ -15,6 +15,7 @@ from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
 from .categorical import Categorical
+from .conditional import conditional_gumbel
 from .generator import Generator
 from .inverse import inverse_transform
 from .noise import exponential, gumbel
@@ -38,6 +39,7 @@ __all__ = [
     "backend",
     "backends",
     "categorical",
+    "conditional_gumbel",
     "default_rng",
     "exponential",
     "get_num_threads",
@@ -63,6 +65,7 @@ __all__ = [
 reference.publish(
     (
         categorical,
+        conditional_gumbel,
         exponential,
         gumbel,
         gumbel_softmax,
