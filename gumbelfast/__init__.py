@@ -10,7 +10,7 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import reference
+from . import distributions, reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
@@ -41,6 +41,7 @@ __all__ = [
     "categorical",
     "conditional_gumbel",
     "default_rng",
+    "distributions",
     "exponential",
     "get_num_threads",
     "gumbel",
