@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._verify_cases import Array, Case, Inputs, address, condition
+from ._verify_cases import Array, Case, Inputs, address
 from .reference import kernels
 from .reference.gumbel_max import gumbel_max, perturb
 from .reference.gumbel_softmax import gumbel_softmax
@@ -69,7 +69,6 @@ def judge(case: Case, given: Inputs) -> Judge:
     """What looks at the results of a case; `given` is float32 or float64, or words for philox."""
     judges = dict.fromkeys(("gumbel_max", "gumbel_top_k"), _selection)
     judges |= {"philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
-    judges |= {"conditional_gumbel": _conditional}
     return judges.get(case.kernel, _smooth)(case, given)
 
 
@@ -215,44 +214,6 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
         return Verdict(
             soft.error, hard.near_ties, hard.fault or _where(got[-1] != exact_one_hot, got[-1], exact_one_hot)
         )
-
-    return look
-
-
-def _conditional(case: Case, given: Inputs) -> Judge:
-    x = kernels.load_logits(given.x, None)
-    if x is None or np.isneginf(x).all(axis=-1).any():
-        return _refused
-    bound, index = condition(case, x)
-    rows, eps = np.arange(case.rows), np.finfo(x.dtype).eps
-    _, *noise, _ = noise_bounds(case, x.dtype)
-    ends = []
-    for g, sign in zip(noise, (-1, 1), strict=True):
-        if bound is None:
-            top = logsumexp(x) + g[rows, index].astype(np.longdouble)
-            top += sign * eps * (4 + np.log(case.columns) + np.abs(x.max(axis=-1)) + np.abs(top))
-        else:
-            top = bound.astype(x.dtype).astype(np.longdouble)
-        # The result grows with the bound and with the noise.
-        z = -np.logaddexp(-top[:, None], -perturb(x, g, 1).astype(np.longdouble))
-        if index is not None:
-            z[rows, index] = top
-        ends.append(z + sign * CONDITIONAL_ULP * eps * np.maximum(1, np.where(np.isfinite(z), np.abs(z), 0)))
-    low, high = ends
-
-    def look(got: Results) -> Verdict:
-        if not got:
-            return Verdict(fault=REFUSED)
-        z, least = got[0], low
-        if index is not None:
-            top = z[rows, index]
-            # What rounding would put beside the largest is kept below it.
-            least = np.minimum(low, np.nextafter(top, -np.inf, dtype=z.dtype)[:, None])
-            least[rows, index] = low[rows, index]
-            tied = (z >= top[:, None]) & (np.arange(case.columns) != index[:, None])
-            if tied.any():
-                return Verdict(fault=_where(tied, z, low))
-        return Verdict(fault=_where(~((least <= z) & (z <= high)), z, low))
 
     return look
 
