@@ -88,7 +88,8 @@ class BinaryConcrete:
         shape = (() if size is None else _validate.size_tuple(size)) + self._x.shape
         work = _validate.work_dtype(self._x.dtype)
         e = noise.exponential(size=shape, dtype=work, rng=rng, offset=offset, num_threads=threads)
-        return np.asarray((self._x.astype(work) + np.log(np.expm1(e))) * work.type(1 / self._tau))
+        with np.errstate(over="ignore"):
+            return np.asarray((self._x.astype(work) + np.log(np.expm1(e))) * work.type(1 / self._tau))
 
     def sample_logits(
         self,

@@ -6,6 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from helpers import DTYPES, KEY, Array, assert_same_bytes, eps_of, normal, work_of
+from helpers import exact as exact_gumbel
 from scipy import stats
 
 import gumbelfast as gf
@@ -73,6 +74,25 @@ def test_distance_from_a_bound_of_zero_keeps_all_digits(compiled: str, dtype: st
     assert off(z[p > 0], p[p > 0], np.zeros_like(z[p > 0]))[1] <= 2
 
 
+def test_rounding_of_the_noise_is_not_magnified(compiled: str) -> None:
+    rows, top = 20_000, 10.0
+    unrounded = exact_gumbel(0, 2 * rows, "float32").astype(float).reshape(rows, 2)
+    rounded = gf.gumbel(size=(rows, 2), rng=gf.Generator(KEY), offset=0)
+
+    def ulps(found: Array, wanted: Array) -> float:
+        return float((np.abs(found - wanted) / np.spacing(np.maximum(1, np.abs(wanted)).astype(np.float32))).max())
+
+    def shifted(p: Array) -> Array:
+        """The smaller of two, moved as Kool, van Hoof and Welling (2019) do: the larger one comes to the top."""
+        p = np.sort(p.astype(float), axis=-1)
+        v = top - p[:, 0] + np.log1p(-np.exp(p[:, 0] - p[:, 1]))
+        return top - np.maximum(v, 0) - np.log1p(np.exp(-np.abs(v)))
+
+    z = gf.conditional_gumbel(np.zeros((rows, 2), np.float32), upper=top, rng=gf.Generator(KEY), offset=0)
+    assert ulps(z, -np.logaddexp(-top, -unrounded)) <= 3.5
+    assert ulps(shifted(rounded), shifted(unrounded)) > 100
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("columns", COLUMNS)
 def test_every_way_agrees_with_the_reference(compiled: str, dtype: str, columns: int) -> None:
@@ -86,7 +106,7 @@ def test_every_way_agrees_with_the_reference(compiled: str, dtype: str, columns:
     ]
     for given in ways:
         found = gf.conditional_gumbel(x, **given, rng=columns)
-        wanted = gf.reference.conditional_gumbel(x, **given, rng=columns)  # type: ignore[attr-defined]
+        wanted = gf.reference.conditional_gumbel(x, **given, rng=columns)
         assert found.dtype == wanted.dtype == work_of(dtype)
         # Two ulp of the noise, two of the result; logsumexp adds as many, and log n for a long sum.
         np.testing.assert_allclose(found, wanted, rtol=0, atol=(16 + np.log(columns)) * 16 * eps_of(str(found.dtype)))

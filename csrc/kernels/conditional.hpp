@@ -6,7 +6,7 @@
 namespace gumbelfast {
 namespace {
 
-// -log(exp(-bound) + exp(-z)): at most `bound`. One of the two, less at most log(2): nothing cancels but in that sum.
+// -log(exp(-bound) + exp(-z)), at most `bound`: the smaller of the two, less at most log(2).
 template <class V>
 GF_OP V truncated(V z, V bound) {
   const auto above = z > bound;

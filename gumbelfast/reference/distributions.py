@@ -26,7 +26,7 @@ def gumbel_density(x: ArrayLike, loc: float, scale: float) -> Array:
 
 
 def concrete_density(y: ArrayLike, pi: ArrayLike, tau: float) -> Array:
-    """Of a point of the simplex: Jang, Gu and Poole (2016), equation 10 in appendix B."""
+    """Of a point of the simplex: Jang, Gu and Poole (2016), appendix B."""
     y, pi = np.asarray(y, np.longdouble), np.asarray(pi, np.longdouble)
     k = y.shape[-1]
     total = (pi / y**tau).sum(axis=-1)
@@ -35,7 +35,7 @@ def concrete_density(y: ArrayLike, pi: ArrayLike, tau: float) -> Array:
 
 
 def concrete_density_maddison(x: ArrayLike, alpha: ArrayLike, lam: float) -> Array:
-    """The same: Maddison, Mnih and Teh (2016), equation 10."""
+    """The same: Maddison, Mnih and Teh (2016), definition 1."""
     x, alpha = np.asarray(x, np.longdouble), np.asarray(alpha, np.longdouble)
     n = x.shape[-1]
     weight = alpha * x ** (-lam)
