@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import Array, first_place, float_dtype, row_name, work_dtype
+from ._validate import Array, first_place, float_dtype, row_name
 
 
 def counted(values: ArrayLike) -> ArrayLike:
@@ -90,54 +90,6 @@ def refuse_weights(x: Array, axis: int) -> NoReturn:
     """Says which weight is negative or not finite."""
     fault = ~((x >= 0) & (x < np.inf))
     raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
-
-
-def condition(index: Any, maximum: Any, upper: Any) -> None:
-    if index is None and maximum is None and upper is None:
-        raise TypeError("give index, maximum or upper, got none")
-    if upper is not None and (index is not None or maximum is not None):
-        raise TypeError(f"upper stands alone, got {'index' if index is not None else 'maximum'} as well")
-
-
-def winners(index: ArrayLike, x: Array) -> NDArray[np.int64]:
-    """One column a row of logits that `rows` laid out, with a logit above -inf."""
-    batch, columns = x.shape[:-1], x.shape[-1]
-    given = np.asarray(index)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"index must be integers, got {given.dtype}")
-    try:
-        which = np.broadcast_to(given, batch)
-    except ValueError:
-        raise ValueError(f"index of shape {given.shape} does not broadcast to one a row, shape {batch}") from None
-    fault = (which < 0) | (which >= columns)
-    if fault.any():
-        place = row_name(int(fault.ravel().argmax()), x.shape)
-        raise ValueError(f"index must lie in [0, {columns}), got {which[fault][0]} in row {place}")
-    which = np.array(which, np.int64, order="C")
-    fault = np.isneginf(np.take_along_axis(x, which[..., None].astype(np.intp), axis=-1)[..., 0].astype(np.float64))
-    if fault.any():
-        place = row_name(int(fault.ravel().argmax()), x.shape)
-        raise ValueError(f"index must have a logit above -inf, got {which[fault][0]} in row {place}")
-    return which
-
-
-def tops(values: ArrayLike, name: str, x: Array) -> NDArray[np.float64]:
-    """One maximum or upper bound a row: no NaN, and a maximum is finite in the dtype that logits are computed in."""
-    given = np.asarray(values)
-    if given.dtype.kind != "f":
-        given = given.astype(np.float64) if given.dtype.kind in "iu" else given
-        float_dtype(given.dtype)
-    batch, work = x.shape[:-1], work_dtype(x.dtype)
-    try:
-        top = np.array(np.broadcast_to(given, batch), np.float64, order="C")
-    except ValueError:
-        raise ValueError(f"{name} of shape {given.shape} does not broadcast to one a row, shape {batch}") from None
-    fault = np.isnan(top) if name == "upper" else ~(np.abs(top) <= float(np.finfo(work).max))
-    if fault.any():
-        place = row_name(int(fault.ravel().argmax()), x.shape)
-        what = "not be NaN" if name == "upper" else f"be finite in {work}"
-        raise ValueError(f"{name} must {what}, got {top[fault][0]} in row {place}")
-    return top
 
 
 def columns_of(order: ArrayLike, shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate, _validate_tables
+from . import _address, _threads, _validate
+from . import _validate_conditional as check
 from ._backend import active
 from ._types import SeedLike
 from .relaxed import refuse_early
@@ -87,11 +88,11 @@ def conditional_gumbel(
     >>> int(z.argmax()), float(z.max())
     (0, 1.5)
     """
-    _validate_tables.condition(index, maximum, upper)
+    check.condition(index, maximum, upper)
     x, axis = _validate.rows(logits, axis)
-    winner = None if index is None else _validate_tables.winners(index, x)
+    winner = None if index is None else check.winners(index, x)
     known = maximum if upper is None else upper
-    bound = None if known is None else _validate_tables.tops(known, "maximum" if upper is None else "upper", x)
+    bound = None if known is None else check.tops(known, "maximum" if upper is None else "upper", x)
     work, threads = _validate.work_dtype(x.dtype), _threads.resolve(num_threads)
     target = None
     if out is not None:

@@ -29,7 +29,7 @@ CONDITIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"maximum": [[0.0]] * 3}, ValueError, "maximum of shape (3, 1) does not broadcast to one a row, shape (2,)"),
     ({"upper": [1.0, NAN]}, ValueError, "upper must not be NaN, got nan in row 1"),
     ({"upper": [1.0, 2.0, 3.0]}, ValueError, "upper of shape (3,) does not broadcast to one a row, shape (2,)"),
-    ({"upper": "one"}, TypeError, "expected float16, bfloat16, float32 or float64, got str96"),
+    ({"upper": "one"}, TypeError, "upper must be real numbers, got <U3"),
 ]
 
 
