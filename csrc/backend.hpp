@@ -53,6 +53,16 @@ struct GumbelSoftmaxArgs {
   void* hard;
 };
 
+// One entry a row, either may be null. index: the largest perturbed logit; bound: its value, or drawn if null. Without
+// an index nothing is known but that all are at most `bound`.
+struct ConditionalArgs {
+  Logits logits;  // its scale and mask are not used
+  Address noise;
+  const double* bound;
+  const int64_t* index;
+  void* out;  // of the working type
+};
+
 // One entry a row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as well.
 struct TokenArgs {
   Logits logits;  // its scale is not used
@@ -99,7 +109,8 @@ using DrawKernel = void (*)(const DrawArgs&, int64_t begin, int64_t end);
 using NoiseKernel = void (*)(const NoiseArgs&, int64_t begin, int64_t end);
 
 // Scans return how many tiles had their noise computed: `tiles`, or `lacking(tiles)` if some row had less to draw than
-// was asked for, or `refused` for NaN or +inf (gumbel_softmax: for a row without a finite logit as well).
+// was asked for, or `refused` for NaN or +inf (gumbel_softmax, conditional_gumbel: for a row without a finite logit as
+// well).
 inline constexpr int64_t refused = -1;
 // static: an inline function would be shared between instruction sets by the linker.
 static constexpr int64_t lacking(int64_t tiles) { return -2 - tiles; }
@@ -115,6 +126,7 @@ struct Backend {
   int64_t (*gumbel_top_k[dtype_count])(const Logits&, const Address&, const Span&, int64_t k, int64_t* index,
                                        void* perturbed);
   int64_t (*gumbel_softmax[dtype_count])(const GumbelSoftmaxArgs&, int64_t begin, int64_t end);
+  int64_t (*conditional_gumbel[dtype_count])(const ConditionalArgs&, int64_t begin, int64_t end);
   int64_t (*sample_tokens[dtype_count])(const TokenArgs&, int64_t begin, int64_t end);
   RowKernel softmax[dtype_count];
   RowKernel log_softmax[dtype_count];

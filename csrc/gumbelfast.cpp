@@ -158,6 +158,16 @@ Result gumbel_softmax(const Backend& backend, DType dtype, const GumbelSoftmaxAr
   return tally.result(completed);
 }
 
+Result conditional_gumbel(const Backend& backend, DType dtype, const ConditionalArgs& args, int64_t rows,
+                          const Workers& workers) {
+  Tally tally;
+  const double cost = static_cast<double>(args.logits.cols) * (fill_cost + 2 * softmax_cost);
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    tally.add(backend.conditional_gumbel[index_of(dtype)](args, begin, end));
+  });
+  return tally.result(completed);
+}
+
 Result sample_tokens(const Backend& backend, DType dtype, const TokenArgs& args, int64_t rows, const Workers& workers) {
   Tally tally;
   const bool filtered = args.top_k || args.top_p || args.min_p;

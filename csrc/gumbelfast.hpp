@@ -26,6 +26,8 @@ Result gumbel_top_k(const Backend&, DType, const Logits&, const Address&, int64_
 
 Result gumbel_softmax(const Backend&, DType, const GumbelSoftmaxArgs&, int64_t rows, const Workers&);
 
+Result conditional_gumbel(const Backend&, DType, const ConditionalArgs&, int64_t rows, const Workers&);
+
 Result sample_tokens(const Backend&, DType, const TokenArgs&, int64_t rows, const Workers&);
 
 // softmax, log_softmax and logsumexp, and their backward passes: `kernel` is the backend's entry for the dtype.

@@ -10,11 +10,12 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import reference
+from . import distributions, reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
 from .categorical import Categorical
+from .conditional import conditional_gumbel
 from .generator import Generator
 from .inverse import inverse_transform
 from .noise import exponential, gumbel
@@ -38,7 +39,9 @@ __all__ = [
     "backend",
     "backends",
     "categorical",
+    "conditional_gumbel",
     "default_rng",
+    "distributions",
     "exponential",
     "get_num_threads",
     "gumbel",
@@ -63,6 +66,7 @@ __all__ = [
 reference.publish(
     (
         categorical,
+        conditional_gumbel,
         exponential,
         gumbel,
         gumbel_softmax,

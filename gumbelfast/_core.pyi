@@ -97,6 +97,26 @@ class Backend:
         -1 as well for a row without a finite logit.
         """
 
+    def conditional_gumbel(
+        self,
+        logits: _Array,
+        bound: _Array | None,
+        index: _Array | None,
+        out: _Array,
+        threads: int,
+        key: int,
+        offset: int,
+        row_stride: int,
+        seeds: _U64 | None,
+        offsets: _U64 | None,
+    ) -> int:
+        """``-log(exp(-M) + exp(-(logits + g)))`` into ``out`` (working dtype), one M a row.
+
+        ``bound`` (float64, one a row) is M; None stands for ``logsumexp(logits) + g`` with the noise of the entry
+        ``index`` (int64, one a row). That entry, where given, becomes M itself, and all others are below it. ``out``
+        may be ``logits``. -1 as well for a row without a finite logit.
+        """
+
     def sample_tokens(
         self,
         logits: _Array,

@@ -13,7 +13,8 @@ import numpy as np
 from . import _core, _text
 from ._backend import Kernels
 from ._tables import bits_of, bounds_of, guide_of
-from ._verify_cases import KEY, Array, Case, Inputs, cases, dtypes, inputs
+from ._verify_cases import KEY, Array, Case, Inputs, cases, condition, dtypes, inputs
+from ._verify_conditional import conditional
 from ._verify_judges import BOUNDS, Results, Verdict, judge, same
 from .reference import kernels as reference
 
@@ -61,6 +62,10 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
         done = kernel(x, given.mask, *settings, index, threads, *given.address)
         return () if done == -1 else (index, np.array([done < -1]))
+    if case.kernel == "conditional_gumbel":
+        out = np.empty(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
+        done = kernel(x, *condition(case, x), out, threads, *given.address)
+        return () if done == -1 else (out,)
     if case.kernel.startswith("draw"):
         return (_draws(backend, case, x, threads),)
     if case.kernel == "gumbel_softmax":
@@ -120,7 +125,10 @@ def check(case: Case, dtype: np.dtype[Any], backends: Sequence[Kernels]) -> list
     half = dtype.itemsize == 2
     wide = given.astype(np.dtype(np.float32)) if half else given
     exact = case.kernel == "sample_tokens" or case.kernel.startswith("draw")
-    look = same(run(reference, case, wide, THREADS[0])) if exact else judge(case, wide)
+    if exact:
+        look = same(run(reference, case, wide, THREADS[0]))
+    else:
+        look = (conditional if case.kernel == "conditional_gumbel" else judge)(case, wide)
     verdicts, last = [], run(backends[-1], case, given, THREADS[0])
     for backend in backends:
         got = run(backend, case, given, THREADS[0])

@@ -35,6 +35,7 @@ class Case:
     want: str = "both"  # of the soft and the hard result
     top_p: float = 1.0
     min_p: float = 0.0
+    known: str = "index"  # of conditional_gumbel: the index, its value too, or an upper bound
     in_place: bool = False
 
     def __str__(self) -> str:
@@ -67,6 +68,15 @@ def inputs(case: Case, dtype: np.dtype[Any]) -> Inputs:
     masks = {"none": None, "row": rng.random(shape[1]) < 0.6, "all": rng.random(shape) < 0.6}
     grad = rng.normal(size=shape).astype(dtype)
     return Inputs(x.astype(dtype, order="C"), grad, masks[case.mask], address(case))
+
+
+def condition(case: Case, x: Array) -> tuple[Array | None, Array | None]:
+    """The bound and the index of each row for conditional_gumbel: the last finite logit wins."""
+    bound = np.linspace(-3, 6, case.rows)
+    if case.known == "upper":
+        bound[1:2], bound[2:3] = np.inf, -np.inf
+    index = case.columns - 1 - np.isfinite(x.astype(np.float64))[:, ::-1].argmax(axis=-1)
+    return None if case.known == "index" else bound, None if case.known == "upper" else index
 
 
 def _logits(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
@@ -147,6 +157,18 @@ RELAXED: list[dict[str, Any]] = [
     {"logits": "nan", "want": "hard"},
 ]
 
+CONDITIONAL: list[dict[str, Any]] = [
+    {},
+    {"known": "value", "offset": 5},
+    {"known": "upper", "place": "seeds"},
+    {"logits": "wide", "offset": 2**40 + 17},
+    {"known": "value", "logits": "wide", "place": "offsets"},
+    {"known": "upper", "logits": "holes", "place": "spread"},
+    {"known": "value", "logits": "equal"},
+    {"logits": "empty"},
+    {"known": "upper", "logits": "nan"},
+]
+
 SMOOTH: list[dict[str, Any]] = [
     {}, {"temperature": 0.1}, {"temperature": 7.0, "logits": "wide"}, {"logits": "ascending"}, {"logits": "holes"},
     {"logits": "equal", "temperature": 1e-25}, {"logits": "wide", "in_place": True},
@@ -179,6 +201,7 @@ OPTIONS = {
     "gumbel_max": SELECTION,
     "gumbel_top_k": SELECTION,
     "gumbel_softmax": RELAXED,
+    "conditional_gumbel": CONDITIONAL,
     "softmax": SMOOTH + SPECIAL,
     "log_softmax": SMOOTH + SPECIAL,
     "logsumexp": SMOOTH[:-1] + SPECIAL,
@@ -198,6 +221,7 @@ LARGE = [
     Case("gumbel_top_k", 1, 400_009, k=50, offset=77),
     Case("gumbel_top_k", 120, 4099, k=3, offset=77),
     Case("gumbel_softmax", 30, 4099, temperature=0.5, offset=77),
+    Case("conditional_gumbel", 30, 4099, offset=77),
     Case("softmax", 64, 4099, temperature=0.5),
     Case("log_softmax", 64, 4099, temperature=0.5),
     Case("logsumexp", 64, 4099, temperature=0.5),

@@ -44,6 +44,7 @@ Judge = Callable[[Results], Verdict]
 
 NOISE_ULP = 2.0
 BACKWARD_EPS = 4.0
+CONDITIONAL_ULP = 2.0
 REFUSED = "refused, but the reference draws"
 BOUNDS = {
     "philox": "the words of the reference",
@@ -52,6 +53,7 @@ BOUNDS = {
     "gumbel_max": "the index of the reference; its value as noise allows",
     "gumbel_top_k": "the indices of the reference in order; their values as noise allows",
     "gumbel_softmax": "soft: as softmax, and what noise within its bound can move; hard: as gumbel_max",
+    "conditional_gumbel": f"{CONDITIONAL_ULP:g} ulp of max(1, |z|), and what noise and logsumexp can move",
     "softmax": "eps y (4 + |t| + log n), t = (x - max) / T, n columns",
     "log_softmax": "eps (4 + 1.5 |t| + log n)",
     "logsumexp": "eps (4 + |max / T| + log n)",

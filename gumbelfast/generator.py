@@ -207,6 +207,10 @@ class Generator(np.random.Generator):
         """`gumbelfast.sample_tokens` with this generator."""
         return tokens.sample_tokens(*args, rng=self, **kwargs)
 
+    def conditional_gumbel(self, *args: Any, **kwargs: Any) -> Any:
+        """`gumbelfast.conditional_gumbel` with this generator."""
+        return conditional.conditional_gumbel(*args, rng=self, **kwargs)
+
     def gumbel_softmax(self, *args: Any, **kwargs: Any) -> Any:
         """`gumbelfast.gumbel_softmax` with this generator."""
         return relaxed.gumbel_softmax(*args, rng=self, **kwargs)
@@ -283,4 +287,4 @@ def _converted(drawn: Any, dtype: np.dtype[Any], out: Array | None) -> Any:
 
 
 # Last, since these modules name this one's types.
-from . import _choice, noise, relaxed, sampling, tokens  # noqa: E402
+from . import _choice, conditional, noise, relaxed, sampling, tokens  # noqa: E402

@@ -16,6 +16,13 @@ from .softmax import backward, logsumexp
 Array = NDArray[Any]
 
 
+def refuse_early(x: Array, axis: int, num_threads: int | None) -> None:
+    """Refuses the logits that a kernel would refuse: it writes a row before it looks at the next."""
+    seen = x.max(axis=-1, initial=-np.inf) if x.dtype.itemsize > 2 else logsumexp(x, num_threads=num_threads)
+    if not np.isfinite(seen).all():
+        _validate.refuse(x, None, axis)
+
+
 def gumbel_softmax(
     logits: ArrayLike,
     tau: float = 1.0,
@@ -76,10 +83,7 @@ def gumbel_softmax(
     target = None
     if out is not None:
         direct = _validate.output(out, np.shape(logits), x.dtype, (logits,))
-        # A row is written before the next is looked at, so what is to be kept is looked at first.
-        seen = x.max(axis=-1, initial=-np.inf) if x.dtype.itemsize > 2 else logsumexp(x, num_threads=num_threads)
-        if not np.isfinite(seen).all():
-            _validate.refuse(x, None, axis)
+        refuse_early(x, axis, num_threads)
         # The soft kernel writes noise where its result goes before it reads the logits.
         if direct and axis == -1 and (hard or not np.may_share_memory(out, x)):
             target = out

@@ -165,6 +165,22 @@ struct Bound {
     return run(x.size(), [&] { return gf::gumbel_softmax(*backend, dtype, args, logits.rows, workers_of(threads)); });
   }
 
+  int64_t conditional_gumbel(const py::array& x, const MaybeArray& bound, const MaybeArray& index, py::array out,
+                             int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                             const MaybeArray& offsets) const {
+    const gf::Logits logits = logits_of(x, std::nullopt, 1);
+    const int64_t rows = logits.rows;
+    const gf::DType dtype = dtype_of(x);
+    require(bound || index, "need a bound or an index");
+    require(out.size() == x.size() && out.itemsize() == (dtype == gf::DType::f64 ? 8 : 4), "out does not fit");
+    const gf::ConditionalArgs args{logits,
+                                   {key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)},
+                                   one_a_row<double>(bound, rows),
+                                   one_a_row<int64_t>(index, rows),
+                                   mutable_data_of(out)};
+    return run(x.size(), [&] { return gf::conditional_gumbel(*backend, dtype, args, rows, workers_of(threads)); });
+  }
+
   int64_t sample_tokens(const py::array& x, const MaybeArray& mask, const py::array& scale, const MaybeArray& top_k,
                         const MaybeArray& top_p, const MaybeArray& min_p, py::array index, int threads, uint64_t key,
                         uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
@@ -250,6 +266,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("gumbel_max", &Bound::gumbel_max)
       .def("gumbel_top_k", &Bound::gumbel_top_k)
       .def("gumbel_softmax", &Bound::gumbel_softmax)
+      .def("conditional_gumbel", &Bound::conditional_gumbel)
       .def("sample_tokens", &Bound::sample_tokens)
       .def("softmax", &Bound::forward<&gf::Backend::softmax, false>)
       .def("log_softmax", &Bound::forward<&gf::Backend::log_softmax, false>)

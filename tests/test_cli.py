@@ -104,6 +104,13 @@ def swap(args: tuple[Any, ...], returned: Any) -> Any:
     return returned
 
 
+def tie(args: tuple[Any, ...], returned: Any) -> Any:
+    index, z = args[2], args[3]
+    if returned != -1 and index is not None and z.shape[-1] > 1:
+        z[..., 0] = z.max(axis=-1)
+    return returned
+
+
 MUTANTS = {
     "philox": spoil(-1, lambda word: word ^ 1),
     "gumbel": spoil(0, lambda g: g + 5 * np.spacing(np.maximum(abs(g), g.dtype.type(1)))),
@@ -115,6 +122,8 @@ MUTANTS = {
     "gumbel_top_k order": swap,
     "gumbel_softmax": spoil(2, off),
     "gumbel_softmax hard": spoil(3, lambda y: 1 - y),
+    "conditional_gumbel": spoil(3, lambda z: z - z.dtype.type(32) * np.spacing(np.maximum(abs(z), z.dtype.type(1)))),
+    "conditional_gumbel tie": tie,
     "softmax": spoil(-2, off),
     "softmax half": spoil(-2, lambda y: np.nextafter(y, y.dtype.type(2)) if y.dtype == np.float16 else y),
     "log_softmax": spoil(-2, lambda y: y + 64 * off(y) * np.finfo(y.dtype).eps if y.dtype.kind == "f" else y),

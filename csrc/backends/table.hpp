@@ -10,6 +10,7 @@
 #include "../kernels/top_k.hpp"
 #include "../kernels/softmax.hpp"
 #include "../kernels/gumbel_softmax.hpp"
+#include "../kernels/conditional.hpp"
 #include "../kernels/draw.hpp"
 #include "../kernels/mass.hpp"
 #include "../kernels/survivors.hpp"
@@ -33,6 +34,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .gumbel_max = GUMBELFAST_EACH_TYPE(gumbel_max),
     .gumbel_top_k = GUMBELFAST_EACH_TYPE(gumbel_top_k),
     .gumbel_softmax = GUMBELFAST_EACH_TYPE(gumbel_softmax),
+    .conditional_gumbel = GUMBELFAST_EACH_TYPE(conditional_gumbel),
     .sample_tokens = GUMBELFAST_EACH_TYPE(sample_tokens),
     .softmax = GUMBELFAST_EACH_TYPE(softmax),
     .log_softmax = GUMBELFAST_EACH_TYPE(log_softmax),

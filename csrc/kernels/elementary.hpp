@@ -118,5 +118,20 @@ GF_OP V exp_nonpositive(V x) {
   return simd::scale_by_power(tail + simd::set(typename V::Scalar{1}), n);
 }
 
+// log(1 + e) for e in [0, 1]: to 2 ulp of itself, however small e is.
+template <class V>
+GF_OP V log1p_unit(V e) {
+  using Scalar = typename V::Scalar;
+  using T = Tables<Scalar>;
+  const V one = simd::set(Scalar{1}), none = simd::set(Scalar{0});
+  const Reduced<V> c = reduce(e + one);
+  // What needs no reduction gets none: the table's first entry would drown it.
+  const auto small = simd::set(Scalar{1} / 32) > e;
+  const V factor = simd::select(small, one, c.reciprocal), exponent = simd::select(small, none, c.exponent);
+  const V log = log1p_small<true>(simd::fma(e, factor, factor - one));
+  const V base = exponent * simd::set(T::ln2_high) - simd::select(small, none, c.minus_log);
+  return base + simd::fma(exponent, simd::set(T::ln2_low), log);
+}
+
 }  // namespace
 }  // namespace gumbelfast

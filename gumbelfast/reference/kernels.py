@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .conditional import conditional_gumbel as conditional_rows
+from .conditional import maximum_at
 from .gumbel_max import gumbel_max as gumbel_max_rows
 from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
 from .noise import exponential_noise, gumbel_noise
@@ -127,6 +129,34 @@ def gumbel_softmax(
         store(soft, soft_rows)
     if hard is not None:
         store(hard, hard_rows)
+    return count_tiles(elements)
+
+
+def conditional_gumbel(
+    logits: Array,
+    bound: Array | None,
+    index: Array | None,
+    out: Array,
+    threads: int,
+    key: int,
+    offset: int,
+    row_stride: int,
+    seeds: U64 | None,
+    offsets: U64 | None,
+) -> int:
+    """Perturbed logits at most ``bound``, or with the maximum at ``index``."""
+    x = load_logits(logits, None)
+    if x is None or np.isneginf(x).all(axis=-1).any():
+        return -1
+    elements, keys = addresses(len(x), x.shape[1], key, offset, row_stride, seeds, offsets)
+    noise = gumbel_noise(keys, elements, x.dtype)
+    which = None if index is None else index.reshape(-1)
+    if bound is not None:
+        top = bound.reshape(-1).astype(x.dtype)
+    else:
+        assert which is not None
+        top = maximum_at(x, noise, which)
+    store(out, conditional_rows(x, noise, top, which))
     return count_tiles(elements)
 
 

@@ -95,6 +95,37 @@ void scan_cases(const Backend& backend, const Type& type) {
   }
 }
 
+void conditional_cases(const Backend& backend, const Type& type) {
+  const struct {
+    int64_t rows, cols;
+  } shapes[] = {{61, 10}, {17, 300}, {3, 9001}};
+  for (const auto& [rows, cols] : shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1);
+    std::vector<int64_t> index;
+    std::vector<double> bound;
+    for (int64_t i = 0; i < rows; ++i) {
+      index.push_back(i * 7 % cols);
+      bound.push_back(0.25 * static_cast<double>(i) - 3);
+    }
+    const struct {
+      const char* name;
+      const double* bound;
+      const int64_t* index;
+    } knowns[] = {
+        {"index", nullptr, index.data()}, {"value", bound.data(), index.data()}, {"upper", bound.data(), nullptr}};
+    for (const auto& known : knowns) {
+      Bytes z(static_cast<size_t>(rows * cols) * type.work_size);
+      const ConditionalArgs args{{x.data(), rows, cols, nullptr, false, 1},
+                                 {key, 5, static_cast<uint64_t>(cols), nullptr, nullptr},
+                                 known.bound,
+                                 known.index,
+                                 z.data()};
+      conditional_gumbel(backend, type.dtype, args, rows, one_thread);
+      put(std::string("conditional-gumbel-") + known.name + "/" + type.name + "/" + std::to_string(cols), z);
+    }
+  }
+}
+
 // Every row has filters of its own; equal logits at the edges are frequent in the half types.
 void token_cases(const Backend& backend, const Type& type) {
   const struct {
@@ -200,6 +231,7 @@ int main(int argc, char** argv) {
       for (const Type& type : types) {
         noise_cases(*backend, type);
         scan_cases(*backend, type);
+        conditional_cases(*backend, type);
         token_cases(*backend, type);
         softmax_cases(*backend, type);
       }

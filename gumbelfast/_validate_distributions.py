@@ -1,0 +1,96 @@
+"""What parameters and values of continuous distributions are accepted, and what is said of others."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validate import Array, first_place, float_dtype, row_name
+
+# Entries that are rounded, or were computed in float32, need not add up to 1 exactly.
+_SUM_TOLERANCE = 1e-6
+
+
+def _refuse(fault: Array, values: Array, what: str, axis: int = -1, why: str = "") -> None:
+    if fault.any():
+        at = f" at index {first_place(fault, axis)}" if fault.ndim else ""
+        raise ValueError(f"{what}, got {values[fault][0]}{at}{why}")
+
+
+def real(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Real numbers, integers included, as float64."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "iu":
+        try:
+            float_dtype(given.dtype)
+        except TypeError:
+            raise TypeError(f"{name} must be real numbers, got {given.dtype}") from None
+    return given.astype(np.float64)
+
+
+def location(values: ArrayLike) -> NDArray[np.float64]:
+    loc = real(values, "loc")
+    _refuse(~np.isfinite(loc), loc, "loc must be finite")
+    return loc
+
+
+def positive_scale(values: ArrayLike) -> NDArray[np.float64]:
+    """A scale that a density can have: not 0."""
+    scale = real(values, "scale")
+    _refuse(~((scale > 0) & (scale < math.inf)), scale, "scale must be finite and > 0")
+    return scale
+
+
+def probabilities(values: ArrayLike) -> NDArray[np.float64]:
+    q = real(values, "q")
+    _refuse(~((q >= 0) & (q <= 1)), q, "q must lie in [0, 1]")
+    return q
+
+
+def finite_logits(x: Array, axis: int = -1) -> None:
+    """Checks the logits of a density, laid out as `rows` lays them out: all categories are possible."""
+    wide = x.astype(np.float64, copy=False)
+    _refuse(~np.isfinite(wide), wide, "logits must be finite", axis)
+
+
+def _categories(values: ArrayLike, name: str, columns: int, axis: int) -> tuple[NDArray[np.float64], float]:
+    """Values with the categories last, and how far from 1 their rows may sum."""
+    y = real(values, name)
+    if y.ndim < -axis or y.shape[axis] != columns:
+        raise ValueError(f"{name} of shape {y.shape} does not have {columns} categories on axis {axis}")
+    given = np.asarray(values).dtype
+    eps = 2.0**-7 if given.name == "bfloat16" else float(np.finfo(given).eps) if given.kind == "f" else 0.0
+    return np.ascontiguousarray(np.moveaxis(y, axis, -1)), max(_SUM_TOLERANCE, (16 + 4 * math.log(columns)) * eps)
+
+
+def _refuse_sums(total: Array, tolerance: float, shape: tuple[int, ...], name: str) -> None:
+    off = ~(np.abs(total - 1) <= tolerance)
+    if off.any():
+        row = int(off.ravel().argmax())
+        raise ValueError(f"{name} must sum to 1, got {total.ravel()[row]} in row {row_name(row, shape)}")
+
+
+def simplex(values: ArrayLike, columns: int, axis: int) -> NDArray[np.float64]:
+    """Points inside the simplex, with the categories last."""
+    y, tolerance = _categories(values, "y", columns, axis)
+    why = "; ExpConcrete takes the logarithms of points that round to the boundary"
+    _refuse(~((y > 0) & (y <= 1 + tolerance)), y, "y must lie in (0, 1)", axis, why)
+    _refuse_sums(y.sum(axis=-1), tolerance, y.shape, "y")
+    return y
+
+
+def log_simplex(values: ArrayLike, columns: int, axis: int) -> NDArray[np.float64]:
+    """Logarithms of points inside the simplex, with the categories last."""
+    y, tolerance = _categories(values, "y", columns, axis)
+    _refuse(~(np.isfinite(y) & (y <= tolerance)), y, "y must be logarithms, finite and <= 0", axis)
+    _refuse_sums(np.exp(y).sum(axis=-1), tolerance, y.shape, "exp(y)")
+    return y
+
+
+def inside_unit(values: ArrayLike) -> NDArray[np.float64]:
+    y = real(values, "y")
+    why = "; log_prob_logits takes the logits of numbers that round to 0 or 1"
+    _refuse(~((y > 0) & (y < 1)), y, "y must lie in (0, 1)", -1, why)
+    return y

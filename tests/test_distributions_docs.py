@@ -1,0 +1,30 @@
+"""Examples of the documentation run."""
+
+import doctest
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from gumbelfast import _binary_concrete, _concrete, _gumbel_law, conditional
+
+PAGE = Path(__file__).parents[1] / "docs" / "distributions.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_every_subject_has_an_example() -> None:
+    names = ["conditional_gumbel", ".Gumbel(", ".Concrete(", ".ExpConcrete(", ".BinaryConcrete("]
+    assert [name in example for name, example in zip(names, EXAMPLES, strict=True)] == [True] * 5
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_page(example: str) -> None:
+    exec(compile(example, str(PAGE), "exec"), {})
+
+
+@pytest.mark.parametrize("module", [_binary_concrete, _concrete, _gumbel_law, conditional], ids=lambda m: m.__name__)
+def test_docstrings(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.failed == 0
+    assert found.attempted > 0
