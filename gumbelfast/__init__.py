@@ -10,12 +10,13 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, reference
+from . import distributions, estimators, reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
 from .categorical import Categorical
 from .conditional import conditional_gumbel
+from .distributions import Concrete, Gumbel
 from .generator import Generator
 from .inverse import inverse_transform
 from .noise import exponential, gumbel
@@ -32,7 +33,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Argmax",
     "Categorical",
+    "Concrete",
     "Generator",
+    "Gumbel",
     "Philox4x32",
     "TopK",
     "WeightedSample",
@@ -42,6 +45,7 @@ __all__ = [
     "conditional_gumbel",
     "default_rng",
     "distributions",
+    "estimators",
     "exponential",
     "get_num_threads",
     "gumbel",
