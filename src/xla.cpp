@@ -1,13 +1,13 @@
-// What a compiled JAX program calls: no Python and no GIL. Shapes and dtypes were settled by gumbelfast/jax when it traced.
+// What a compiled JAX program calls: no Python and no GIL. Shapes and dtypes were settled by gumbelfast/jax when it
+// traced.
 #include "xla.hpp"
 
-#include <xla/ffi/api/ffi.h>
+#include "xla_refusal.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <exception>
-#include <limits>
 #include <string>
 #include <string_view>
 
@@ -16,17 +16,12 @@
 namespace gf = gumbelfast;
 namespace ffi = xla::ffi;
 
+using gf::Dims, gf::product, gf::refusal, gf::widened;
+
 namespace {
 
 using ffi::AnyBuffer, ffi::Error;
 using Out = ffi::Result<AnyBuffer>;
-using Dims = AnyBuffer::Dimensions;
-
-int64_t product(Dims dims) {
-  int64_t n = 1;
-  for (const int64_t d : dims) n *= d;
-  return n;
-}
 
 Dims after(Dims dims, size_t axes) { return dims.last(dims.size() - axes); }
 
@@ -68,8 +63,8 @@ struct Examples {
 
   gf::Logits logits(const AnyBuffer& x, int64_t example, double scale) const {
     const Dims own = after(x.dimensions(), lead.size());
-    return {item(x, in(x, example), product(own)), product(own.first(own.size() - 1)), own.back(), nullptr, false,
-            scale};
+    return {
+        item(x, in(x, example), product(own)), product(own.first(own.size() - 1)), own.back(), nullptr, false, scale};
   }
 };
 
@@ -105,55 +100,6 @@ Error with_core(std::string_view name, int64_t threads, Call call) {
   }
 }
 
-// A number of a buffer; of the half types no more than whether it is finite, and else what it is.
-double widened(const AnyBuffer& a, int64_t i) {
-  const auto bits16 = [&] { return static_cast<const uint16_t*>(a.untyped_data())[i]; };
-  switch (a.element_type()) {
-    case ffi::F64:
-      return static_cast<const double*>(a.untyped_data())[i];
-    case ffi::F32:
-      return static_cast<const float*>(a.untyped_data())[i];
-    default: {
-      const uint16_t exponent = a.element_type() == ffi::F16 ? 0x7C00 : 0x7F80;
-      if ((bits16() & exponent) != exponent) return 0;
-      if (bits16() & 0x7FFF & ~exponent) return std::numeric_limits<double>::quiet_NaN();
-      return bits16() & 0x8000 ? -HUGE_VAL : HUGE_VAL;
-    }
-  }
-}
-
-// The place of a flat index, written as Python writes it; the last axis came from `axis` places before.
-std::string place(Dims dims, int64_t flat, int64_t axis) {
-  std::vector<int64_t> index;
-  for (size_t a = dims.size(); a-- > 0; flat /= dims[a]) index.insert(index.begin(), flat % dims[a]);
-  std::rotate(index.end() - 1 - axis, index.end() - 1, index.end());
-  std::string text;
-  for (const int64_t i : index) text += (text.empty() ? "" : ", ") + std::to_string(i);
-  return "(" + text + (index.size() == 1 ? ",)" : ")");
-}
-
-// Says why a kernel refused the logits, in the words of gumbelfast/_validate.py. A row needs `least` finite entries.
-Error refusal(const AnyBuffer& x, int64_t axis, int64_t least) {
-  const Dims dims = x.dimensions();
-  const int64_t cols = dims.back(), count = product(dims);
-  for (const bool nan : {true, false})
-    for (int64_t i = 0; i < count; ++i)
-      if (const double v = widened(x, i); nan ? std::isnan(v) : v == HUGE_VAL)
-        return Error::InvalidArgument(std::string("logits contain ") + (nan ? "NaN" : "+inf") + " at index " +
-                                      place(dims, i, axis));
-  for (int64_t row = 0; row < count / cols; ++row) {
-    int64_t finite = 0;
-    for (int64_t j = 0; j < cols; ++j) finite += std::isfinite(widened(x, row * cols + j));
-    if (finite >= least) continue;
-    const std::string name =
-        dims.size() <= 2 ? std::to_string(row) : place(dims.first(dims.size() - 1), row, 0);
-    if (least == 1) return Error::InvalidArgument("row " + name + " has no finite logit");
-    return Error::InvalidArgument("k=" + std::to_string(least) + " exceeds the " + std::to_string(finite) +
-                                  " allowed entries of row " + name);
-  }
-  return Error::InvalidArgument("logits overflow when divided by tau");
-}
-
 // draw(index) for `count` indices of an output of 32 or 64 bits, from `first` on.
 template <class Draw>
 gf::Result draw_indices(const AnyBuffer& out, int64_t first, int64_t count, Draw draw) {
@@ -171,8 +117,8 @@ Error noise(AnyBuffer keys, Out out, std::string_view backend, int64_t threads, 
     const int64_t each = product(after(out->dimensions(), examples.lead.size()));
     const auto& table = exponential ? core.backend->exponential : core.backend->gumbel;
     core.each(examples.count(), each, [&](int64_t i, const gf::Workers& workers) {
-      return gf::fill(table[static_cast<int>(dtype_of(*out))],
-                      {item(*out, i, each), 0, 1, examples.key(keys, i), 0}, each, workers);
+      return gf::fill(table[static_cast<int>(dtype_of(*out))], {item(*out, i, each), 0, 1, examples.key(keys, i), 0},
+                      each, workers);
     });
     return Error::Success();
   });
@@ -245,23 +191,45 @@ Error softmax(AnyBuffer x, Out out, std::string_view backend, int64_t threads, b
   });
 }
 
+// The leading rows take the first scale, and so on: vmap may have given each example one of its own.
+Error softmax_backward(AnyBuffer grad, AnyBuffer y, AnyBuffer scale, Out out, std::string_view backend,
+                       int64_t threads) {
+  return with_core(backend, threads, [&](const Core& core) {
+    const int64_t examples = product(scale.dimensions()), cols = y.dimensions().back();
+    const int64_t each = product(y.dimensions()) / std::max<int64_t>(examples, 1);
+    const auto kernel = core.backend->softmax_backward[static_cast<int>(dtype_of(y))];
+    core.each(examples, each, [&](int64_t i, const gf::Workers& workers) {
+      return gf::over_rows(kernel,
+                           {item(grad, i, each), item(y, i, each), cols, widened(scale, i), item(*out, i, each)},
+                           each / cols, workers);
+    });
+    return Error::Success();
+  });
+}
+
 #define GF_ATTRIBUTES .Attr<std::string_view>("backend").Attr<int64_t>("threads")
 
 XLA_FFI_DEFINE_HANDLER(noise_handler, noise,
                        ffi::Ffi::Bind().Arg<AnyBuffer>().Ret<AnyBuffer>() GF_ATTRIBUTES.Attr<bool>("exponential"));
-XLA_FFI_DEFINE_HANDLER(
-    categorical_handler, categorical,
-    ffi::Ffi::Bind().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>() GF_ATTRIBUTES.Attr<int64_t>("axis"));
-XLA_FFI_DEFINE_HANDLER(top_k_handler, top_k,
-                       ffi::Ffi::Bind().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>().Ret<AnyBuffer>()
+XLA_FFI_DEFINE_HANDLER(categorical_handler, categorical,
+                       ffi::Ffi::Bind().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>()
                            GF_ATTRIBUTES.Attr<int64_t>("axis"));
 XLA_FFI_DEFINE_HANDLER(
-    gumbel_softmax_handler, gumbel_softmax,
-    ffi::Ffi::Bind().Arg<AnyBuffer>().Arg<AnyBuffer>().Arg<AnyBuffer>().RemainingRets() GF_ATTRIBUTES
-        .Attr<int64_t>("axis")
-        .Attr<bool>("hard"));
+    top_k_handler, top_k,
+    ffi::Ffi::Bind().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>().Ret<AnyBuffer>()
+        GF_ATTRIBUTES.Attr<int64_t>("axis"));
+XLA_FFI_DEFINE_HANDLER(gumbel_softmax_handler, gumbel_softmax,
+                       ffi::Ffi::Bind()
+                           .Arg<AnyBuffer>()
+                           .Arg<AnyBuffer>()
+                           .Arg<AnyBuffer>()
+                           .RemainingRets() GF_ATTRIBUTES.Attr<int64_t>("axis")
+                           .Attr<bool>("hard"));
 XLA_FFI_DEFINE_HANDLER(softmax_handler, softmax,
                        ffi::Ffi::Bind().Arg<AnyBuffer>().Ret<AnyBuffer>() GF_ATTRIBUTES.Attr<bool>("log"));
+XLA_FFI_DEFINE_HANDLER(softmax_backward_handler, softmax_backward,
+                       ffi::Ffi::Bind().Arg<AnyBuffer>().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>()
+                           GF_ATTRIBUTES);
 
 #undef GF_ATTRIBUTES
 
@@ -273,9 +241,9 @@ std::vector<std::pair<const char*, void*>> xla_handlers() {
   const auto entry = [](const char* name, XLA_FFI_Handler* handler) {
     return std::pair{name, reinterpret_cast<void*>(handler)};
   };
-  return {entry("noise", noise_handler), entry("categorical", categorical_handler),
+  return {entry("noise", noise_handler),        entry("categorical", categorical_handler),
           entry("gumbel_top_k", top_k_handler), entry("gumbel_softmax", gumbel_softmax_handler),
-          entry("softmax", softmax_handler)};
+          entry("softmax", softmax_handler),    entry("softmax_backward", softmax_backward_handler)};
 }
 
 }  // namespace gumbelfast

@@ -69,7 +69,7 @@ def call(
         bound = jax.ffi.ffi_call(f"gumbelfast_{target}", results, vmap_method="expand_dims")
         found: tuple[Any, ...] = bound(*operands, **attributes)
         return found
-    on_host = _host.softmax if target == "softmax" else partial(_host.draw, target)
+    on_host = getattr(_host, target, None) or partial(_host.draw, target)
     found = jax.pure_callback(partial(on_host, results, **attributes), results, *operands, vmap_method="expand_dims")
     return found
 

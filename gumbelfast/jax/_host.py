@@ -81,9 +81,21 @@ def _example(x: Array, place: tuple[int, ...]) -> Array:
 
 
 def softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, log: bool) -> tuple[Array, ...]:
-    """The softmax handler, which needs no examples."""
     rows = np.asarray(x, order="C")
     out = np.empty_like(rows)
-    with use_backend(backend):
-        (active().log_softmax if log else active().softmax)(rows, 1.0, out, threads)
+    if out.size:
+        with use_backend(backend):
+            (active().log_softmax if log else active().softmax)(rows, 1.0, out, threads)
+    return (out,)
+
+
+def softmax_backward(
+    results: tuple[Any, ...], grad: Any, y: Any, scale: Any, backend: str, threads: int
+) -> tuple[Array, ...]:
+    grad, y, scale = (np.asarray(x, order="C") for x in (grad, y, scale))
+    out = np.empty_like(y)
+    if out.size:
+        with use_backend(backend):
+            for place in np.ndindex(scale.shape):
+                active().softmax_backward(grad[place], y[place], float(scale[place]), out[place], threads)
     return (out,)

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from .. import _validate
-from . import _calls
+from . import _calls, _derivative
 from ._calls import Settings
 
 
@@ -121,24 +122,16 @@ def _relaxed_jvp(kind: str, axis: int, how: Settings, primals: Any, tangents: An
     _, x_dot, inv_dot = tangents
     found = _relaxed("soft" if kind == "soft" else "both", axis, how, *primals)
     soft, inv_tau = found[-1], primals[-1]
-    work = inv_tau.dtype
-    slope = jnp.zeros(soft.shape, work)
-    if not isinstance(x_dot, jax.custom_derivatives.SymbolicZero):
-        slope += x_dot.astype(work)
-    if not isinstance(inv_dot, jax.custom_derivatives.SymbolicZero):
+    t = jnp.zeros_like(soft) if isinstance(x_dot, SymbolicZero) else x_dot
+    if not isinstance(inv_dot, SymbolicZero):
         # The perturbed logits are tau * log(y), but for a constant in each row.
-        slope += jnp.log(jnp.where(soft > 0, soft, 1).astype(work)) * (inv_dot / inv_tau**2)
-    y_dot = (inv_tau * _across(soft.astype(work), slope)).astype(soft.dtype)
+        logarithm = jnp.log(jnp.where(soft > 0, soft, 1).astype(inv_tau.dtype))
+        t += (logarithm * (inv_dot / inv_tau**2)).astype(t.dtype)
     primal = found[:1] if kind == "hard" else found
-    return primal, (y_dot,) * len(primal)
+    return primal, (_derivative.along(t, soft, inv_tau, how),) * len(primal)
 
 
 _relaxed.defjvp(_relaxed_jvp, symbolic_zeros=True)
-
-
-def _across(y: Any, t: Any) -> Any:
-    """The derivative of softmax at y along t."""
-    return y * (t - (y * t).sum(-1, keepdims=True))
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
@@ -154,8 +147,8 @@ def _rows(log: bool, how: Settings, x: Any) -> Any:
 
 @_rows.defjvp
 def _rows_jvp(log: bool, how: Settings, primals: Any, tangents: Any) -> Any:
-    work = _validate.work_dtype(primals[0].dtype)
-    found, t = _rows(log, how, *primals), tangents[0].astype(work)
-    y = found.astype(work)
-    slope = t - (jnp.exp(y) * t).sum(-1, keepdims=True) if log else _across(y, t)
-    return found, slope.astype(found.dtype)
+    found, work = _rows(log, how, *primals), _validate.work_dtype(primals[0].dtype)
+    if not log:
+        return found, _derivative.along(tangents[0], found, jnp.ones((), work), how)
+    t = tangents[0].astype(work)
+    return found, (t - (jnp.exp(found.astype(work)) * t).sum(-1, keepdims=True)).astype(found.dtype)
