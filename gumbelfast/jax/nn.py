@@ -82,7 +82,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> jax.Array:
     Returns
     -------
     jax.Array
-        Shape and dtype of `x`. NaN and infinities pass through as in `jax.nn.softmax`.
+        Shape and dtype of `x`. NaN and infinities pass through as in `gumbelfast.softmax`.
 
     Raises
     ------
