@@ -1,4 +1,4 @@
-"""What JAX's own tests expect of jax.random and jax.nn, restated for `gumbelfast.jax`; and cases that its peers fail."""
+"""What JAX's own tests expect of jax.random and jax.nn, restated for `gumbelfast.jax`; cases that peers fail."""
 
 from typing import Any
 

@@ -103,4 +103,4 @@ def checked_axis(x: jax.Array, axis: int) -> int:
     index = _validate.axis_index(operator.index(axis), x.ndim)
     if x.shape[index] == 0:
         raise ValueError(f"axis {axis} has size 0")
-    return index - x.ndim
+    return index - int(x.ndim)

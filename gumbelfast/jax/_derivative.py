@@ -23,7 +23,6 @@ def along(t: Any, y: Any, scale: Any, how: Settings) -> Any:
     return _primitive.bind(t, y, scale, how=how)
 
 
-@_primitive.def_abstract_eval
 def _abstract(t: Any, y: Any, scale: Any, how: Settings) -> Any:
     return t.update(weak_type=False)
 
@@ -32,6 +31,7 @@ def _compiled(t: Any, y: Any, scale: Any, how: Settings) -> Any:
     return _calls.call(how, "softmax_backward", (jax.ShapeDtypeStruct(t.shape, t.dtype),), t, y, scale)[0]
 
 
+_primitive.def_abstract_eval(_abstract)
 _primitive.def_impl(jax.jit(_compiled, static_argnames="how"))
 mlir.register_lowering(_primitive, mlir.lower_fun(_compiled, multiple_results=False))
 
@@ -63,11 +63,11 @@ def _transposed(cotangent: Any, t: Any, y: Any, scale: Any, how: Settings) -> tu
 
 def _batched(operands: Any, axes: Any, how: Settings) -> tuple[Any, int]:
     size = next(x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not None)
-    front = (
+    t, y, scale = (
         jnp.broadcast_to(x, (size, *x.shape)) if axis is None else jnp.moveaxis(x, axis, 0)
         for x, axis in zip(operands, axes, strict=True)
     )
-    return along(*front, how), 0
+    return along(t, y, scale, how), 0
 
 
 ad.defjvp(_primitive, _along_t, _along_y, _along_scale)

@@ -30,7 +30,7 @@ def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis
     index = np.empty(out[0].shape, np.int64)
     tiles = active().gumbel_top_k(x, None, 1.0, index, out[1], threads, key, 0, x.shape[-1], None, None)
     if tiles < -1:
-        _validate.too_few(x, index.shape[-1], index)
+        _validate.too_few(x, out[0].shape[-1], index)
     if tiles < 0:
         _validate.refuse(x, None, -1 - axis, empty_allowed=True)
     out[0][...] = index

@@ -145,10 +145,12 @@ def _rows(log: bool, how: Settings, x: Any) -> Any:
     return _calls.call(how, "softmax", (jax.ShapeDtypeStruct(x.shape, x.dtype),), x, log=log)[0]
 
 
-@_rows.defjvp
 def _rows_jvp(log: bool, how: Settings, primals: Any, tangents: Any) -> Any:
     found, work = _rows(log, how, *primals), _validate.work_dtype(primals[0].dtype)
     if not log:
         return found, _derivative.along(tangents[0], found, jnp.ones((), work), how)
     t = tangents[0].astype(work)
     return found, (t - (jnp.exp(found.astype(work)) * t).sum(-1, keepdims=True)).astype(found.dtype)
+
+
+_rows.defjvp(_rows_jvp)
