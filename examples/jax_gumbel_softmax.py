@@ -1,7 +1,7 @@
-"""Train a variational autoencoder with categorical latents in JAX, drawn by jax.random and by gumbelfast.jax.
+"""Train an autoencoder with categorical latents in JAX, drawn by jax.random and by gumbelfast.jax.
 
-Images of digits go through 24 latent variables of 32 categories each (Jang, Gu and Poole 2016). The programs differ in
-one function alone. Name a file to get a picture: python examples/jax_gumbel_softmax.py digits.png
+Images of digits go through 16 latent variables of 64 categories each, relaxed as by Jang, Gu and Poole (2016). The two
+programs differ in one function alone. Name a file to get a picture: python examples/jax_gumbel_softmax.py digits.png
 """
 
 import statistics
@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 import gumbelfast.jax as gfj
 
-LATENTS, CATEGORIES, HIDDEN, BATCH, STEPS, RATE = 24, 32, 128, 256, 300, 3e-3
+LATENTS, CATEGORIES, HIDDEN, BATCH, STEPS, RATE = 16, 64, 128, 256, 600, 3e-3
 IMAGES = (load_digits().images.reshape(-1, 64) / 16).astype(np.float32)
 
 
@@ -41,12 +41,9 @@ def decode(params, z):
 
 
 def loss(params, sample, key, x, tau):
-    """The negative evidence lower bound, in nats per image."""
-    logits = encode(params, x)
-    y = decode(params, sample(key, logits, tau))
-    log_q = jax.nn.log_softmax(logits)
-    divergence = (jnp.exp(log_q) * (log_q + jnp.log(CATEGORIES))).sum((1, 2))
-    return (jnp.logaddexp(0, y) - x * y).sum(-1).mean() + divergence.mean()
+    """Cross-entropy of pixels and their reconstruction, in nats per image."""
+    y = decode(params, sample(key, encode(params, x), tau))
+    return (jnp.logaddexp(0, y) - x * y).sum(-1).mean()
 
 
 @partial(jax.jit, static_argnums=0)
@@ -66,7 +63,7 @@ def train(sample):
     rows = np.random.default_rng(0).integers(len(IMAGES), size=(STEPS, BATCH))
     losses, seconds = [], []
     for t in range(STEPS):
-        tau = max(0.5, float(np.exp(-0.005 * t)))
+        tau = max(0.5, float(np.exp(-0.003 * t)))
         start = time.perf_counter()
         value, params, moments = step(sample, params, moments, jax.random.fold_in(key, t), IMAGES[rows[t]], tau, t + 1)
         losses.append(float(value))
@@ -74,31 +71,39 @@ def train(sample):
     return params, losses, statistics.median(seconds[5:])
 
 
-def picture(path, losses, params):
+def picture(path, losses, milliseconds, params):
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=(1, 1.3))
+    layout = [["loss", "time"], ["digits", "digits"]]
+    figure, panels = plt.subplot_mosaic(layout, figsize=(9, 5.8), layout="constrained", height_ratios=(1, 0.8))
     for name, values in losses.items():
-        left.plot(values, label=name, lw=1)
-    left.set(xlabel="step", ylabel="negative ELBO, nats per image", title="the same training, twice")
-    left.legend()
+        panels["loss"].plot(values, label=name, lw=1)
+    panels["loss"].set(xlabel="step", ylabel="nats per image", title="the same training, twice")
+    panels["loss"].legend()
+    panels["time"].bar(list(milliseconds), list(milliseconds.values()), color=["C0", "C1"], width=0.6)
+    panels["time"].set(ylabel="milliseconds per step", title="whole steps, networks and Adam included")
     shown = IMAGES[:12]
     hard = gfj.gumbel_softmax(jax.random.key(2), encode(params, shown), hard=True)
-    pair = np.stack([shown, jax.nn.sigmoid(decode(params, hard))])
-    right.imshow(pair.reshape(2, 12, 8, 8).transpose(0, 2, 1, 3).reshape(16, 96), cmap="gray_r", vmin=0, vmax=1)
-    right.set(xticks=[], yticks=[3.5, 11.5], yticklabels=["image", "decoded"], title="through hard one-hot latents")
+    pair = np.stack([shown, jax.nn.sigmoid(decode(params, hard))]).reshape(2, 12, 8, 8)
+    framed = np.pad(pair, ((0, 0), (0, 0), (1, 1), (1, 1))).transpose(0, 2, 1, 3).reshape(20, 120)
+    panels["digits"].imshow(framed, cmap="gray_r", vmin=0, vmax=1)
+    panels["digits"].set(xticks=[], yticks=[4.5, 14.5], yticklabels=["image", "decoded"])
+    panels["digits"].set_title("decoded from hard draws: 16 choices of one in 64")
     figure.savefig(path, dpi=120)
 
 
-params, theirs, their_seconds = train(with_jax_random)
-params, ours, our_seconds = train(gfj.gumbel_softmax)
-ends = [float(np.mean(values[-50:])) for values in (theirs, ours)]
-print(f"jax.random      loss {ends[0]:.2f}  {1e3 * their_seconds:.2f} ms per step")
-print(f"gumbelfast.jax  loss {ends[1]:.2f}  {1e3 * our_seconds:.2f} ms per step  (route: {gfj.route()})")
-# Steps are as noisy as this, whichever way the draws are made.
-assert abs(ends[0] - ends[1]) < 5 * np.std(theirs[-50:]), ends
+names = ("jax.random", "gumbelfast.jax")
+losses, milliseconds = {}, {}
+for name, sample in zip(names, (with_jax_random, gfj.gumbel_softmax), strict=True):
+    params, losses[name], seconds = train(sample)
+    milliseconds[name] = 1e3 * seconds
+    print(f"{name:14s}  loss {np.mean(losses[name][-50:]):.2f}  {milliseconds[name]:.2f} ms per step")
+print("route:", gfj.route())
+theirs, ours = (np.array(losses[name][-50:]) for name in names)
+# Other draws end elsewhere, but no further apart than a few of the deviations of single steps.
+assert abs(theirs.mean() - ours.mean()) < 3 * theirs.std(), (theirs, ours)
 if len(sys.argv) > 1:
-    picture(sys.argv[1], {"jax.random": theirs, "gumbelfast.jax": ours}, params)
+    picture(sys.argv[1], losses, milliseconds, params)
