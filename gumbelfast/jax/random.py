@@ -162,6 +162,14 @@ def _noise(kind: str, key: ArrayLike, shape: Any, dtype: Any) -> jax.Array:
     return found
 
 
+def _index_dtype(columns: int) -> Any:
+    """What JAX counts in."""
+    dtype = jax.dtypes.canonicalize_dtype(int)
+    if columns - 1 > np.iinfo(dtype).max:
+        raise ValueError(f"indices below {columns} need 64 bits: enable x64")
+    return dtype
+
+
 @partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _filled(words: Any, kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], how: Settings) -> Any:
     result = jax.ShapeDtypeStruct(shape, dtype)
@@ -178,7 +186,7 @@ def _categorical(
         k = math.prod(draws)
         indices = jnp.moveaxis(_top_k(words, moved, k, -1, how).indices, -1, 0)
         return indices.reshape((*draws, *rows))
-    result = jax.ShapeDtypeStruct((*draws, *rows), jax.dtypes.canonicalize_dtype(int))
+    result = jax.ShapeDtypeStruct((*draws, *rows), _index_dtype(x.shape[axis]))
     return _calls.call(how, "categorical", (result,), words, jax.lax.stop_gradient(moved), axis=-1 - axis)[0]
 
 
@@ -186,7 +194,7 @@ def _categorical(
 def _top_k(words: Any, x: Any, k: int, axis: int, how: Settings) -> TopK:
     moved = jnp.moveaxis(x, axis, -1)
     shape = (*moved.shape[:-1], k)
-    index = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(int))
+    index = jax.ShapeDtypeStruct(shape, _index_dtype(x.shape[axis]))
     value = jax.ShapeDtypeStruct(shape, _validate.work_dtype(x.dtype))
     if not index.size:
         found = TopK(jnp.empty(shape, index.dtype), jnp.empty(shape, value.dtype))
