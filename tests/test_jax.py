@@ -136,6 +136,7 @@ def test_keys_of_four_words(impl: str) -> None:
     keys = jax.random.split(jax.random.key(0, impl=impl), 20)
     firsts = np.asarray(jax.vmap(gj.gumbel)(keys))
     assert len(np.unique(firsts)) == 20
+    assert_same_bytes(firsts, np.stack([gj.gumbel(key) for key in keys]))
 
 
 def test_traced_tau_is_the_same_as_a_number(route: str) -> None:

@@ -69,8 +69,8 @@ def call(
         bound = jax.ffi.ffi_call(f"gumbelfast_{target}", results, vmap_method="expand_dims")
         found: tuple[Any, ...] = bound(*operands, **attributes)
         return found
-    on_host = getattr(_host, target, None) or partial(_host.draw, target)
-    found = jax.pure_callback(partial(on_host, results, **attributes), results, *operands, vmap_method="expand_dims")
+    on_host = partial(_host.HANDLERS[target], results, **attributes)
+    found = jax.pure_callback(on_host, results, *operands, vmap_method="expand_dims")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,23 +48,15 @@ def _gumbel_softmax(
         _validate.refuse(x, None, -1 - axis)
 
 
-_DRAWS: dict[str, Callable[..., None]] = {
-    "noise": _noise,
-    "categorical": _categorical,
-    "gumbel_top_k": _gumbel_top_k,
-    "gumbel_softmax": _gumbel_softmax,
-}
-
-
-def draw(
-    target: str,
+def _each_example(
+    draw: Callable[..., None],
     results: tuple[Any, ...],
     *operands: Any,
     backend: str,
     threads: int,
     **attributes: Any,
 ) -> tuple[Array, ...]:
-    """Run a handler on every example; axes that vmap has put in front are those that the key has beyond one."""
+    """Draw every example; axes that vmap has put in front are those that the key has beyond one."""
     words, *arrays = (np.asarray(x, order="C") for x in operands)
     axes = words.ndim - 1
     lead = np.broadcast_shapes(*(x.shape[:axes] for x in (words, *arrays)))
@@ -72,7 +65,7 @@ def draw(
         for place in np.ndindex(lead):
             (high, low), *mine = (_example(x, place) for x in (words, *arrays))
             key = int(high) << 32 | int(low)
-            _DRAWS[target](tuple(o[(*place, ...)] for o in out), key, *mine, threads, **attributes)
+            draw(tuple(o[(*place, ...)] for o in out), key, *mine, threads, **attributes)
     return out
 
 
@@ -80,7 +73,7 @@ def _example(x: Array, place: tuple[int, ...]) -> Array:
     return x[(*(min(i, n - 1) for i, n in zip(place, x.shape, strict=False)), ...)]
 
 
-def softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, log: bool) -> tuple[Array, ...]:
+def _softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, log: bool) -> tuple[Array, ...]:
     rows = np.asarray(x, order="C")
     out = np.empty_like(rows)
     if out.size:
@@ -89,7 +82,7 @@ def softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, log: b
     return (out,)
 
 
-def softmax_backward(
+def _softmax_backward(
     results: tuple[Any, ...], grad: Any, y: Any, scale: Any, backend: str, threads: int
 ) -> tuple[Array, ...]:
     grad, y, scale = (np.asarray(x, order="C") for x in (grad, y, scale))
@@ -99,3 +92,14 @@ def softmax_backward(
             for place in np.ndindex(scale.shape):
                 active().softmax_backward(grad[place], y[place], float(scale[place]), out[place], threads)
     return (out,)
+
+
+# By the name of the handler that it stands for.
+HANDLERS: dict[str, Callable[..., tuple[Array, ...]]] = {
+    "noise": partial(_each_example, _noise),
+    "categorical": partial(_each_example, _categorical),
+    "gumbel_top_k": partial(_each_example, _gumbel_top_k),
+    "gumbel_softmax": partial(_each_example, _gumbel_softmax),
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
+}

@@ -163,7 +163,7 @@ def _noise(kind: str, key: ArrayLike, shape: Any, dtype: Any) -> jax.Array:
 
 
 def _index_dtype(columns: int) -> Any:
-    """What JAX counts in."""
+    """The dtype of indices, as jnp.argmax has it."""
     dtype = jax.dtypes.canonicalize_dtype(int)
     if columns - 1 > np.iinfo(dtype).max:
         raise ValueError(f"indices below {columns} need 64 bits: enable x64")
