@@ -168,5 +168,7 @@ CHECKS: dict[str, Any] = {
     "softmax_backward": softmax_backward,
     "relaxed": relaxed,
     "gumbel_softmax": gumbel_softmax,
+    "jax_categorical": one_draw,
+    "jax_gumbel_softmax": gumbel_softmax,
     "threads": threads,
 }

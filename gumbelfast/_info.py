@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, _text, backend, backends, get_num_threads
+from . import __version__, _core, _text, backend, backends, get_num_threads
 
 # Distribution and what it adds; all can be missing.
 OPTIONAL = {
@@ -62,6 +62,7 @@ def describe() -> dict[str, str]:
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "NumPy": np.__version__,
         **{name: f"{_version(name)} - {use}" for name, use in OPTIONAL.items()},
+        "jax": f"{_version('jax')} - gumbelfast.jax, {'compiled' if _core.xla_handlers() else 'through callbacks'}",
     }
 
 

@@ -97,6 +97,12 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     return max(inverse, smallest)
 
 
+def inverse(value: float, name: str) -> None:
+    """Checks 1/value where only that is known."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {value}")
+
+
 def finite(value: Any, name: str) -> None:
     if not (type(value) is float and math.isfinite(value)) and not np.isfinite(value).all():
         raise ValueError(f"{name} must be finite, got {value!r}")

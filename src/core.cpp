@@ -10,6 +10,9 @@
 #include <utility>
 
 #include "../csrc/gumbelfast.hpp"
+#ifdef GUMBELFAST_XLA
+#include "xla.hpp"
+#endif
 
 namespace py = pybind11;
 namespace gf = gumbelfast;
@@ -279,6 +282,13 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("backends", [] {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));
+    return out;
+  });
+  m.def("xla_handlers", [] {
+    py::dict out;
+#ifdef GUMBELFAST_XLA
+    for (const auto& [name, handler] : gf::xla_handlers()) out[name] = py::capsule(handler);
+#endif
     return out;
   });
 }

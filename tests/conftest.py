@@ -22,3 +22,24 @@ def compiled(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a compiled backend, in force during the test."""
     with gf.use_backend(request.param):
         yield request.param
+
+
+@pytest.fixture(params=["ffi", "callback"])
+def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How JAX reaches the kernels during the test."""
+    pytest.importorskip("jax")
+    from gumbelfast.jax import _calls
+
+    if request.param == "ffi" and not _calls._ffi:
+        pytest.skip("built without XLA's headers")
+    monkeypatch.setattr(_calls, "_ffi", request.param == "ffi")
+    return str(request.param)
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """JAX with dtypes of 64 bits."""
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)

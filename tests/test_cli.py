@@ -31,6 +31,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for fact in (gf.__version__, gf.backend(), ", ".join(gf.backends()), np.__version__, "bfloat16 arrays"):
         assert fact in shown
+    assert f"gumbelfast.jax, {'compiled' if _core.xla_handlers() else 'through callbacks'}" in shown
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["demo", "--seed", "-1"], ["demo", "--draws", "1"]])

@@ -16,7 +16,7 @@ jnp: Any = importlib.import_module("jax.numpy")
 TAIL = "noise ends at 15.94 (mode low, the default)"
 
 
-def _jit(function: Any, *arguments: Any) -> Call:
+def jitted(function: Any, *arguments: Any) -> Call:
     compiled = jax.jit(function).lower(*arguments).compile()
     return lambda: jax.block_until_ready(compiled(*arguments))
 
@@ -30,7 +30,7 @@ def _x(logits: Any, mask: Any = None) -> Any:
 def _gumbel(mode: str, n: int, dtype: Any) -> Call:
     if dtype != np.float32:
         raise Unavailable("float64 is off by default")
-    return _jit(lambda key: jax.random.gumbel(key, (n,), jnp.float32, mode=mode), jax.random.key(0))
+    return jitted(lambda key: jax.random.gumbel(key, (n,), jnp.float32, mode=mode), jax.random.key(0))
 
 
 contender("gumbel", "jax", tail=TAIL)(partial(_gumbel, "low"))
@@ -39,7 +39,7 @@ contender("gumbel", "jax mode=high")(partial(_gumbel, "high"))
 
 @contender("categorical", "jax", tail=TAIL)
 def categorical(logits: Any, mask: Any = None) -> Call:
-    return _jit(jax.random.categorical, jax.random.key(0), _x(logits, mask))
+    return jitted(jax.random.categorical, jax.random.key(0), _x(logits, mask))
 
 
 @contender("top_k", "jax", tail=TAIL)
@@ -47,7 +47,7 @@ def top_k(logits: Any, k: int) -> Call:
     def function(key: Any, x: Any) -> Any:
         return jax.lax.top_k(x + jax.random.gumbel(key, x.shape, x.dtype), k)[1]
 
-    return _jit(function, jax.random.key(0), _x(logits))
+    return jitted(function, jax.random.key(0), _x(logits))
 
 
 @contender("weighted", "jax", tail=TAIL)
@@ -58,17 +58,17 @@ def weighted(weights: Any, k: int) -> Call:
 @contender("draws", "jax choice", tail="cumulative sums in float32")
 def draws(probabilities: Any, n: int) -> Call:
     p = jnp.asarray(probabilities, jnp.float32)
-    return _jit(lambda key, p: jax.random.choice(key, p.size, (n,), p=p), jax.random.key(0), p)
+    return jitted(lambda key, p: jax.random.choice(key, p.size, (n,), p=p), jax.random.key(0), p)
 
 
 @contender("softmax", "jax")
 def softmax(x: Any) -> Call:
-    return _jit(jax.nn.softmax, _x(x))
+    return jitted(jax.nn.softmax, _x(x))
 
 
 @contender("softmax_backward", "jax")
 def softmax_backward(grad: Any, y: Any) -> Call:
-    return _jit(lambda g, y: y * (g - (g * y).sum(-1, keepdims=True)), _x(grad), _x(y))
+    return jitted(lambda g, y: y * (g - (g * y).sum(-1, keepdims=True)), _x(grad), _x(y))
 
 
 @contender("relaxed", "jax", tail=TAIL)
@@ -76,7 +76,7 @@ def relaxed(logits: Any, tau: float) -> Call:
     def function(key: Any, x: Any) -> Any:
         return jax.nn.softmax((x + jax.random.gumbel(key, x.shape, x.dtype)) / tau)
 
-    return _jit(function, jax.random.key(0), _x(logits))
+    return jitted(function, jax.random.key(0), _x(logits))
 
 
 @contender("gumbel_softmax", "jax", tail=TAIL)
@@ -92,4 +92,4 @@ def gumbel_softmax(logits: Any, grad: Any, tau: float, hard: bool) -> Call:
         y, pull = jax.vjp(partial(forward, key), x)
         return y, pull(g)[0]
 
-    return _jit(function, jax.random.key(0), _x(logits), _x(grad))
+    return jitted(function, jax.random.key(0), _x(logits), _x(grad))

@@ -1,0 +1,25 @@
+"""The samplers of gumbelfast for JAX programs on CPUs: under jit, vmap and grad, with JAX's keys.
+
+A function takes the place of its namesake in `jax.random` or `jax.nn`. The same key draws the same values at jit or
+not, alone or under vmap, and they are those that gumbelfast draws from the noise of that key (``docs/jax.md``).
+"""
+
+try:
+    import jax.ffi  # noqa: F401 - what JAX before 0.5 does not bring
+except ImportError as error:
+    raise ImportError('gumbelfast.jax needs JAX: pip install "gumbelfast[jax]"') from error
+
+from ._calls import route
+from .nn import gumbel_softmax, log_softmax, softmax
+from .random import categorical, exponential, gumbel, gumbel_top_k
+
+__all__ = [
+    "categorical",
+    "exponential",
+    "gumbel",
+    "gumbel_softmax",
+    "gumbel_top_k",
+    "log_softmax",
+    "route",
+    "softmax",
+]

@@ -1,0 +1,105 @@
+"""What src/xla.cpp does, by the seam of any backend: the kernels behind `jax.pure_callback`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _validate
+from .._backend import active, use_backend
+
+Array = NDArray[Any]
+
+
+def _noise(out: tuple[Array, ...], key: int, threads: int, exponential: bool) -> None:
+    if out[0].size:
+        (active().exponential if exponential else active().gumbel)(out[0], 0.0, 1.0, key, 0, threads)
+
+
+def _categorical(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
+    index = np.empty(out[0].shape, np.int64)
+    if active().gumbel_max(x, None, 1.0, index, None, threads, key, 0, x.shape[-1], None, None) < 0:
+        _validate.refuse(x, None, -1 - axis)
+    out[0][...] = index
+
+
+def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
+    index = np.empty(out[0].shape, np.int64)
+    tiles = active().gumbel_top_k(x, None, 1.0, index, out[1], threads, key, 0, x.shape[-1], None, None)
+    if tiles < -1:
+        _validate.too_few(x, out[0].shape[-1], index)
+    if tiles < 0:
+        _validate.refuse(x, None, -1 - axis, empty_allowed=True)
+    out[0][...] = index
+
+
+def _gumbel_softmax(
+    out: tuple[Array, ...], key: int, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
+) -> None:
+    scale = float(inv_tau)
+    _validate.inverse(scale, "tau")
+    soft_rows = None if hard and len(out) == 1 else out[-1]
+    hard_rows = out[0] if hard else None
+    if active().gumbel_softmax(x, scale, soft_rows, hard_rows, threads, key, 0, x.shape[-1], None, None) < 0:
+        _validate.refuse(x, None, -1 - axis)
+
+
+def _each_example(
+    draw: Callable[..., None],
+    results: tuple[Any, ...],
+    *operands: Any,
+    backend: str,
+    threads: int,
+    **attributes: Any,
+) -> tuple[Array, ...]:
+    """Draw every example; axes that vmap has put in front are those that the key has beyond one."""
+    words, *arrays = (np.asarray(x, order="C") for x in operands)
+    axes = words.ndim - 1
+    lead = np.broadcast_shapes(*(x.shape[:axes] for x in (words, *arrays)))
+    out = tuple(np.empty((*lead, *result.shape), result.dtype) for result in results)
+    with use_backend(backend):
+        for place in np.ndindex(lead):
+            (high, low), *mine = (_example(x, place) for x in (words, *arrays))
+            key = int(high) << 32 | int(low)
+            draw(tuple(o[(*place, ...)] for o in out), key, *mine, threads, **attributes)
+    return out
+
+
+def _example(x: Array, place: tuple[int, ...]) -> Array:
+    return x[(*(min(i, n - 1) for i, n in zip(place, x.shape, strict=False)), ...)]
+
+
+def _softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, log: bool) -> tuple[Array, ...]:
+    rows = np.asarray(x, order="C")
+    out = np.empty_like(rows)
+    if out.size:
+        with use_backend(backend):
+            (active().log_softmax if log else active().softmax)(rows, 1.0, out, threads)
+    return (out,)
+
+
+def _softmax_backward(
+    results: tuple[Any, ...], grad: Any, y: Any, scale: Any, backend: str, threads: int
+) -> tuple[Array, ...]:
+    grad, y, scale = (np.asarray(x, order="C") for x in (grad, y, scale))
+    out = np.empty_like(y)
+    if out.size:
+        with use_backend(backend):
+            for place in np.ndindex(scale.shape):
+                active().softmax_backward(grad[place], y[place], float(scale[place]), out[place], threads)
+    return (out,)
+
+
+# By the name of the handler that it stands for.
+HANDLERS: dict[str, Callable[..., tuple[Array, ...]]] = {
+    "noise": partial(_each_example, _noise),
+    "categorical": partial(_each_example, _categorical),
+    "gumbel_top_k": partial(_each_example, _gumbel_top_k),
+    "gumbel_softmax": partial(_each_example, _gumbel_softmax),
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
+}

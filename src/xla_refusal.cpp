@@ -1,0 +1,69 @@
+#include "xla_refusal.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace ffi = xla::ffi;
+using ffi::AnyBuffer, ffi::Error;
+
+namespace gumbelfast {
+namespace {
+
+// The place of a flat index, written as Python writes it; the last axis came from `axis` places before.
+std::string place(Dims dims, int64_t flat, int64_t axis) {
+  std::vector<int64_t> index;
+  for (size_t a = dims.size(); a-- > 0; flat /= dims[a]) index.insert(index.begin(), flat % dims[a]);
+  std::rotate(index.end() - 1 - axis, index.end() - 1, index.end());
+  std::string text;
+  for (const int64_t i : index) text += (text.empty() ? "" : ", ") + std::to_string(i);
+  return "(" + text + (index.size() == 1 ? ",)" : ")");
+}
+
+}  // namespace
+
+int64_t product(Dims dims) {
+  int64_t n = 1;
+  for (const int64_t d : dims) n *= d;
+  return n;
+}
+
+double widened(const AnyBuffer& a, int64_t i) {
+  const auto bits16 = [&] { return static_cast<const uint16_t*>(a.untyped_data())[i]; };
+  switch (a.element_type()) {
+    case ffi::F64:
+      return static_cast<const double*>(a.untyped_data())[i];
+    case ffi::F32:
+      return static_cast<const float*>(a.untyped_data())[i];
+    default: {
+      const uint16_t exponent = a.element_type() == ffi::F16 ? 0x7C00 : 0x7F80;
+      if ((bits16() & exponent) != exponent) return 0;
+      if (bits16() & 0x7FFF & ~exponent) return std::numeric_limits<double>::quiet_NaN();
+      return bits16() & 0x8000 ? -HUGE_VAL : HUGE_VAL;
+    }
+  }
+}
+
+Error refusal(const AnyBuffer& x, int64_t axis, int64_t least) {
+  const Dims dims = x.dimensions();
+  const int64_t cols = dims.back(), count = product(dims);
+  for (const bool nan : {true, false})
+    for (int64_t i = 0; i < count; ++i)
+      if (const double v = widened(x, i); nan ? std::isnan(v) : v == HUGE_VAL)
+        return Error::InvalidArgument(std::string("logits contain ") + (nan ? "NaN" : "+inf") + " at index " +
+                                      place(dims, i, axis));
+  for (int64_t row = 0; row < count / cols; ++row) {
+    int64_t finite = 0;
+    for (int64_t j = 0; j < cols; ++j) finite += std::isfinite(widened(x, row * cols + j));
+    if (finite >= least) continue;
+    const std::string name = dims.size() <= 2 ? std::to_string(row) : place(dims.first(dims.size() - 1), row, 0);
+    if (least == 1) return Error::InvalidArgument("row " + name + " has no finite logit");
+    return Error::InvalidArgument("k=" + std::to_string(least) + " exceeds the " + std::to_string(finite) +
+                                  " allowed entries of row " + name);
+  }
+  return Error::InvalidArgument("logits overflow when divided by tau");
+}
+
+}  // namespace gumbelfast
