@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import _threads, _validate, _validate_tables
 from .._backend import active
@@ -14,7 +15,7 @@ from .._tables import Tables, weights_of_logits
 from ..generator import Generator
 from ..sampling import _TABLE_DRAWS
 from . import _key, _tensors
-from ._tensors import Array, Tensor
+from ._tensors import Array
 
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
@@ -122,7 +123,7 @@ def _logarithms(weights: Tensor) -> Array:
 
 
 def _refuse_weights(x: Array, index: Array | None, draws: int, bad: bool) -> NoReturn:
-    """torch's type of error, with the place of the fault."""
+    """Raises the error that torch would, with the place of the fault."""
     try:
         if bad:
             _validate_tables.weights(x, -1)

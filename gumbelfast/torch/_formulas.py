@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import torch
-
-from ._tensors import Tensor
+from torch import Tensor
 
 
 def relax(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: int) -> Tensor:
@@ -22,10 +21,8 @@ def relax(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: i
 
 
 def pull(kernel: str, grad: Tensor, y: Tensor, scale: float, dim: int) -> Tensor:
-    """The gradient through `softmax(x * scale)` or `log_softmax(x * scale)` that returned `y`; half types as float32."""
+    """The gradient through `softmax(x * scale)` or `log_softmax(x * scale)` that gave `y`; half types as float32."""
     g, z = (grad.float(), y.float()) if grad.dtype in (torch.float16, torch.bfloat16) else (grad, y)
-    if kernel == "softmax":
-        pulled = z * (g - (g * z).sum(dim, keepdim=True))
-    else:
-        pulled = g - z.exp() * g.sum(dim, keepdim=True)
+    softmax = kernel == "softmax"
+    pulled = z * (g - (g * z).sum(dim, keepdim=True)) if softmax else g - z.exp() * g.sum(dim, keepdim=True)
     return (pulled * scale).to(grad.dtype)

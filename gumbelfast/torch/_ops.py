@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from . import _draws, _formulas, _tensors
-from ._tensors import Tensor
 
 
 def token(generator: Any) -> Tensor:
@@ -104,7 +104,8 @@ def _keep_hard(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward(ctx: Any, *grads: Tensor) -> Any:
     grad = grads[0] if len(grads) == 1 else grads[0] + grads[1]
-    return _formulas.pull("softmax", grad, *ctx.saved_tensors, ctx.scale, ctx.dim), None, None, None
+    (soft,) = ctx.saved_tensors
+    return _formulas.pull("softmax", grad, soft, ctx.scale, ctx.dim), None, None, None
 
 
 gumbel_softmax.register_autograd(_backward, setup_context=_keep_soft)

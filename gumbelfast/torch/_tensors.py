@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from .. import _validate
@@ -15,12 +16,15 @@ from .._backend import active
 from ..reference import kernels as _reference
 
 Array = NDArray[Any]
-Tensor = torch.Tensor
-
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
-_BF16 = torch.bfloat16
+_BF16, _STRIDED = torch.bfloat16, torch.strided
 # What each dtype is computed in.
-WORK = {torch.float32: _F32, torch.float64: _F64, torch.bfloat16: _F32, torch.float16: _F32}
+WORK: dict[torch.dtype, np.dtype[Any]] = {
+    torch.float32: _F32,
+    torch.float64: _F64,
+    torch.bfloat16: _F32,
+    torch.float16: _F32,
+}
 
 
 def is_transformed() -> bool:
@@ -57,13 +61,14 @@ def check(x: Any, name: str, instead: str) -> None:
     """Floats on the CPU; `instead` is what to call with other tensors."""
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
-    if x.layout is not torch.strided or x.is_quantized:
-        what = "quantized" if x.is_quantized else str(x.layout)
-        raise TypeError(f"{name} must be a dense tensor, got {what}; convert it, or use {instead}")
+    if x.dtype in WORK and x.is_cpu and x.layout is _STRIDED:
+        return
+    if x.layout is not _STRIDED or x.is_quantized:
+        what = "a quantized" if x.is_quantized else f"a {str(x.layout).removeprefix('torch.')}"
+        raise TypeError(f"{name} must be a dense tensor, got {what} one; convert it, or use {instead}")
     if not x.is_cpu:
         raise NotImplementedError(f"{name} is on device {x.device}; gumbelfast works on the CPU, use {instead} there")
-    if x.dtype not in WORK:
-        raise TypeError(f"expected float16, bfloat16, float32 or float64, got {str(x.dtype).removeprefix('torch.')}")
+    raise TypeError(f"expected float16, bfloat16, float32 or float64, got {str(x.dtype).removeprefix('torch.')}")
 
 
 def negative_dim(dim: Any, ndim: int) -> int:
@@ -110,25 +115,28 @@ def last(x: Tensor, dim: int) -> Tensor:
 
 def rows(x: Tensor, dim: int) -> Array:
     """The memory of `x` with `dim` last, copied only if it lies otherwise."""
-    if x.requires_grad:
-        x = x.detach()
     if dim != -1:
         x = x.movedim(dim, -1)
-    if not x.is_contiguous() or x.is_neg():
-        x = x.contiguous().resolve_neg()
-    return array(x)
+    return array(x if x.is_contiguous() else x.contiguous())
 
 
 def array(x: Tensor) -> Array:
-    """The memory of a contiguous tensor that needs no gradient, as the active backend wants it."""
+    """The memory of a contiguous tensor, as the active backend wants it."""
     if x.dtype is not _BF16:
-        return x.numpy()  # type: ignore[no-any-return]
-    bits: Array = x.view(torch.int16).numpy()
+        # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
+        return x.numpy(force=True)  # type: ignore[no-any-return]
+    bits: Array = x.detach().view(torch.int16).numpy()
     if active() is not _reference:
         return bits  # the core takes what has two bytes and is no float for bfloat16
     import ml_dtypes
 
     return bits.view(ml_dtypes.bfloat16)
+
+
+def tensor(rows: Array, dtype: torch.dtype, dim: int) -> Tensor:
+    """The tensor with `dim` where it belongs that shares the memory of rows: cheaper than one of torch's own memory."""
+    x = torch.from_numpy(rows) if dtype is not _BF16 else torch.from_numpy(rows.view(np.int16)).view(dtype)
+    return x if dim == -1 else x.movedim(-1, dim)
 
 
 def result_like(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import distributions
+from torch import Tensor, distributions
 
-from ._tensors import Tensor
 from .relaxed import gumbel_softmax
 from .sampling import categorical
 

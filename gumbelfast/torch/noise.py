@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from . import _draws, _ops, _tensors
-from ._tensors import Tensor
 
 
 def gumbel(size: int | Sequence[int], *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:
@@ -47,12 +47,12 @@ def exponential(size: int | Sequence[int], *, dtype: torch.dtype | None = None, 
     return _noise("exponential", size, dtype, generator)
 
 
-def gumbel_like(input: Tensor, *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:  # noqa: A002
+def gumbel_like(input: Tensor, *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:
     """`gumbel` of the shape of `input`, and of its dtype unless another is given."""
     return _noise("gumbel", input.shape, dtype or input.dtype, generator)
 
 
-def exponential_like(input: Tensor, *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:  # noqa: A002
+def exponential_like(input: Tensor, *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:
     """`exponential` of the shape of `input`, and of its dtype unless another is given."""
     return _noise("exponential", input.shape, dtype or input.dtype, generator)
 

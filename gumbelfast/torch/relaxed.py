@@ -6,10 +6,10 @@ import warnings
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import _validate
 from . import _draws, _formulas, _ops, _tensors
-from ._tensors import Tensor
 from .softmax import backward
 
 
@@ -101,12 +101,12 @@ class _Soft(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, scale: float, dim: int, generator: Any) -> Tensor:
         y: Tensor = _draws.relaxed(logits, scale, True, False, dim, generator)[0]
         ctx.save_for_backward(y)
-        ctx.scale, ctx.dim = scale, dim
+        ctx.place = scale, dim
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        return backward("softmax", grad, *ctx.saved_tensors, ctx.scale, ctx.dim), None, None, None
+        return backward("softmax", grad, *ctx.saved_tensors, *ctx.place), None, None, None
 
 
 class _Hard(torch.autograd.Function):
@@ -117,13 +117,13 @@ class _Hard(torch.autograd.Function):
         soft, hard = _draws.relaxed(logits, scale, True, True, dim, generator)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(soft)
-        ctx.scale, ctx.dim = scale, dim
+        ctx.place = scale, dim
         return hard, soft
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, grad_soft: Tensor | None) -> Any:
         grad = grad_soft if grad is None else grad if grad_soft is None else grad + grad_soft
-        pulled = None if grad is None else backward("softmax", grad, *ctx.saved_tensors, ctx.scale, ctx.dim)
+        pulled = None if grad is None else backward("softmax", grad, *ctx.saved_tensors, *ctx.place)
         return pulled, None, None, None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from . import _draws, _ops, _tensors
-from ._tensors import Tensor
 
 
 class TopK(NamedTuple):
@@ -114,7 +114,7 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
     return TopK(values, indices)
 
 
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:  # noqa: A002
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
     r"""Draw `num_samples` categories from each row of weights, as `torch.multinomial`.
 
     Parameters

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from .. import _threads
 from .._backend import active
 from . import _formulas, _tensors
-from ._tensors import Tensor
 
 
-def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:  # noqa: A002
+def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
     r"""Softmax, :math:`\exp(x_i) / \sum_j \exp(x_j)`, as `torch.softmax`.
 
     Parameters
@@ -41,7 +42,7 @@ def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> T
     return _forward("softmax", torch.softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:  # noqa: A002
+def log_softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
     r"""Logarithm of the softmax, :math:`x_i - \log \sum_j \exp(x_j)`, as `torch.log_softmax`.
 
     Parameters, result and errors are those of `softmax`.
@@ -77,15 +78,17 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        return backward(ctx.kernel, grad, *ctx.saved_tensors, 1.0, ctx.dim), None, None
+        (y,) = ctx.saved_tensors
+        return backward(ctx.kernel, grad, y, 1.0, ctx.dim), None, None
 
 
 def backward(kernel: str, grad: Tensor, y: Tensor, scale: float, dim: int) -> Tensor:
     """The gradient through `softmax(x * scale)` or `log_softmax` that returned `y`, differentiable if it must be."""
     if torch.is_grad_enabled() or not _tensors.is_plain(grad):
         return _formulas.pull(kernel, grad, y, scale, dim)
-    result, place = _tensors.result_like(y, dim)
-    run = getattr(active(), f"{kernel}_backward")
-    if y.numel():
-        run(_tensors.rows(grad, dim), _tensors.rows(y, dim), scale, _tensors.array(place), _threads.resolve(None))
-    return _tensors.settle(result, place, dim)
+    y_rows = _tensors.rows(y, dim)
+    pulled = np.empty(y_rows.shape, y_rows.dtype)
+    run = active().softmax_backward if kernel == "softmax" else active().log_softmax_backward
+    if pulled.size:
+        run(_tensors.rows(grad, dim), y_rows, scale, pulled, _threads.resolve(None))
+    return _tensors.tensor(pulled, y.dtype, dim)
