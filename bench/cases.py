@@ -176,7 +176,9 @@ def cases(quick: bool = False) -> list[Case]:
     ):
         work = f"{row} in float64"
         table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
-    return table
+    from doors import torch_door  # which needs Case
+
+    return table + torch_door(quick)
 
 
 def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from typing import Any
 import pin  # noqa: F401  (thread counts, before any library is imported)
 
 Call = Callable[[], Any]
-LIBRARIES = ("gumbelfast", "numpy", "scipy", "torch", "jax", "numba", "mkl_random", "mkl")
+LIBRARIES = ("gumbelfast", "numpy", "scipy", "torch", "jax", "numba", "mkl_random", "mkl", "gumbelfast_torch")
 
 
 class Unavailable(Exception):
