@@ -5,24 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from scipy import stats
-from torch import Tensor, distributions
+from torch_checks import assert_frequencies
 
 import gumbelfast.torch as gt
 
 INF = math.inf
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 F = torch.nn.functional
-
-
-def assert_frequencies(index: Tensor, p: Tensor) -> None:
-    """Chi-square at a chance of 1e-6, and nothing where p is 0."""
-    counts = torch.bincount(index.flatten(), minlength=len(p)).double()
-    expected = p.double() / p.double().sum() * index.numel()
-    assert counts[p == 0].sum() == 0
-    some = p > 0
-    statistic = ((counts - expected)[some] ** 2 / expected[some]).sum()
-    assert statistic < stats.chi2.isf(1e-6, int(some.sum()) - 1)
 
 
 @pytest.fixture(autouse=True)
@@ -72,86 +61,6 @@ def test_eps_is_deprecated_as_in_torch() -> None:
     for f in (F.gumbel_softmax, gt.gumbel_softmax):
         with pytest.warns(UserWarning, match="`eps` parameter is deprecated and has no effect"):
             f(torch.zeros(3), eps=1e-5)
-
-
-# torch's test_torch: multinomial
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("draws", [1, 3, 255, 300, 20_000])
-def test_multinomial_with_replacement(dtype: torch.dtype, draws: int) -> None:
-    weights = torch.rand(3, 4).to(dtype)
-    weights[:, 1] = 0
-    index = gt.multinomial(weights, draws, replacement=True)
-    assert index.shape == (3, draws)
-    assert index.dtype is torch.int64
-    assert index.is_contiguous()
-    assert (index != 1).all()
-    assert ((index >= 0) & (index < 4)).all()
-    for row, p in zip(index, weights, strict=True):
-        if draws > 1000:
-            assert_frequencies(row, p)
-    assert gt.multinomial(weights[0], draws, True).shape == (draws,)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_multinomial_without_replacement(dtype: torch.dtype) -> None:
-    weights = torch.rand(30, 50).to(dtype)
-    weights[:, 7] = 0
-    index = gt.multinomial(weights, 49)
-    assert torch.equal(index.sort(-1).values, torch.tensor([j for j in range(50) if j != 7]).expand(30, 49))
-    assert gt.multinomial(weights[0], 3).shape == (3,)
-    first = gt.multinomial(torch.tensor([1.0, 2, 3, 0]).expand(20_000, 4), 2)
-    assert_frequencies(first[:, 0], torch.tensor([1.0, 2, 3, 0]))
-    # The second item: P(j) = sum over i of p_i p_j / (1 - p_i).
-    p = torch.tensor([1 / 6, 2 / 6, 3 / 6, 0], dtype=torch.float64)
-    assert_frequencies(
-        first[:, 1], torch.stack([sum(p[i] * p[j] / (1 - p[i]) for i in range(4) if i != j) for j in range(4)])
-    )
-
-
-def test_multinomial_last_category_and_strides() -> None:
-    last = torch.zeros(1_000)
-    last[-1] = 1
-    assert (gt.multinomial(last, 500, True) == 999).all()
-    weights = torch.rand(6, 4)
-    torch.manual_seed(2)
-    a = gt.multinomial(weights.t(), 2)
-    torch.manual_seed(2)
-    assert torch.equal(a, gt.multinomial(weights.t().contiguous(), 2))
-    assert gt.multinomial(torch.empty(0, 3), 2).shape == (0, 2)
-    assert gt.multinomial(torch.empty(0, 3), 300, True).shape == (0, 300)
-
-
-@pytest.mark.parametrize(
-    ("weights", "draws", "replacement", "text"),
-    [
-        ([1.0, -0.25, 2], 1, False, "weights must be finite and >= 0, got -0.25 at index (1,)"),
-        ([1.0, math.nan, 2], 1, True, "weights must be finite and >= 0, got nan at index (1,)"),
-        ([[1.0, 1], [1, INF]], 300, True, "weights must be finite and >= 0, got inf at index (1, 1)"),
-        ([[1.0, 1], [0, 0]], 1, True, "weights of row 1 sum to 0.0"),
-        ([[1.0, 1], [0, 0]], 300, True, "weights of row 1 sum to 0.0"),
-        ([1.0, 1], 3, False, "num_samples=3 exceeds the 2 categories"),
-        ([1.0, 1], 0, False, "num_samples must be at least 1, got 0"),
-        ([1.0, 1], -1, True, "num_samples must be >= 0, got -1"),
-        ([[[1.0]]], 1, False, "input must have 1 or 2 dimensions, got 3"),
-    ],
-)
-def test_multinomial_raises_where_torch_does(weights: Any, draws: int, replacement: bool, text: str) -> None:
-    p, before = torch.tensor(weights), torch.get_rng_state()
-    with pytest.raises(RuntimeError):
-        torch.multinomial(p, draws, replacement)
-    torch.set_rng_state(before)
-    with pytest.raises(RuntimeError) as caught:
-        gt.multinomial(p, draws, replacement)
-    assert str(caught.value) == text
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_multinomial_refuses_to_draw_what_weighs_nothing() -> None:
-    # torch returns a category of weight 0 here.
-    with pytest.raises(RuntimeError, match=r"^num_samples=3 exceeds the 2 positive weights of row 1$"):
-        gt.multinomial(torch.tensor([[1.0, 1, 1], [1, 0, 2]]), 3)
 
 
 # Where peers fail
@@ -304,74 +213,3 @@ def test_bad_arguments() -> None:
     with pytest.raises(TypeError, match="expected float16, bfloat16, float32 or float64, got int32"):
         gt.gumbel(3, dtype=torch.int32)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-# torch's test_distributions
-
-
-PAIRS = [
-    (gt.RelaxedOneHotCategorical, distributions.RelaxedOneHotCategorical, (torch.tensor(0.7),)),
-    (gt.OneHotCategoricalStraightThrough, distributions.OneHotCategoricalStraightThrough, ()),
-]
-
-
-@pytest.mark.parametrize(("ours", "theirs", "arguments"), PAIRS)
-def test_distributions_stand_in_for_torchs(ours: Any, theirs: Any, arguments: Any) -> None:
-    for batch in ((), (3,), (2, 3)):
-        p = torch.rand(*batch, 5).softmax(-1).requires_grad_()
-        for given in ({"probs": p}, {"logits": p.log()}):
-            a, b = ours(*arguments, **given), theirs(*arguments, **given)
-            assert isinstance(a, theirs)
-            for shape in ((), (4,), (4, 1)):
-                x, y = a.sample(shape), b.sample(shape)
-                assert (x.shape, x.dtype, x.requires_grad) == (y.shape, y.dtype, False)
-                torch.testing.assert_close(a.log_prob(y), b.log_prob(y))
-                assert a.rsample(shape).shape == y.shape
-                assert a.rsample(shape).requires_grad
-                a.log_prob(x)
-            wide = a.expand((7, *batch))
-            assert type(wide) is ours
-            assert wide.sample((2,)).shape == (2, 7, *batch, 5)
-            assert a.support.check(a.sample((50,))).all()
-            assert (a.batch_shape, a.event_shape, a.has_rsample) == (b.batch_shape, b.event_shape, True)
-    for kind in (theirs, ours):
-        with pytest.raises(ValueError, match="Expected parameter logits"):
-            kind(*arguments, logits=torch.tensor([math.nan, 2.0]), validate_args=True)
-        with pytest.raises(ValueError, match="Expected value argument"):
-            kind(*arguments, probs=torch.ones(3), validate_args=True).log_prob(torch.tensor([2.0, 0, 0]))
-
-
-def test_entropy_of_the_relaxed_one_is_not_implemented() -> None:
-    for kind in PAIRS[0][:2]:
-        with pytest.raises(NotImplementedError):
-            kind(torch.tensor(1.0), probs=torch.ones(3)).entropy()
-
-
-def test_distribution_frequencies_and_gradients() -> None:
-    p = torch.tensor([0.1, 0.2, 0.0, 0.7], requires_grad=True)
-    for temperature in (0.1, 2.0):
-        d = gt.RelaxedOneHotCategorical(torch.tensor(temperature), probs=p)
-        assert_frequencies(d.sample((20_000,)).argmax(-1), p.detach())
-    d = gt.OneHotCategoricalStraightThrough(probs=p)
-    draws = d.rsample((20_000,))
-    assert set(draws.unique().tolist()) == {0.0, 1.0}
-    assert_frequencies(draws.argmax(-1), p.detach())
-    # Straight through to the probabilities, which are p / sum(p).
-    w = torch.randn(4)
-    (found,) = torch.autograd.grad((d.rsample() * w).sum(), p)
-    (wanted,) = torch.autograd.grad((p / p.sum() * w).sum(), p)
-    torch.testing.assert_close(found, wanted)
-
-
-def test_temperature_has_a_gradient_and_a_batch() -> None:
-    t = torch.tensor([[0.5], [2.0]], requires_grad=True)
-    y = gt.RelaxedOneHotCategorical(t, logits=torch.randn(2, 6)).rsample((3,))
-    assert y.shape == (3, 2, 6)
-    y.square().sum().backward()
-    assert t.grad is not None
-    assert (t.grad < 0).all()
-    masked = torch.tensor([0.0, -INF, 1.0])
-    tau = torch.tensor(0.01, requires_grad=True)
-    y = gt.gumbel_softmax(masked, tau)
-    (gradient,) = torch.autograd.grad(y[0], tau)
-    assert gradient.isfinite()

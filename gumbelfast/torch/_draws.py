@@ -82,7 +82,7 @@ def multinomial(weights: Tensor, draws: int, replacement: bool, generator: Any) 
         logs = _logarithms(weights)
         tiles = _largest(logs, index.numpy(), np.empty(index.shape, logs.dtype), generator)
         if tiles < 0:
-            _refuse_weights(x, index.numpy(), draws, tiles == -1)
+            _refuse_weights(x, index.numpy() if tiles < -1 else None)
         return index
     index = torch.empty((draws, *x.shape[:-1]), dtype=torch.int64, device="cpu")
     if draws >= _TABLE_DRAWS and x.size:
@@ -90,10 +90,10 @@ def multinomial(weights: Tensor, draws: int, replacement: bool, generator: Any) 
         with np.errstate(over="ignore"):
             total = wide.sum(axis=-1)
         if not (wide.min() >= 0 and total.min() > 0 and total.max() < np.inf):
-            _refuse_weights(x, None, draws, True)
+            _refuse_weights(x)
         _draw_tables(wide, index.numpy(), generator)
-    elif (tiles := _argmax(_logarithms(weights), index.numpy(), generator)) < 0:
-        _refuse_weights(x, None, draws, tiles == -1)
+    elif _argmax(_logarithms(weights), index.numpy(), generator) < 0:
+        _refuse_weights(x)
     return index if index.ndim == 1 else index.T.contiguous()
 
 
@@ -122,14 +122,13 @@ def _logarithms(weights: Tensor) -> Array:
     return _tensors.array(torch.log(weights.detach().to(_tensors.work_of(weights))).contiguous())
 
 
-def _refuse_weights(x: Array, index: Array | None, draws: int, bad: bool) -> NoReturn:
-    """Raises the error that torch would, with the place of the fault."""
+def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:
+    """Raises torch's type of error, with the place of the fault; `short` holds draws of which a row has too few."""
     try:
-        if bad:
-            _validate_tables.weights(x, -1)
-        if index is not None:
-            _validate.too_few(x, draws, index, "positive weights")
+        if short is not None:
+            _validate.too_few(x, short.shape[-1], short, "positive weights")
         _validate_tables.weights(x, -1)
     except ValueError as error:
         raise RuntimeError(str(error).replace("probs", "weights").replace("k=", "num_samples=")) from None
-    raise RuntimeError("weights have logarithms that cannot be drawn from")
+    # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.
+    raise RuntimeError("weights of some row vanish in their dtype")

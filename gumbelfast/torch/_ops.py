@@ -16,12 +16,12 @@ from . import _draws, _formulas, _tensors
 
 
 def token(generator: Any) -> Tensor:
-    """An empty random tensor: under `vmap` it has the batch, or the error, that ``randomness=`` asks for."""
+    """An empty tensor; a random one has the batch, or raises the error, that a `vmap` with ``randomness=`` asks for."""
     if generator is not None:
         raise NotImplementedError(
             "generator= cannot be traced: compiled and transformed functions draw under torch.manual_seed"
         )
-    return torch.rand(0)
+    return torch.rand(0, device="cpu") if _tensors.is_transformed() else torch.empty(0, device="cpu")
 
 
 def _op(name: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> Any:
