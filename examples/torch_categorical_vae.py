@@ -74,14 +74,14 @@ def draw(path: Path, images: Tensor, found) -> None:
     for name, (_, losses, times) in found.items():
         label = f"{name}: {1e3 * torch.tensor(times).median():.1f} ms a step"
         window = max(1, len(losses) // 40)
-        smooth = torch.tensor(losses).unfold(0, window, 1).mean(-1)
+        smooth = torch.tensor(losses).unfold(0, window, 1).mean(-1).numpy()
         left.plot(range(window, len(losses) + 1), smooth, color=COLOURS[name], label=label, lw=2)
     left.set(xlabel="training step", ylabel="loss per image (nats)", title="Same losses, one import changed")
     left.legend(frameon=False)
     left.spines[["top", "right"]].set_visible(False)
     rows = [images] + [vae(images, SAMPLERS[name], 0.4)[1].sigmoid().detach() for name, (vae, _, _) in found.items()]
     tiles = torch.cat([torch.cat([functional.pad(t.view(8, 8), [1] * 4, value=0) for t in row], 1) for row in rows])
-    right.imshow(tiles, cmap="magma", vmin=0, vmax=1)
+    right.imshow(tiles.numpy(), cmap="magma", vmin=0, vmax=1)
     right.set_yticks([5, 15, 25], ["digits", "torch", "gumbelfast"])
     right.set_xticks([])
     right.tick_params(length=0)
