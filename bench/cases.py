@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import doors_jax
+import doors_torch
 
 CURVE = (2, 10, 50, 64, 256, 1000, 4096, 32768, 128256)
 KINDS = ("normal", "flat", "ascending", "descending", "peaked", "half masked")
@@ -178,7 +179,7 @@ def cases(quick: bool = False) -> list[Case]:
     ):
         work = f"{row} in float64"
         table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
-    return table + doors_jax.table(quick)
+    return table + doors_torch.table(quick) + doors_jax.table(quick)
 
 
 def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:

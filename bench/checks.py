@@ -95,6 +95,11 @@ def weighted_draws(result: Any, weights: Any, k: int) -> None:
     ordered_draws(np.asarray(result)[None], np.log(weights)[None], k)
 
 
+def one_weighted_draw(result: Any, weights: Any) -> None:
+    """One index per row, in proportion to weights."""
+    one_draw(result, np.log(weights))
+
+
 def many_draws(result: Any, probabilities: Any, n: int) -> None:
     """`n` draws with replacement from one distribution: chi-square."""
     index = np.asarray(result)
@@ -171,4 +176,7 @@ CHECKS: dict[str, Any] = {
     "jax_categorical": one_draw,
     "jax_gumbel_softmax": gumbel_softmax,
     "threads": threads,
+    "torch gumbel_softmax": gumbel_softmax,
+    "torch categorical": one_draw,
+    "torch multinomial": one_weighted_draw,
 }

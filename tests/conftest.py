@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 import gumbelfast as gf
 
-pytest.register_assert_rewrite("helpers")
+pytest.register_assert_rewrite("helpers", "torch_checks")
 from helpers import COMPILED  # noqa: E402
 
 # Every run tries the same examples. A backend stays in force for all examples of a test.

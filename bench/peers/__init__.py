@@ -16,7 +16,9 @@ from typing import Any
 import pin  # noqa: F401  (thread counts, before any library is imported)
 
 Call = Callable[[], Any]
-LIBRARIES = ("gumbelfast", "numpy", "scipy", "torch", "jax", "numba", "mkl_random", "mkl", "gumbelfast_jax")
+LIBRARIES = (
+    "gumbelfast", "numpy", "scipy", "torch", "jax", "numba", "mkl_random", "mkl", "gumbelfast_torch", "gumbelfast_jax",
+)  # fmt: skip
 
 
 class Unavailable(Exception):

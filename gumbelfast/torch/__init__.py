@@ -1,0 +1,35 @@
+"""gumbelfast on PyTorch's CPU tensors, with gradients: the functions that torch has, under the same names.
+
+    from gumbelfast.torch import gumbel_softmax  # in place of torch.nn.functional's
+
+Tensors and the compiled core share memory. ``torch.manual_seed`` governs the draws.
+"""
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ImportError('gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"') from error
+
+from .distributions import OneHotCategoricalStraightThrough, RelaxedOneHotCategorical
+from .noise import exponential, exponential_like, gumbel, gumbel_like
+from .relaxed import gumbel_softmax
+from .sampling import TopK, categorical, gumbel_top_k, multinomial
+from .softmax import log_softmax, softmax
+
+__all__ = [
+    "OneHotCategoricalStraightThrough",
+    "RelaxedOneHotCategorical",
+    "TopK",
+    "categorical",
+    "exponential",
+    "exponential_like",
+    "gumbel",
+    "gumbel_like",
+    "gumbel_softmax",
+    "gumbel_top_k",
+    "log_softmax",
+    "multinomial",
+    "softmax",
+]

@@ -1,0 +1,134 @@
+"""Draws from tensors whose memory is at hand, once their arguments are known to be good."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import _threads, _validate, _validate_tables
+from .._backend import active
+from .._tables import Tables, weights_of_logits
+from ..generator import Generator
+from ..sampling import _TABLE_DRAWS
+from . import _key, _tensors
+from ._tensors import Array
+
+
+def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
+    result = torch.empty(shape, dtype=dtype, device="cpu")
+    target, write, threads = _tensors.array(result), getattr(active(), kind), _threads.resolve(None)
+
+    def call(key: int, first: int, *_: Any) -> int:
+        if target.size:
+            write(target, 0.0, 1.0, key, first, threads)
+        return 0
+
+    _key.draw(generator, target.size, call, target.size)
+    return result
+
+
+def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
+    """The soft and the hard sample, as far as they are wanted."""
+    x = _tensors.rows(logits, dim)
+    soft_result, soft_place = _tensors.result_like(logits, dim) if soft else (None, None)
+    hard_result, hard_place = _tensors.result_like(logits, dim) if hard else (None, None)
+    soft_rows = None if soft_place is None else _tensors.array(soft_place)
+    hard_rows = None if hard_place is None else _tensors.array(hard_place)
+    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, _threads.resolve(None))
+    if _key.draw(generator, x.size, call, x.shape[-1]) < 0:
+        _tensors.refuse(logits, dim)
+    if dim != -1 or not logits.is_contiguous():
+        for result, place in ((soft_result, soft_place), (hard_result, hard_place)):
+            if result is not None and place is not None:
+                _tensors.settle(result, place, dim)
+    return soft_result, hard_result
+
+
+def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any) -> Tensor:
+    x = _tensors.rows(logits, dim)
+    index = torch.empty((*shape, *x.shape[:-1]), dtype=torch.int64, device="cpu")
+    rows = x.size // x.shape[-1]
+    if shape and index.numel() >= _TABLE_DRAWS * rows > 0:
+        weights = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, _threads.resolve(None))
+        _draw_tables(weights, index.numpy(), generator)
+    elif _argmax(x, index.numpy(), generator) < 0:
+        _tensors.refuse(logits, dim)
+    return index
+
+
+def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
+    x = _tensors.rows(logits, dim)
+    shape = (*x.shape[:-1], k)
+    index = torch.empty(shape, dtype=torch.int64, device="cpu")
+    values = torch.empty(shape, dtype=_tensors.work_of(logits), device="cpu")
+    tiles = _largest(x, index.numpy(), values.numpy(), generator)
+    if tiles < -1:
+        _validate.too_few(x, k, index.numpy(), "finite logits")
+    if tiles < 0:
+        _tensors.refuse(logits, dim)
+    if dim != -1:
+        values, index = (part.movedim(-1, dim).contiguous() for part in (values, index))
+    return values, index
+
+
+def multinomial(weights: Tensor, draws: int, replacement: bool, generator: Any) -> Tensor:
+    x = _tensors.wide(weights, -1)
+    if not replacement:
+        index = torch.empty((*x.shape[:-1], draws), dtype=torch.int64, device="cpu")
+        logs = _logarithms(weights)
+        tiles = _largest(logs, index.numpy(), np.empty(index.shape, logs.dtype), generator)
+        if tiles < 0:
+            _refuse_weights(x, index.numpy() if tiles < -1 else None)
+        return index
+    index = torch.empty((draws, *x.shape[:-1]), dtype=torch.int64, device="cpu")
+    if draws >= _TABLE_DRAWS and x.size:
+        wide = x.astype(np.float64).reshape(-1, x.shape[-1])
+        with np.errstate(over="ignore"):
+            total = wide.sum(axis=-1)
+        if not (wide.min() >= 0 and total.min() > 0 and total.max() < np.inf):
+            _refuse_weights(x)
+        _draw_tables(wide, index.numpy(), generator)
+    elif _argmax(_logarithms(weights), index.numpy(), generator) < 0:
+        _refuse_weights(x)
+    return index if index.ndim == 1 else index.T.contiguous()
+
+
+def _argmax(x: Array, index: Array, generator: Any) -> int:
+    call = partial(active().gumbel_max, x, None, 1.0, index, None, _threads.resolve(None))
+    return _key.draw(generator, index.size * x.shape[-1], call, x.shape[-1])
+
+
+def _largest(x: Array, index: Array, values: Array, generator: Any) -> int:
+    call = partial(active().gumbel_top_k, x, None, 1.0, index, values, _threads.resolve(None))
+    return _key.draw(generator, x.size, call, x.shape[-1])
+
+
+def _draw_tables(weights: Array, index: Array, generator: Any) -> None:
+    tables, threads = Tables(weights), _threads.resolve(None)
+
+    def call(key: int, first: int, *_: Any) -> int:
+        tables.draw("alias", index, Generator(key), first, threads)
+        return 0
+
+    _key.draw(generator, index.size, call, index.size)
+
+
+def _logarithms(weights: Tensor) -> Array:
+    """Of negative weights it is NaN, which kernels refuse: the check rides in their pass over the data."""
+    return _tensors.array(torch.log(weights.detach().to(_tensors.work_of(weights))).contiguous())
+
+
+def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:
+    """Raises torch's type of error, with the place of the fault; `short` holds draws of which a row has too few."""
+    try:
+        if short is not None:
+            _validate.too_few(x, short.shape[-1], short, "positive weights")
+        _validate_tables.weights(x, -1)
+    except ValueError as error:
+        raise RuntimeError(str(error).replace("probs", "weights").replace("k=", "num_samples=")) from None
+    # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.
+    raise RuntimeError("weights of some row vanish in their dtype")

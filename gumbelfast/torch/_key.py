@@ -1,0 +1,50 @@
+"""From the `generator` of a call to the noise it draws."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._types import RowCall
+from ..generator import Generator
+
+
+class _Word(threading.local):
+    """64 random bits in memory that no other thread writes to."""
+
+    def __init__(self) -> None:
+        with torch.inference_mode(False):
+            self.bits = torch.empty((), dtype=torch.int64, device="cpu")
+        self.number = self.bits.numpy().view(np.uint64)
+
+
+_word = _Word()
+
+
+def draw(generator: Any, elements: int, call: RowCall, columns: int) -> int:
+    """Run `call` on that many elements of noise, and return what it returns.
+
+    A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0.
+    """
+    if generator is None:
+        generator = torch.default_generator
+    elif isinstance(generator, Generator):
+        return generator._draw(elements, call, columns)
+    elif not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"generator must be a torch.Generator or a gumbelfast.Generator, got {type(generator).__name__}"
+        )
+    elif generator.device.type != "cpu":
+        raise TypeError(f"generator must be a CPU generator, got one of device {generator.device}")
+    before = generator.get_state()
+    code = -1
+    try:
+        _word.bits.random_(-(2**63), None, generator=generator)
+        code = call(_word.number.item(), 0, columns, None, None)
+    finally:
+        if code < 0:
+            generator.set_state(before)
+    return code

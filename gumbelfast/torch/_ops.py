@@ -1,0 +1,156 @@
+"""Operators that compilers and function transforms know: `torch.ops.gumbelfast`.
+
+Each draws its key from torch's default generator, as an eager call does. The last argument is an empty tensor that says
+how `vmap` is to treat randomness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import _draws, _formulas, _tensors
+
+
+def token(generator: Any) -> Tensor:
+    """An empty tensor; a random one has the batch, or raises the error, that a `vmap` with ``randomness=`` asks for."""
+    if generator is not None:
+        raise NotImplementedError(
+            "generator= cannot be traced: compiled and transformed functions draw under torch.manual_seed"
+        )
+    return torch.rand(0, device="cpu") if _tensors.is_transformed() else torch.empty(0, device="cpu")
+
+
+def _op(name: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> Any:
+    # Seeded: two calls are two draws, so compilers must neither merge nor repeat them.
+    tags = (torch.Tag.nondeterministic_seeded,)
+    made = torch.library.custom_op(
+        f"gumbelfast::{name}", implementation, mutates_args=(), device_types="cpu", tags=tags
+    )
+    made.register_fake(fake)
+    return made
+
+
+def _first(x: Tensor, batch_dim: int | None, size: int) -> Tensor:
+    """`x` with the batch of a `vmap` in front."""
+    return x.expand(size, *x.shape) if batch_dim is None else x.movedim(batch_dim, 0)
+
+
+def _noise(kind: str, size: Sequence[int], dtype: torch.dtype, token: Tensor) -> Tensor:
+    return _draws.noise(kind, tuple(size), dtype, None)
+
+
+def _soft(logits: Tensor, scale: float, dim: int, token: Tensor) -> Tensor:
+    soft: Tensor = _draws.relaxed(logits, scale, True, False, dim, None)[0]
+    return soft
+
+
+def _hard(logits: Tensor, scale: float, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
+    soft, hard = _draws.relaxed(logits, scale, True, True, dim, None)
+    return hard, soft
+
+
+def _categorical(logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Tensor:
+    return _draws.categorical(logits, tuple(sample_shape), dim, None)
+
+
+def _top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
+    return _draws.top_k(logits, k, dim, None)
+
+
+def _multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Tensor:
+    return _draws.multinomial(weights, draws, replacement, None)
+
+
+def _shape_of_top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
+    shape = list(logits.shape)
+    shape[dim] = k
+    return logits.new_empty(shape, dtype=_tensors.work_of(logits)), logits.new_empty(shape, dtype=torch.int64)
+
+
+def _shape_of_categorical(logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Tensor:
+    shape = list(logits.shape)
+    del shape[dim]
+    return logits.new_empty([*sample_shape, *shape], dtype=torch.int64)
+
+
+noise = _op("noise", _noise, lambda kind, size, dtype, token: torch.empty(size, dtype=dtype, device="cpu"))
+gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, scale, dim, token: torch.empty_like(logits))
+gumbel_softmax_hard = _op(
+    "gumbel_softmax_hard",
+    _hard,
+    lambda logits, scale, dim, token: (torch.empty_like(logits), torch.empty_like(logits)),
+)
+categorical = _op("categorical", _categorical, _shape_of_categorical)
+top_k = _op("gumbel_top_k", _top_k, _shape_of_top_k)
+multinomial = _op(
+    "multinomial",
+    _multinomial,
+    lambda weights, draws, replacement, token: weights.new_empty([*weights.shape[:-1], draws], dtype=torch.int64),
+)
+
+
+def _keep_soft(ctx: Any, inputs: Any, output: Any) -> None:
+    _, ctx.scale, ctx.dim, _ = inputs
+    ctx.save_for_backward(output)
+
+
+def _keep_hard(ctx: Any, inputs: Any, output: Any) -> None:
+    _keep_soft(ctx, inputs, output[1])
+
+
+def _backward(ctx: Any, *grads: Tensor) -> Any:
+    grad = grads[0] if len(grads) == 1 else grads[0] + grads[1]
+    (soft,) = ctx.saved_tensors
+    return _formulas.pull("softmax", grad, soft, ctx.scale, ctx.dim), None, None, None
+
+
+gumbel_softmax.register_autograd(_backward, setup_context=_keep_soft)
+gumbel_softmax_hard.register_autograd(_backward, setup_context=_keep_hard)
+
+
+@noise.register_vmap
+def _(info: Any, in_dims: Any, kind: str, size: Sequence[int], dtype: torch.dtype, token: Tensor) -> Any:
+    return noise(kind, [info.batch_size, *size], dtype, token.select(in_dims[3], 0)), 0
+
+
+def _same_noise(logits: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = ()) -> Any:
+    """Logits in rows with the batch in front, and the noise of one example for all of them."""
+    rows = _tensors.last(logits.movedim(batch_dim, 0), dim)
+    shape = [*sample_shape, *rows.shape[1:]]
+    return rows, noise("gumbel", shape, _tensors.work_of(logits), token)
+
+
+@categorical.register_vmap
+def _(info: Any, in_dims: Any, logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Any:
+    if in_dims[3] is None:
+        rows, shared = _same_noise(logits, in_dims[0], dim, token, sample_shape)
+        whole = rows.reshape(rows.shape[0], *[1] * len(sample_shape), *rows.shape[1:])
+        return (whole + shared).argmax(-1), 0
+    batch = _first(logits, in_dims[0], info.batch_size)
+    return categorical(batch, sample_shape, dim, token.select(in_dims[3], 0)), len(sample_shape)
+
+
+@top_k.register_vmap
+def _(info: Any, in_dims: Any, logits: Tensor, k: int, dim: int, token: Tensor) -> Any:
+    if in_dims[3] is None:
+        rows, shared = _same_noise(logits, in_dims[0], dim, token)
+        found = (rows + shared).topk(k)
+        return tuple(part if dim == -1 else part.movedim(-1, dim) for part in found), (0, 0)
+    batch = _first(logits, in_dims[0], info.batch_size)
+    return top_k(batch, k, dim, token.select(in_dims[3], 0)), (0, 0)
+
+
+@multinomial.register_vmap
+def _(info: Any, in_dims: Any, weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Any:
+    if in_dims[3] is None:
+        logits = weights.to(_tensors.work_of(weights)).log()
+        rows, shared = _same_noise(logits, in_dims[0], -1, token, [draws] if replacement else [])
+        if not replacement:
+            return (rows + shared).topk(draws).indices, 0
+        return (rows.unsqueeze(1) + shared).argmax(-1).movedim(1, -1), 0
+    batch = _first(weights, in_dims[0], info.batch_size)
+    return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0

@@ -1,0 +1,167 @@
+"""What tensors are accepted, what is said of those that are not, and how the core sees their memory."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from .. import _validate
+from .._backend import active
+from ..reference import kernels as _reference
+
+Array = NDArray[Any]
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_BF16, _STRIDED = torch.bfloat16, torch.strided
+# What each dtype is computed in.
+WORK: dict[torch.dtype, np.dtype[Any]] = {
+    torch.float32: _F32,
+    torch.float64: _F64,
+    torch.bfloat16: _F32,
+    torch.float16: _F32,
+}
+
+
+def is_transformed() -> bool:
+    return bool(torch._C._are_functorch_transforms_active())
+
+
+def is_watched() -> bool:
+    """Whether a compiler or a function transform looks on, who must be told in operators what is done."""
+    return torch.compiler.is_compiling() or is_transformed()
+
+
+def is_forward_mode() -> bool:
+    return not torch.compiler.is_compiling() and bool(forward_ad._current_level >= 0)
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether the memory of `x` may be handed to a kernel here and now, with at most reverse-mode gradients."""
+    kind = type(x)
+    return (kind is torch.Tensor or kind is torch.nn.Parameter) and not is_watched() and forward_ad._current_level < 0
+
+
+def primal(x: Tensor) -> Tensor:
+    """`x` without its derivatives, for what has none."""
+    if is_forward_mode() and not is_watched():
+        x = forward_ad.unpack_dual(x).primal
+    return x.detach()
+
+
+def work_of(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype is torch.float64 else torch.float32
+
+
+def check(x: Any, name: str, instead: str) -> None:
+    """Floats on the CPU; `instead` is what to call with other tensors."""
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    if x.dtype in WORK and x.is_cpu and x.layout is _STRIDED:
+        return
+    if x.layout is not _STRIDED or x.is_quantized:
+        what = "a quantized" if x.is_quantized else f"a {str(x.layout).removeprefix('torch.')}"
+        raise TypeError(f"{name} must be a dense tensor, got {what} one; convert it, or use {instead}")
+    if not x.is_cpu:
+        raise NotImplementedError(f"{name} is on device {x.device}; gumbelfast works on the CPU, use {instead} there")
+    raise TypeError(f"expected float16, bfloat16, float32 or float64, got {str(x.dtype).removeprefix('torch.')}")
+
+
+def negative_dim(dim: Any, ndim: int) -> int:
+    """`dim` counted from the end: -1 is the last."""
+    try:
+        inside = -ndim <= dim < ndim
+    except TypeError:
+        raise TypeError(f"dim must be an integer, got {dim!r}") from None
+    if not inside:
+        raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {dim}")
+    return int(dim) if dim < 0 else int(dim) - ndim
+
+
+def size_of(size: Any) -> tuple[int, ...]:
+    """A shape, given as such or as one number."""
+    shape = tuple(size) if isinstance(size, (tuple, list)) else (operator.index(size),)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"sizes must be >= 0, got {shape}")
+    return shape
+
+
+def count_of(number: Any, name: str, categories: int | None, error: type[Exception]) -> int:
+    """How many to draw; without replacement at most all categories."""
+    try:
+        count = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {number!r}") from None
+    if count < 0:
+        raise error(f"{name} must be >= 0, got {count}")
+    if categories is not None and count > categories:
+        raise error(f"{name}={count} exceeds the {categories} categories")
+    return count
+
+
+def require_columns(x: Tensor, dim: int) -> None:
+    if x.shape[dim] == 0:
+        raise ValueError(f"dim {dim} has size 0")
+
+
+def last(x: Tensor, dim: int) -> Tensor:
+    """`x` with `dim` last: a view."""
+    return x if dim == -1 else x.movedim(dim, -1)
+
+
+def rows(x: Tensor, dim: int) -> Array:
+    """The memory of `x` with `dim` last, copied only if it lies otherwise."""
+    if dim != -1:
+        x = x.movedim(dim, -1)
+    return array(x if x.is_contiguous() else x.contiguous())
+
+
+def array(x: Tensor) -> Array:
+    """The memory of a contiguous tensor, as the active backend wants it."""
+    if x.dtype is not _BF16:
+        # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
+        return x.numpy(force=True)  # type: ignore[no-any-return]
+    bits: Array = x.detach().view(torch.int16).numpy()
+    if active() is not _reference:
+        return bits  # the core takes what has two bytes and is no float for bfloat16
+    import ml_dtypes
+
+    return bits.view(ml_dtypes.bfloat16)
+
+
+def tensor(rows: Array, dtype: torch.dtype, dim: int) -> Tensor:
+    """The tensor with `dim` where it belongs that shares the memory of rows: cheaper than one of torch's own memory."""
+    x = torch.from_numpy(rows) if dtype is not _BF16 else torch.from_numpy(rows.view(np.int16)).view(dtype)
+    return x if dim == -1 else x.movedim(-1, dim)
+
+
+def result_like(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """A new tensor laid out as `x`, and where a kernel may write its rows: the tensor itself wherever possible."""
+    result = torch.empty_like(x)
+    if dim == -1 and result.is_contiguous():
+        return result, result
+    seen = last(result, dim)
+    return result, seen if seen.is_contiguous() else torch.empty(seen.shape, dtype=seen.dtype)
+
+
+def settle(result: Tensor, written: Tensor, dim: int) -> Tensor:
+    """`result`, once what a kernel wrote elsewhere is in it."""
+    if written is not result:
+        seen = last(result, dim)
+        if seen.data_ptr() != written.data_ptr():
+            seen.copy_(written)
+    return result
+
+
+def wide(x: Tensor, dim: int) -> Array:
+    """Rows that NumPy can compute with: half types as float32."""
+    return rows(x if x.dtype in (torch.float32, torch.float64) else x.float(), dim)
+
+
+def refuse(logits: Tensor, dim: int) -> NoReturn:
+    """Says why a kernel refused logits."""
+    _validate.refuse(wide(logits, dim), None, dim)

@@ -1,0 +1,142 @@
+"""Relaxed and straight-through one-hot samples, with gradients."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import _validate
+from . import _draws, _formulas, _ops, _tensors
+from .softmax import backward
+
+
+def gumbel_softmax(
+    logits: Tensor,
+    tau: float | Tensor = 1.0,
+    hard: bool = False,
+    eps: float = 1e-10,
+    dim: int = -1,
+    *,
+    generator: Any = None,
+) -> Tensor:
+    r"""Relaxed one-hot samples, ``softmax((logits + g) / tau)``, or straight-through hard ones.
+
+    `torch.nn.functional.gumbel_softmax` with the same arguments and gradients.
+
+    Parameters
+    ----------
+    logits : Tensor of float16, bfloat16, float32 or float64
+        Unnormalised log-probabilities, of any shape and strides, on the CPU. -inf is never drawn and gets gradient 0.
+    tau : float or Tensor, default 1.0
+        Temperature. A tensor broadcasts to `logits` and may require a gradient; where it does, or has more than one
+        element, the formula is left to torch's operators, on the same noise.
+    hard : bool, default False
+        Forward exact one-hot samples, backward the gradient of the soft ones.
+    eps : float
+        No effect; deprecated, as in torch.
+    dim : int, default -1
+        The dimension of the categories.
+    generator : torch.Generator or gumbelfast.Generator, optional
+        A torch generator, by default the one of `torch.manual_seed`, gives one 64-bit key per call. From a generator
+        of ours the call takes the elements that `gumbelfast.gumbel_softmax` takes.
+
+    Returns
+    -------
+    Tensor
+        Shape, strides and dtype of `logits`. Half types are computed in float32 and rounded once.
+
+    Raises
+    ------
+    TypeError
+        For what is no dense tensor of these dtypes, or another generator.
+    ValueError
+        For NaN or +inf among the logits, a row without a finite one, or a bad tau; no generator has moved then.
+    IndexError, NotImplementedError
+        For a `dim` out of range, and for tensors on other devices.
+
+    Notes
+    -----
+    Jang, Gu and Poole (2016); Maddison, Mnih and Teh (2016); straight-through: Bengio, Leonard and Courville (2013).
+    The gradient is :math:`y_i (\mathrm{grad}_i - \sum_j \mathrm{grad}_j y_j) / \tau`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import gumbel_softmax
+    >>> logits = torch.zeros(2, 4, requires_grad=True)
+    >>> gumbel_softmax(logits, tau=0.5, hard=True).sum(-1)
+    tensor([1., 1.], grad_fn=<SumBackward1>)
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    _tensors.check(logits, "logits", "torch.nn.functional.gumbel_softmax")
+    if logits.ndim == 0:
+        _tensors.negative_dim(dim, 1)
+        return gumbel_softmax(logits.reshape(1), tau, hard, generator=generator).reshape(())
+    if dim != -1:
+        dim = _tensors.negative_dim(dim, logits.ndim)
+    _tensors.require_columns(logits, dim)
+    plain = _tensors.is_plain(logits)
+    if isinstance(tau, torch.Tensor):
+        if not plain or tau.requires_grad or tau.numel() != 1 or not _tensors.is_plain(tau):
+            return _by_operators(logits, tau, hard, dim, generator)
+        tau = tau.item()
+    scale = _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
+    if plain:
+        if logits.requires_grad and torch.is_grad_enabled():
+            return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
+        return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]
+    if not torch.compiler.is_compiling() or _tensors.is_transformed():
+        return _by_operators(logits, tau, hard, dim, generator)
+    if hard:
+        return _ops.gumbel_softmax_hard(logits, scale, dim, _ops.token(generator))[0]
+    return _ops.gumbel_softmax(logits, scale, dim, _ops.token(generator))
+
+
+class _Soft(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, scale: float, dim: int, generator: Any) -> Tensor:
+        y: Tensor = _draws.relaxed(logits, scale, True, False, dim, generator)[0]
+        ctx.save_for_backward(y)
+        ctx.place = scale, dim
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        return backward("softmax", grad, *ctx.saved_tensors, *ctx.place), None, None, None
+
+
+class _Hard(torch.autograd.Function):
+    """Returns the soft sample as well, so that second derivatives find it in the graph."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, scale: float, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
+        soft, hard = _draws.relaxed(logits, scale, True, True, dim, generator)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(soft)
+        ctx.place = scale, dim
+        return hard, soft
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, grad_soft: Tensor | None) -> Any:
+        grad = grad_soft if grad is None else grad if grad_soft is None else grad + grad_soft
+        pulled = None if grad is None else backward("softmax", grad, *ctx.saved_tensors, *ctx.place)
+        return pulled, None, None, None
+
+
+def _by_operators(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
+    """The same on the same noise, in operators that torch can differentiate by anything and in any mode."""
+    shape = _tensors.last(logits, dim).shape
+    work = _tensors.work_of(logits)
+    if _tensors.is_watched():
+        noise = _ops.noise("gumbel", shape, work, _ops.token(generator))
+    else:
+        if not torch.isfinite(logits.detach().amax(dim)).all():
+            _tensors.refuse(logits, dim)
+        if isinstance(tau, torch.Tensor) and not ((tau > 0) & torch.isfinite(tau)).all():
+            raise ValueError(f"tau must be finite and > 0, got {tau.detach()}")
+        noise = _draws.noise("gumbel", shape, work, generator)
+    return _formulas.relax(logits, noise, tau, hard, dim)

@@ -1,0 +1,162 @@
+"""Draws of categories: with replacement, and without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import _draws, _ops, _tensors
+
+
+class TopK(NamedTuple):
+    """Draws without replacement, in order, with fields in the order of `torch.topk`."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def categorical(
+    logits: Tensor, sample_shape: int | Sequence[int] = (), *, dim: int = -1, generator: Any = None
+) -> Tensor:
+    r"""Draw from the categorical distribution of each row of logits, by the Gumbel-max trick.
+
+    Parameters
+    ----------
+    logits : Tensor of float16, bfloat16, float32 or float64
+        Unnormalised log-probabilities; -inf is never drawn.
+    sample_shape : int or sequence of int, default ()
+        Draws per row, as in `torch.distributions`.
+    dim : int, default -1
+        The dimension of the categories.
+    generator : torch.Generator or gumbelfast.Generator, optional
+        As in `gumbel_softmax`.
+
+    Returns
+    -------
+    Tensor of int64
+        Shape ``sample_shape`` and then that of `logits` without `dim`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError, NotImplementedError
+        As in `gumbel_softmax`, and for a negative `sample_shape`.
+
+    Notes
+    -----
+    The values are those of `gumbelfast.categorical` under the same key, which also tells when an alias table is used.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import categorical
+    >>> categorical(torch.zeros(3, 5), 10).shape
+    torch.Size([10, 3])
+    """
+    _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
+    shape = _tensors.size_of(sample_shape)
+    dim = _tensors.negative_dim(dim, logits.ndim or 1)
+    if logits.ndim == 0:
+        logits = logits.reshape(1)
+    _tensors.require_columns(logits, dim)
+    logits = _tensors.primal(logits)
+    if _tensors.is_plain(logits):
+        return _draws.categorical(logits, shape, dim, generator)
+    return _ops.categorical(logits, shape, dim, _ops.token(generator))
+
+
+def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None) -> TopK:
+    r"""Draw k categories per row without replacement, in order, by the k largest perturbed logits.
+
+    Parameters
+    ----------
+    logits : Tensor of float16, bfloat16, float32 or float64
+        Unnormalised log-probabilities; -inf is never drawn.
+    k : int
+        How many, at most the categories.
+    dim : int, default -1
+        The dimension of the categories.
+    generator : torch.Generator or gumbelfast.Generator, optional
+        As in `gumbel_softmax`.
+
+    Returns
+    -------
+    TopK
+        ``(values, indices)`` as of ``torch.topk(logits + noise, k, dim)``, which this call replaces: the perturbed
+        logits, largest first, and their places (int64). Values are float32 for half types, otherwise of the dtype of
+        `logits`. They have a gradient: 1 at what was drawn.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError, NotImplementedError
+        As in `gumbel_softmax`; ValueError too if k exceeds the categories, or the finite logits of a row.
+
+    Notes
+    -----
+    Successive sampling with probabilities ``softmax(logits)``, the Plackett-Luce model: Vieira (2014); Kool, van Hoof
+    and Welling, "Stochastic beams and where to find them" (2019).
+    """
+    _tensors.check(logits, "logits", "torch.topk on perturbed logits")
+    dim = _tensors.negative_dim(dim, logits.ndim or 1)
+    if logits.ndim == 0:
+        logits = logits.reshape(1)
+    _tensors.require_columns(logits, dim)
+    k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
+    if _tensors.is_plain(logits):
+        values, indices = _draws.top_k(logits, k, dim, generator)
+    else:
+        values, indices = _ops.top_k(_tensors.primal(logits), k, dim, _ops.token(generator))
+    if not _tensors.is_plain(logits) or (logits.requires_grad and torch.is_grad_enabled()):
+        drawn = logits.gather(dim, indices).to(values.dtype)
+        values = values + (drawn - drawn.detach())  # adds 0, with the gradient of a gather
+    return TopK(values, indices)
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
+    r"""Draw `num_samples` categories from each row of weights, as `torch.multinomial`.
+
+    Parameters
+    ----------
+    input : Tensor of float16, bfloat16, float32 or float64
+        Weights, one row or a matrix of rows: finite, >= 0 and not all 0; they need not sum to 1. What weighs 0 is
+        never drawn. There may be more than ``2**24`` of them.
+    num_samples : int
+        At least 1; without replacement at most the weights of a row that are not 0.
+    replacement : bool, default False
+        With it draws are independent. Without, each is drawn in proportion to the weights that are left, and the
+        result is in the order of the draw.
+    generator : torch.Generator or gumbelfast.Generator, optional
+        As in `gumbel_softmax`.
+
+    Returns
+    -------
+    Tensor of int64
+        Shape ``(num_samples,)`` or ``(rows, num_samples)``.
+
+    Raises
+    ------
+    RuntimeError
+        Where `torch.multinomial` raises it: bad weights, a row that has too few, another number of dimensions.
+    TypeError, NotImplementedError
+        For tensors that hold no floats, and for those on other devices.
+
+    Notes
+    -----
+    Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: Gumbel-max,
+    or an alias table from 256 draws on. Half types are drawn from as float32.
+    """
+    _tensors.check(input, "input", "torch.multinomial")
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"input must have 1 or 2 dimensions, got {input.ndim}")
+    columns = input.shape[-1]
+    if columns == 0:
+        raise RuntimeError("input has no categories")
+    count = _tensors.count_of(num_samples, "num_samples", None if replacement else columns, RuntimeError)
+    if count == 0:
+        raise RuntimeError("num_samples must be at least 1, got 0")
+    weights = _tensors.primal(input)
+    if _tensors.is_plain(weights):
+        return _draws.multinomial(weights, count, replacement, generator)
+    return _ops.multinomial(weights, count, replacement, _ops.token(generator))

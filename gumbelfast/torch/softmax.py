@@ -1,0 +1,94 @@
+"""Softmax and its logarithm, with gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import _threads
+from .._backend import active
+from . import _formulas, _tensors
+
+
+def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
+    r"""Softmax, :math:`\exp(x_i) / \sum_j \exp(x_j)`, as `torch.softmax`.
+
+    Parameters
+    ----------
+    input : Tensor of float16, bfloat16, float32 or float64
+        Any shape and strides, on the CPU.
+    dim : int, default -1
+        Dimension that the sum runs over.
+    dtype : torch.dtype, optional
+        `input` is cast to it first.
+
+    Returns
+    -------
+    Tensor
+        Shape and dtype of `input`. Half types are computed in float32 and rounded once; NaN and infinities propagate.
+
+    Raises
+    ------
+    TypeError, IndexError, NotImplementedError
+        For another dtype or layout, a `dim` out of range, and tensors on other devices.
+
+    Notes
+    -----
+    Compiled and transformed programs get torch's own operator, which compilers fuse.
+    """
+    return _forward("softmax", torch.softmax, input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
+    r"""Logarithm of the softmax, :math:`x_i - \log \sum_j \exp(x_j)`, as `torch.log_softmax`.
+
+    Parameters, result and errors are those of `softmax`.
+    """
+    return _forward("log_softmax", torch.log_softmax, input, dim, dtype)
+
+
+def _forward(kernel: str, theirs: Any, x: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
+    if dtype is not None and isinstance(x, torch.Tensor):
+        x = x.to(dtype)
+    _tensors.check(x, "input", f"torch.{kernel}")
+    dim = _tensors.negative_dim(dim, x.ndim or 1)
+    if not _tensors.is_plain(x) or x.ndim == 0 or x.numel() == 0:
+        return theirs(x, dim)
+    if x.requires_grad and torch.is_grad_enabled():
+        return _Rows.apply(x, kernel, dim)
+    return _run(kernel, x, dim)
+
+
+def _run(kernel: str, x: Tensor, dim: int) -> Tensor:
+    result, place = _tensors.result_like(x, dim)
+    getattr(active(), kernel)(_tensors.rows(x, dim), 1.0, _tensors.array(place), _threads.resolve(None))
+    return _tensors.settle(result, place, dim)
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: str, dim: int) -> Tensor:
+        y = _run(kernel, x, dim)
+        ctx.save_for_backward(y)
+        ctx.kernel, ctx.dim = kernel, dim
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (y,) = ctx.saved_tensors
+        return backward(ctx.kernel, grad, y, 1.0, ctx.dim), None, None
+
+
+def backward(kernel: str, grad: Tensor, y: Tensor, scale: float, dim: int) -> Tensor:
+    """The gradient through `softmax(x * scale)` or `log_softmax` that returned `y`, differentiable if it must be."""
+    if torch.is_grad_enabled() or not _tensors.is_plain(grad):
+        return _formulas.pull(kernel, grad, y, scale, dim)
+    y_rows = _tensors.rows(y, dim)
+    pulled = np.empty(y_rows.shape, y_rows.dtype)
+    run = active().softmax_backward if kernel == "softmax" else active().log_softmax_backward
+    if pulled.size:
+        run(_tensors.rows(grad, dim), y_rows, scale, pulled, _threads.resolve(None))
+    return _tensors.tensor(pulled, y.dtype, dim)
