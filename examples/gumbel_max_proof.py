@@ -74,9 +74,7 @@ def picture(path: Path, x: np.ndarray, drawn: dict[int, tuple[np.ndarray, np.nda
         curve = gumbel_density(z) * others_lose(z, x, i)
         left.plot(z, curve, color=f"C{i}", label=f"category {i}: area {p:.3f}")
         left.fill_between(z, curve, color=f"C{i}", alpha=0.15)
-    left.set(
-        xlabel="noise $g_i$ of the category", ylabel="density of $g_i$ × P(all others lose)", title="Area = softmax"
-    )
+    left.set(xlabel="noise of the category", ylabel="density × P(all others lose)", title="The areas are the softmax")
     left.legend(frameon=False)
     p = np.geomspace(1e-8, 1, 200)
     two = 2 * np.sqrt(p * (1 - p) / draws)
@@ -112,7 +110,7 @@ def main() -> None:
         assert errors[0] < 5
         assert max(errors[1:]) < 1e-10
         assert p_value > 1e-6
-        drawn[columns] = (gf.softmax(x), counts / draws)
+        drawn[columns] = gf.softmax(x), counts / draws
     print(f"1 to 4: worst error over up to 5 categories; G-test: {draws:,} draws against the softmax")
     picture(options.output, np.array([1.0, 0.5, 0.0, -0.5, -1.5]), drawn, draws)
 

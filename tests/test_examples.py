@@ -25,3 +25,13 @@ def test_examples(path: Path, tmp_path: Path) -> None:
         assert picture.read_bytes().startswith(b"\x89PNG")
     elif drawn:
         assert "gumbelfast[plot]" in found.stdout
+
+
+def test_the_code_of_the_guide_to_estimators() -> None:
+    """It trains what it says: the category that f asks for."""
+    code = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code + "assert gf.softmax(logits)[2] > 0.9"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
