@@ -1,12 +1,13 @@
 """A variational autoencoder with categorical latents in plain NumPy, trained on digits through Gumbel-softmax samples.
 
 An image of 8 x 8 binary pixels is encoded in 8 latent variables of 8 categories each; encoder and decoder are linear.
-It is judged by the negative evidence lower bound (ELBO) of held-out digits, with hard samples. The digits are those of
-scikit-learn. ``digits_estimators.py`` trains it with other estimators of the gradient.
+It is judged by the negative evidence lower bound (ELBO) of held-out digits, with hard samples.
+``digits_estimators.py`` trains it with other estimators of the gradient. Needs scikit-learn, for its digits.
 """
 
 import math
 import os
+from collections.abc import Callable
 from functools import partial
 
 # The matrices are small: threads would spend their time waiting for each other.
@@ -19,6 +20,7 @@ import gumbelfast as gf
 from gumbelfast import estimators as est
 
 BATCH, RATE = 64, 0.003
+Estimator = Callable[..., est.Estimate]
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +63,7 @@ class Autoencoder:
         divergence = (np.exp(log_q) * (log_q + math.log(8))).sum(axis=(-1, -2))
         return float((self.loss(z, x).mean(axis=0) + divergence).mean())
 
-    def gradients(self, x: np.ndarray, estimator, rng: gf.Generator) -> list[np.ndarray]:
+    def gradients(self, x: np.ndarray, estimator: Estimator, rng: gf.Generator) -> list[np.ndarray]:
         """Of the negative ELBO of a batch, by encoder and decoder."""
         logits = self.logits(x)
         found = estimator(logits, partial(self.loss, x=x), partial(self.loss_slope, x=x), num_samples=2, rng=rng)
@@ -73,7 +75,9 @@ class Autoencoder:
         return [np.vstack([inputs.T @ by, by.sum(axis=0)]) / len(by) for inputs, by in flat]
 
 
-def train(estimator, images: np.ndarray, held_out: np.ndarray, marks: list[int], seed: int):
+def train(
+    estimator: Estimator, images: np.ndarray, held_out: np.ndarray, marks: list[int], seed: int
+) -> tuple[Autoencoder, list[float]]:
     """The trained model, and the negative ELBO of held-out images at the marked steps."""
     rng, curve = gf.default_rng(seed), []
     model = Autoencoder(rng)

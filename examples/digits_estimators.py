@@ -2,6 +2,7 @@
 
 The table shows the negative evidence lower bound of held-out digits early and late in training, beside what table 1 of
 Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016), has for the same estimators.
+Needs scikit-learn.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from digits_autoencoder import digits, sigmoid, train
+from digits_autoencoder import Estimator, digits, sigmoid, train
 
 import gumbelfast as gf
 from gumbelfast import estimators as est
@@ -21,7 +22,7 @@ from gumbelfast import estimators as est
 TAU = 0.5
 
 
-def score_function(baseline):
+def score_function(baseline: str | est.RunningMean) -> Estimator:
     return lambda logits, f, grad_f, **options: est.score_function(logits, f, baseline=baseline, **options)
 
 

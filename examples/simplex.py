@@ -6,7 +6,9 @@ and 2, as in figure 2 of Maddison, Mnih and Teh, "The Concrete distribution" (20
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +37,7 @@ def by_quadrature(logits: np.ndarray, tau: float) -> tuple[float, np.ndarray]:
     return mass.sum(), mass @ y
 
 
-def triangle(axes, title: str, labels=("$y_1$ = 1", "$y_2$ = 1", "$y_3$ = 1")) -> None:
+def triangle(axes: Any, title: str, labels: Sequence[str] = ("$y_1$ = 1", "$y_2$ = 1", "$y_3$ = 1")) -> None:
     axes.fill(*CORNERS.T, facecolor="none", edgecolor="0.3")
     for corner, label, up in zip(CORNERS, labels, (0.07, -0.07, -0.07), strict=True):
         axes.text(corner[0], corner[1] + up, label, ha="center", va="center", fontsize=12)
