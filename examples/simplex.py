@@ -39,7 +39,7 @@ def by_quadrature(logits: np.ndarray, tau: float) -> tuple[float, np.ndarray]:
 
 def triangle(axes: Any, title: str, labels: Sequence[str] = ("$y_1$ = 1", "$y_2$ = 1", "$y_3$ = 1")) -> None:
     axes.fill(*CORNERS.T, facecolor="none", edgecolor="0.3")
-    for corner, label, up in zip(CORNERS, labels, (0.07, -0.07, -0.07), strict=True):
+    for corner, label, up in zip(CORNERS, labels, (0.075, -0.075, -0.075), strict=True):
         axes.text(corner[0], corner[1] + up, label, ha="center", va="center", fontsize=12)
     axes.set(aspect="equal", xlim=(-0.15, 1.15), ylim=(-0.12, 0.97))
     axes.set_title(title, fontsize=14)
@@ -60,12 +60,11 @@ def picture(path: Path, logits: np.ndarray, samples: dict[float, np.ndarray]) ->
     points = np.column_stack([grid, 1 - grid.sum(axis=1)])
     for (above, below), (tau, y) in zip(panels.T, samples.items(), strict=True):
         if tau == 0:
-            for axes, share, title in (
-                (above, gf.softmax(logits), "probabilities"),
-                (below, y.mean(axis=0), "samples"),
-            ):
-                triangle(axes, f"$\\tau$ = 0: {title}", [f"{s:.3f}" for s in share])
-                axes.scatter(*CORNERS.T, 500 * share, color="C0" if axes is above else "C3")
+            corners = (above, gf.softmax(logits), "probabilities", "C0"), (below, y.mean(axis=0), "samples", "C3")
+            for axes, share, title, color in corners:
+                labels = [f"$y_{i}$: {s:.3f}" for i, s in enumerate(share, 1)]
+                triangle(axes, f"$\\tau$ = 0: {title}", labels)
+                axes.scatter(*CORNERS.T, 250 * share, color=color)
             continue
         triangle(above, f"$\\tau$ = {tau:g}: log density")
         level = log_density(points, logits, tau)
