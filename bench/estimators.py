@@ -95,8 +95,10 @@ def picture(results: list[dict[str, Any]], path: Path) -> None:
                 y = [_shown(m, quantity) / size for m in by_tau.values()]
                 axis.loglog(list(by_tau), y, marker="o", color=f"C{number}", label=name)
             for number, (name, m) in enumerate(result["plain"].items()):
-                style = ("-", "--", ":", "-.", (0, (1, 1)), (0, (5, 1)))[number]
-                axis.axhline(_shown(m, quantity) / size, color="0.45", linestyle=style, lw=1.2, label=name.strip())
+                style = ("-", "--", ":")[number % 3]
+                axis.axhline(_shown(m, quantity) / size, color=f"C{4 + number}", ls=style, lw=2, label=name.strip())
+            axis.set_xticks(TAUS, [str(tau) for tau in TAUS])
+            axis.minorticks_off()
             axis.grid(alpha=0.25)
             axis.set_ylabel(label if column == 0 else "")
         axes[0, column].set_title(result["title"])

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,3 +41,18 @@ def test_memory() -> None:
     """Each contender reports what it took beyond input and output."""
     for row in memory.table(quick=True):
         assert {entrant["name"] for entrant in row["entrants"]} | set(row["skipped"]) == set(memory.NAMES)
+
+
+def test_estimators(tmp_path: Path) -> None:
+    """The comparison of gradient estimators runs, and every estimator leaves figures for every problem."""
+    for needed in ("sklearn", "matplotlib"):
+        pytest.importorskip(needed)
+    script = str(Path(__file__).with_name("estimators.py"))
+    subprocess.run([sys.executable, script, "--quick", "--out", str(tmp_path)], check=True, capture_output=True)
+    results = json.loads((tmp_path / "estimators.json").read_text(encoding="utf-8"))
+    assert len(results) == 3
+    for result in results:
+        measured = [*result["plain"].values(), *(m for by_tau in result["tau"].values() for m in by_tau.values())]
+        assert len(result["plain"]) == 6
+        assert len(result["tau"]) == 4
+        assert all(math.isfinite(value) for figures in measured for value in figures.values())

@@ -1,13 +1,14 @@
 """Train an autoencoder with categorical latents in JAX, drawn by jax.random and by gumbelfast.jax.
 
 Images of digits go through 16 latent variables of 64 categories each, relaxed as by Jang, Gu and Poole (2016). The two
-programs differ in one function alone. Name a file to get a picture: python examples/jax_gumbel_softmax.py digits.png
+programs differ in one function alone.
 """
 
+import argparse
 import statistics
-import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from sklearn.datasets import load_digits
 
 import gumbelfast.jax as gfj
 
-LATENTS, CATEGORIES, HIDDEN, BATCH, STEPS, RATE = 16, 64, 128, 256, 600, 3e-3
+LATENTS, CATEGORIES, HIDDEN, BATCH, RATE = 16, 64, 128, 256, 3e-3
 IMAGES = (load_digits().images.reshape(-1, 64) / 16).astype(np.float32)
 
 
@@ -57,12 +58,12 @@ def step(sample, params, moments, key, x, tau, t):
     return value, params, (first, second)
 
 
-def train(sample):
+def train(sample, steps):
     params, key = init(jax.random.key(0)), jax.random.key(1)
     moments = (jax.tree.map(jnp.zeros_like, params),) * 2
-    rows = np.random.default_rng(0).integers(len(IMAGES), size=(STEPS, BATCH))
+    rows = np.random.default_rng(0).integers(len(IMAGES), size=(steps, BATCH))
     losses, seconds = [], []
-    for t in range(STEPS):
+    for t in range(steps):
         tau = max(0.5, float(np.exp(-0.003 * t)))
         start = time.perf_counter()
         value, params, moments = step(sample, params, moments, jax.random.fold_in(key, t), IMAGES[rows[t]], tau, t + 1)
@@ -72,8 +73,11 @@ def train(sample):
 
 
 def picture(path, losses, milliseconds, params):
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError:
+        print('For the picture: pip install "gumbelfast[plot]"')
+        return
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -93,17 +97,21 @@ def picture(path, losses, milliseconds, params):
     panels["digits"].set(xticks=[], yticks=[4.5, 14.5], yticklabels=["image", "decoded"])
     panels["digits"].set_title("decoded from hard draws: 16 choices of one in 64")
     figure.savefig(path, dpi=120)
+    print("wrote", path)
 
 
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--quick", action="store_true", help="few steps: only shows that it runs")
+parser.add_argument("--output", type=Path, default=Path("jax_gumbel_softmax.png"))
+options = parser.parse_args()
 names = ("jax.random", "gumbelfast.jax")
 losses, milliseconds = {}, {}
 for name, sample in zip(names, (with_jax_random, gfj.gumbel_softmax), strict=True):
-    params, losses[name], seconds = train(sample)
+    params, losses[name], seconds = train(sample, 60 if options.quick else 600)
     milliseconds[name] = 1e3 * seconds
     print(f"{name:14s}  loss {np.mean(losses[name][-50:]):.2f}  {milliseconds[name]:.2f} ms per step")
 print("route:", gfj.route())
 theirs, ours = (np.array(losses[name][-50:]) for name in names)
 # Other draws end elsewhere, but no further apart than a few of the deviations of single steps.
 assert abs(theirs.mean() - ours.mean()) < 3 * theirs.std(), (theirs, ours)
-if len(sys.argv) > 1:
-    picture(sys.argv[1], losses, milliseconds, params)
+picture(options.output, losses, milliseconds, params)

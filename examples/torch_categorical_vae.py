@@ -65,7 +65,7 @@ def draw(path: Path, images: Tensor, found) -> None:
     try:
         import matplotlib
     except ImportError:
-        print("install matplotlib for a picture")
+        print('For the picture: pip install "gumbelfast[plot]"')
         return
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -93,12 +93,13 @@ def draw(path: Path, images: Tensor, found) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--quick", action="store_true", help="few steps: only shows that it runs")
     parser.add_argument("--output", type=Path, default=Path("torch_categorical_vae.png"))
     options = parser.parse_args()
+    steps = 40 if options.quick else 1000
     digits = torch.tensor(load_digits().data, dtype=torch.float32) / 16
-    found = {name: train(digits, sampler, options.steps) for name, sampler in SAMPLERS.items()}
-    last = max(1, options.steps // 10)
+    found = {name: train(digits, sampler, steps) for name, sampler in SAMPLERS.items()}
+    last = steps // 10
     ends = [sum(losses[-last:]) / last for _, losses, _ in found.values()]
     for end, (name, (_, _, times)) in zip(ends, found.items(), strict=True):
         print(f"{name:36} loss {end:6.2f}   {1e3 * torch.tensor(times).median():.2f} ms a step")

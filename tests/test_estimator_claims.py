@@ -114,6 +114,13 @@ def test_gumbel_softmax_is_biased_less_and_varies_more_as_tau_falls() -> None:
         assert clearly_less(warm, cold)
 
 
+def test_gumbel_softmax_varies_less_than_the_score_function() -> None:
+    plain = est.score_function(LOGITS, quadratic, num_samples=N, rng=6)
+    for tau in (0.5, 1.0):
+        relaxed = est.reparameterized(LOGITS, quadratic, quadratic_slope, tau=tau, num_samples=N, rng=7)
+        assert clearly_less(variance(relaxed.grads), variance(plain.grads)), tau
+
+
 @pytest.mark.parametrize("tau", [0.3, 1.0])
 def test_gumbel_softmax_is_the_gradient_of_the_relaxed_expectation(tau: float) -> None:
     """One variable: y = sigmoid((x + L) / tau), L logistic, by quadrature."""
