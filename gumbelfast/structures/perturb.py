@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _validate_structures
 from .._types import SeedLike
+from ..generator import Generator
 from ..noise import gumbel
-from ..random import default_rng
+from ..random import source
 from ..sampling import categorical
 from .solvers import all_labellings
 
@@ -89,9 +90,8 @@ def perturb_and_map(
     TypeError
         For potentials that are not floats.
     ValueError
-        For NaN or +inf among the potentials, an unknown order, ``n_samples < 1``, labels that do not fit the
-        potentials, and whatever the solver refuses. It is tried on the potentials as they are before any noise is
-        drawn.
+        For NaN or +inf among the potentials, an unknown order, ``n_samples < 1``, and labels that do not fit the
+        potentials. Whatever the solver raises passes through. The generator is then left as it was.
 
     Notes
     -----
@@ -103,7 +103,8 @@ def perturb_and_map(
     (Papandreou and Yuille, "Perturb-and-MAP random fields", 2011; Hazan and Jaakkola, "On the partition function and
     random maximum a-posteriori perturbations", 2012). Samples and bound are exact for models without interactions;
     else the samples come from a distribution near the Gibbs distribution :math:`\exp \theta(x) / Z`, whose marginals
-    differ from its own however many samples are taken. With one Gumbel for every labelling (``order="full"``) the
+    differ from its own however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(n_samples,
+    *unary.shape))`` in the dtype of the computation. With one Gumbel for every labelling (``order="full"``) the
     samples are exact, and the mean of the maxima is log Z.
 
     Examples
@@ -120,21 +121,66 @@ def perturb_and_map(
     x = _validate_structures.unary(unary, ("sites", "labels"))
     _validate_structures.no_nan(x, "unary")
     count = _validate_structures.positive_count(n_samples, "n_samples")
-    score = _solve(solver, x[None])[1]
-    if order == "unary":
-        rng = default_rng(rng)
-
-        def perturb(_: int, out: Array) -> None:
-            gumbel(-np.euler_gamma, out=out, rng=rng)
-            out += x
-
-        samples, maxima = _solve_each(solver, count, x, perturb)
-    else:
-        if score is None:
-            raise ValueError("order='full' needs a solver that returns scores as well")
-        samples, maxima = _sample_all(solver, count, x, score.ndim - 1, rng)
+    samples, maxima = (_perturb_unary if order == "unary" else _perturb_all)(solver, count, x, rng)
     marginals = np.stack([(samples == label).mean(axis=0) for label in range(x.shape[-1])], axis=-1)
     return PerturbAndMAP(samples, marginals, maxima)
+
+
+def _perturb_unary(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array | None]:
+    """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``."""
+    solved: list[tuple[NDArray[np.int64], Array | None]] = []
+
+    def call(key: int, element: int, *_: Any) -> int:
+        noise = Generator(key)
+
+        def perturb(first: int, out: Array) -> None:
+            gumbel(-np.euler_gamma, out=out, rng=noise, offset=element + first * x.size)
+            out += x
+
+        solved.append(_solve_each(solver, count, x, perturb))
+        return 0
+
+    source(rng)._draw(count * x.size, call, x.size)
+    return solved[0]
+
+
+def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array]:
+    """Draws from the table of all labellings, whose potentials the solver tells when it has no choice."""
+    score = _solve(solver, x[None])[1]
+    if score is None:
+        raise ValueError("order='full' needs a solver that returns scores as well")
+    batch, sites, labels = score.shape[1:], x.shape[score.ndim - 1 : -1], x.shape[-1]
+    every = all_labellings(int(np.prod(sites)), labels).reshape(-1, *sites)
+    wanted = every.reshape(len(every), *(1,) * len(batch), *sites)
+    # A labelling that is forbidden loses against the others, whatever they pay; nothing adds up to an infinity.
+    price = x.dtype.type(np.finfo(x.dtype).max / (2 * every[0].size))
+
+    def force(first: int, out: Array) -> None:
+        chosen = wanted[first : first + len(out), ..., None] == np.arange(labels)
+        with np.errstate(over="ignore"):
+            out[...] = np.where(chosen, x, x - price)
+
+    found, score = _solve_each(solver, len(every), x, force)
+    assert score is not None
+    forbidden = (found != wanted).any(axis=tuple(range(1 + len(batch), found.ndim)))
+    table = np.moveaxis(np.where(forbidden, score.dtype.type(-np.inf), score), 0, -1)
+    index, perturbed = categorical(table, size=count, return_perturbed=True, rng=rng)
+    return every[index].reshape(count, *batch, *sites), perturbed - perturbed.dtype.type(np.euler_gamma)
+
+
+def _solve_each(
+    solver: Solver, count: int, x: Array, make: Callable[[int, Array], None]
+) -> tuple[NDArray[np.int64], Array | None]:
+    """Labels and scores of `count` problems like `x`, which ``make(first, out)`` writes a block at a time."""
+    memory = np.empty((min(count, max(1, _BLOCK // max(1, x.size))), *x.shape), x.dtype)
+    samples, scores = np.empty((count, *x.shape[:-1]), np.int64), []
+    for first in range(0, count, len(memory)):
+        block = memory[: count - first]
+        make(first, block)
+        samples[first : first + len(block)], score = _solve(solver, block)
+        scores.append(score)
+    known = [score for score in scores if score is not None]
+    return samples, np.concatenate(known) if len(known) == len(scores) else None
 
 
 def _solve(solver: Solver, block: Array) -> tuple[Array, Array | None]:
@@ -148,41 +194,3 @@ def _solve(solver: Solver, block: Array) -> tuple[Array, Array | None]:
                 f"solver returned scores of shape {score.shape}, expected a leading part of {labels.shape}"
             )
     return labels, score
-
-
-def _solve_each(
-    solver: Solver, count: int, x: Array, make: Callable[[int, Array], None]
-) -> tuple[NDArray[np.int64], Array | None]:
-    """Labels and scores of `count` problems like `x`, which ``make(first, out)`` writes a block at a time."""
-    memory = np.empty((min(count, max(1, _BLOCK // x.size)), *x.shape), x.dtype)
-    samples, scores = np.empty((count, *x.shape[:-1]), np.int64), []
-    for first in range(0, count, len(memory)):
-        block = memory[: count - first]
-        make(first, block)
-        samples[first : first + len(block)], score = _solve(solver, block)
-        scores.append(score)
-    known = [score for score in scores if score is not None]
-    return samples, np.concatenate(known) if len(known) == len(scores) else None
-
-
-def _sample_all(
-    solver: Solver, count: int, x: Array, batch_ndim: int, rng: SeedLike
-) -> tuple[NDArray[np.int64], Array]:
-    """Draws from the table of all labellings, whose potentials the solver tells when it has no choice."""
-    batch, sites, labels = x.shape[:batch_ndim], x.shape[batch_ndim:-1], x.shape[-1]
-    every = all_labellings(int(np.prod(sites)), labels).reshape(-1, *sites)
-    wanted = every.reshape(len(every), *(1,) * batch_ndim, *sites)
-    # A labelling that is forbidden loses against the others, whatever they pay; nothing adds up to an infinity.
-    price = x.dtype.type(np.finfo(x.dtype).max / (2 * every[0].size))
-
-    def force(first: int, out: Array) -> None:
-        chosen = wanted[first : first + len(out), ..., None] == np.arange(labels)
-        with np.errstate(over="ignore"):
-            out[...] = np.where(chosen, x, x - price)
-
-    found, score = _solve_each(solver, len(every), x, force)
-    assert score is not None
-    forbidden = (found != wanted).any(axis=tuple(range(1 + batch_ndim, found.ndim)))
-    table = np.moveaxis(np.where(forbidden, score.dtype.type(-np.inf), score), 0, -1)
-    index, perturbed = categorical(table, size=count, return_perturbed=True, rng=rng)
-    return every[index].reshape(count, *batch, *sites), perturbed - perturbed.dtype.type(np.euler_gamma)
