@@ -1,14 +1,17 @@
 """Small models for the tests of `gumbelfast.structures`: random trees, the potentials of labellings, exact answers."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from helpers import Array
 from hypothesis import strategies as st
 from scipy import special, stats
 
 INF = np.inf
+needs_maxflow = pytest.mark.skipif(find_spec("maxflow") is None, reason="needs PyMaxflow")
 ALPHA = 1e-6  # of a false alarm in each test with a p-value
 
 

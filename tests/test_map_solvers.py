@@ -8,11 +8,12 @@ import pytest
 from helpers import DTYPES, assert_same_bytes, dtype_of, work_of
 from hypothesis import given
 from hypothesis import strategies as st
-from structure_cases import INF, grid_interaction
+from structure_cases import INF, grid_interaction, needs_maxflow
 
 from gumbelfast.structures import brute_force, graph_cut
 
 
+@needs_maxflow
 @given(
     height=st.integers(1, 3),
     width=st.integers(1, 3),
@@ -38,6 +39,7 @@ def test_the_best_of_all(height: int, width: int, batch: tuple[int, ...], seed: 
     np.testing.assert_allclose(found.score, wanted.score, rtol=1e-12, atol=1e-12)
 
 
+@needs_maxflow
 def test_forced_labels() -> None:
     unary = np.zeros((2, 3, 3, 2), np.float32)
     unary[0, 0, 0, 0] = unary[1, 2, 2, 1] = -INF
@@ -48,6 +50,7 @@ def test_forced_labels() -> None:
     assert graph_cut(checkers, 100 * np.eye(2)).labels.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
 
 
+@needs_maxflow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtypes(dtype: str) -> None:
     unary = np.random.default_rng(0).normal(size=(2, 4, 4, 2)).astype(dtype_of(dtype))
@@ -59,6 +62,7 @@ def test_dtypes(dtype: str) -> None:
     assert brute_force(unary[0, 0]).score.dtype == work_of(dtype)
 
 
+@needs_maxflow
 def test_modular_edges_that_do_not_add_up_evenly() -> None:
     assert 0.1 + 0.2 > 0.3
     graph_cut(np.zeros((2, 2, 2)), [[0.3, 0.1], [0.2, 0.0]])

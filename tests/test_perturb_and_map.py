@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import Array, assert_refused, assert_same_bytes
-from structure_cases import INF, assert_counts, enumerated, forward_backward, grid_interaction, marginals_of
+from structure_cases import (
+    INF,
+    assert_counts,
+    enumerated,
+    forward_backward,
+    grid_interaction,
+    marginals_of,
+    needs_maxflow,
+)
 
 import gumbelfast as gf
 from gumbelfast.structures import brute_force, graph_cut, perturb, perturb_and_map, viterbi, viterbi_tree
@@ -73,6 +81,7 @@ def test_full_order_is_exact(compiled: str, edges: Array) -> None:
     assert found.log_z_stderr == pytest.approx(np.pi / 6**0.5 / 20_000**0.5, rel=0.05)
 
 
+@needs_maxflow
 def test_full_order_of_grids_and_batches(compiled: str) -> None:
     x = np.stack([GRID[:2], -GRID[1:], 0 * GRID[:2]]).astype(np.float32)
     found = perturb_and_map(x, partial(graph_cut, pairwise=ISING), 8000, order="full", rng=2)
@@ -94,6 +103,7 @@ def test_chains_are_bounded_and_near(compiled: str, strength: float, bias: float
 
 
 # Likewise 0.008, 0.072 and 0.151: the stronger the coupling, the worse.
+@needs_maxflow
 @pytest.mark.parametrize(("coupling", "bias"), [(0.25, 0.03), (1.0, 0.1), (2.0, 0.18)])
 def test_grids_are_bounded_and_near(compiled: str, coupling: float, bias: float) -> None:
     edges = coupling * np.eye(2)

@@ -85,7 +85,6 @@ def _cut(x: Array, down: Array, right: Array) -> NDArray[np.int64]:
         raise ImportError('graph_cut needs PyMaxflow: pip install "gumbelfast[maxflow]"') from error
     # An edge adds w[0, 0] + (w[1, 0] - w[0, 0]) x_i + (w[1, 1] - w[1, 0]) x_j - capacity (1 - x_i) x_j.
     gain = np.diff(x.astype(np.float64), axis=-1)[..., 0]
-    most = np.ones(gain.shape[1:])
     graph = maxflow.GraphFloat()
     nodes = graph.add_grid_nodes(gain.shape)
     for w, first, second, neighbour in (
@@ -94,14 +93,10 @@ def _cut(x: Array, down: Array, right: Array) -> NDArray[np.int64]:
     ):
         gain[(slice(None), *first)] += w[..., 1, 0] - w[..., 0, 0]
         gain[(slice(None), *second)] += w[..., 1, 1] - w[..., 1, 0]
-        capacity, structure = np.zeros(most.shape), np.zeros((1, 3, 3))
+        capacity, structure = np.zeros(x.shape[1:3]), np.zeros((1, 3, 3))
         capacity[first] = np.maximum(w[..., 0, 0] + w[..., 1, 1] - w[..., 0, 1] - w[..., 1, 0], 0)
         structure[neighbour] = 1
         graph.add_grid_edges(nodes, capacity, structure)
-        most[first] += capacity[first]
-        most[second] += capacity[first]
-    # What exceeds all edges of a site decides its label alone: infinities can be cut off.
-    gain = np.clip(gain, -most, most)
     graph.add_grid_tedges(nodes, np.maximum(-gain, 0), np.maximum(gain, 0))
     graph.maxflow()
     return np.asarray(graph.get_grid_segments(nodes), np.int64)

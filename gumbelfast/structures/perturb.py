@@ -152,7 +152,8 @@ def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[N
     batch, sites, labels = score.shape[1:], x.shape[score.ndim - 1 : -1], x.shape[-1]
     every = all_labellings(int(np.prod(sites)), labels).reshape(-1, *sites)
     wanted = every.reshape(len(every), *(1,) * len(batch), *sites)
-    # A labelling that is forbidden loses against the others, whatever they pay; nothing adds up to an infinity.
+    # What other labels pay: so much that they are taken only if the labelling is forbidden, and that it is then as good
+    # as impossible; so little that nothing adds up to an infinity.
     price = x.dtype.type(np.finfo(x.dtype).max / (2 * every[0].size))
 
     def force(first: int, out: Array) -> None:
@@ -160,11 +161,9 @@ def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[N
         with np.errstate(over="ignore"):
             out[...] = np.where(chosen, x, x - price)
 
-    found, score = _solve_each(solver, len(every), x, force)
+    score = _solve_each(solver, len(every), x, force)[1]
     assert score is not None
-    forbidden = (found != wanted).any(axis=tuple(range(1 + len(batch), found.ndim)))
-    table = np.moveaxis(np.where(forbidden, score.dtype.type(-np.inf), score), 0, -1)
-    index, perturbed = categorical(table, size=count, return_perturbed=True, rng=rng)
+    index, perturbed = categorical(np.moveaxis(score, 0, -1), size=count, return_perturbed=True, rng=rng)
     return every[index].reshape(count, *batch, *sites), perturbed - perturbed.dtype.type(np.euler_gamma)
 
 
