@@ -41,8 +41,8 @@ struct Lattice {
     return found;
   }
 
-  // For `count` labels of the parent, from `first` on: the best of pairwise[label, j] + score[j], the lowest j of
-  // equals.
+  // Adds the best of pairwise[i, j] + score[j] to what the parent scores with label i, for `count` labels from `first`
+  // on, and notes that j, the lowest among equals.
   template <int count>
   GF_OP void tell(const T* pairwise, const T* score, T* parent, T* best_label, int64_t first) const {
     V best[count], label[count];

@@ -19,7 +19,7 @@ from .solvers import all_labellings
 Array = NDArray[Any]
 Solver = Callable[[Array], Any]
 
-_BLOCK = 2**20  # potentials that are perturbed at a time, so that memory does not grow with the number of samples
+_BLOCK = 2**18  # potentials that are perturbed at a time: they stay in the cache, whatever the number of samples
 
 
 class PerturbAndMAP(NamedTuple):

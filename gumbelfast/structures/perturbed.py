@@ -132,9 +132,9 @@ def make_perturbed_argmax(
         \frac{1}{\sigma} E\big[\langle v, y^*(\theta + \sigma Z) \rangle \, \nabla \nu(Z)^T\big],
 
     :math:`\nabla \nu(z) = 1 - e^{-z}` for Gumbel noise and z for normal noise: Berthet, Blondel, Teboul, Cuturi, Vert
-    and Bach, "Learning with differentiable perturbed optimizers" (2020), proposition 3.1. Both estimates are unbiased;
-    the mean of the other samples is subtracted from each :math:`\langle v, y^* \rangle`, which makes the variance of
-    the second smaller. It grows as :math:`1 / \sigma^2`. With one-hot solutions and Gumbel noise the value is
+    and Bach, "Learning with differentiable perturbed optimizers" (2020). Both estimates are unbiased; the mean of the
+    other samples is subtracted from each :math:`\langle v, y^* \rangle`, which makes the variance of the second
+    smaller. It grows as :math:`1 / \sigma^2`. With one-hot solutions and Gumbel noise the value is
     softmax(theta / sigma).
 
     Examples
