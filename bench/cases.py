@@ -6,6 +6,7 @@ equal work is the operation's own in `checks`. The tests and the report both rea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -169,6 +170,11 @@ def cases(quick: bool = False) -> list[Case]:
         work = f"tokens at temperature 0.8, {wide}, {name}"
         settings = _bind(lambda k, p: (normal(vocabulary), 0.8, k, p), top_k, top_p)
         table.append(Case("tokens", name, "tokens", work, settings, size, headline=False))
+    for chains, nodes, labels in ((1000, 100, 2), (1000, 100, 10), (250, 100, 50)):
+        chain = (10, 7, labels) if quick else (chains, nodes, labels)
+        work = f"best labelling of {chain[0]} chains of {chain[1]} nodes, {labels} labels"
+        potentials = _bind(lambda shape: (normal(shape), normal((shape[2], shape[2]))), chain)
+        table.append(Case("viterbi", f"S={labels}", "viterbi", work, potentials, math.prod(chain), headline=False))
     pair = _bind(lambda: (normal(square, f64), softmax_of(normal(square, f64))))
     for row, operation, made, count in (
         ("C1", "categorical", _bind(normal, vocabulary, f64), size),

@@ -47,6 +47,19 @@ def tokens(result: Any, logits: Any, temperature: float, top_k: int, top_p: floa
     one_draw(result, scaled)
 
 
+def viterbi(result: Any, unary: Any, pairwise: Any) -> None:
+    """Labellings whose scores, in float64, are the largest that dynamic programming finds."""
+    labels = np.asarray(result)
+    assert labels.shape == unary.shape[:-1], labels.shape
+    x, w = unary.astype(np.float64), pairwise.astype(np.float64)
+    best = x[:, 0]
+    for t in range(1, x.shape[1]):
+        best = (best[:, :, None] + w).max(1) + x[:, t]
+    score = np.take_along_axis(x, labels[..., None], -1).sum((1, 2)) + w[labels[:, :-1], labels[:, 1:]].sum(1)
+    size = np.abs(x).max() + np.abs(w).max()
+    assert np.all(score >= best.max(-1) - x.shape[1] ** 2 * size * np.finfo(unary.dtype).eps), (score, best)
+
+
 def ordered_draws(result: Any, logits: Any, k: int) -> None:
     """`k` distinct indices per row, in order of a draw without replacement (Plackett-Luce).
 
@@ -167,6 +180,7 @@ CHECKS: dict[str, Any] = {
     "categorical": one_draw,
     "top_k": ordered_draws,
     "tokens": tokens,
+    "viterbi": viterbi,
     "weighted": weighted_draws,
     "draws": many_draws,
     "softmax": softmax,

@@ -102,6 +102,19 @@ struct DrawArgs {
   int64_t* index;
 };
 
+// Node t has parent parents[t] < t, or -1. The edge between them is matrix t - 1 of `pairwise`, or its only one:
+// labels * labels entries, the parent's label first.
+struct ViterbiArgs {
+  const void* unary;  // nodes * labels a row
+  const void* pairwise;
+  bool pairwise_per_edge;
+  const int64_t* parents;
+  int64_t nodes;
+  int64_t labels;
+  int64_t* index;  // nodes a row
+  void* score;     // one a row
+};
+
 // Each kernel does rows (or elements) [begin, end). Kernels keep no state and start no threads.
 using RowKernel = void (*)(const SoftmaxArgs&, int64_t begin, int64_t end);
 using BackwardKernel = void (*)(const SoftmaxBackwardArgs&, int64_t begin, int64_t end);
@@ -135,6 +148,8 @@ struct Backend {
   BackwardKernel log_softmax_backward[dtype_count];
   DrawKernel draw_alias;
   DrawKernel draw_inverse;
+  // float32 and float64 only. `lacking` if all labellings of some row score -inf; refused for NaN and +inf.
+  int64_t (*viterbi[2])(const ViterbiArgs&, int64_t begin, int64_t end);
 };
 
 }  // namespace gumbelfast

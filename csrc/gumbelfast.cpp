@@ -13,7 +13,7 @@ namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
 constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                 alias_cost = 5, filter_cost = 0.5;
+                 alias_cost = 5, filter_cost = 0.5, edge_cost = 0.15;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
@@ -199,6 +199,16 @@ Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits
 Result over_draws(DrawKernel kernel, const DrawArgs& args, int64_t count, const Workers& workers) {
   return over_elements(args.offset, count, draw_cost, workers,
                        [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+Result viterbi(const Backend& backend, DType dtype, const ViterbiArgs& args, int64_t rows, const Workers& workers) {
+  Tally tally;
+  constexpr int64_t together = 16;  // rows: whole blocks of either type
+  const double cost = static_cast<double>(together * args.nodes * args.labels * (args.labels + 4)) * edge_cost;
+  const bool completed = parallel_for((rows + together - 1) / together, cost, workers, [&](int64_t begin, int64_t end) {
+    tally.add(backend.viterbi[index_of(dtype)](args, begin * together, std::min(end * together, rows)));
+  });
+  return tally.result(completed);
 }
 
 }  // namespace gumbelfast

@@ -168,6 +168,17 @@ class Backend:
         ``guide[g]`` is the number of bounds that are at most ``g * 2**(64 - bits)``.
         """
 
+    def viterbi(
+        self, unary: _Array, pairwise: _Array, parents: _Array, index: _Array, score: _Array, threads: int
+    ) -> int:
+        """The best labelling of each tree into ``index`` (int64, (rows, T)), its score into ``score`` (rows,).
+
+        ``unary`` is (rows, T, S), float32 or float64; ``pairwise`` of the same dtype (S, S), or (T - 1, S, S) with
+        matrix t - 1 between node t and its parent, the parent's label first; ``parents`` (int64) holds ``parents[t] <
+        t``, or -1 for a root. The lowest label is taken among equals, parents before children. -1 for NaN or +inf in a
+        row, -2 if all labellings of some row score -inf, else 0.
+        """
+
 def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""
 

@@ -20,6 +20,7 @@ OPTIONAL = {
     "rich": "tables and progress bars of this command",
     "scipy": "exact p-values in the demo",
     "matplotlib": "the picture of the demo",
+    "PyMaxflow": "graph cuts of gumbelfast.structures",
 }
 
 

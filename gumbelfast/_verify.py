@@ -13,7 +13,7 @@ import numpy as np
 from . import _core, _text
 from ._backend import Kernels
 from ._tables import bits_of, bounds_of, guide_of
-from ._verify_cases import KEY, Array, Case, Inputs, cases, condition, dtypes, inputs
+from ._verify_cases import KEY, Array, Case, Inputs, cases, condition, dtypes, inputs, tree
 from ._verify_conditional import conditional
 from ._verify_judges import BOUNDS, Results, Verdict, judge, same
 from .reference import kernels as reference
@@ -66,6 +66,11 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         out = np.empty(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
         done = kernel(x, *condition(case, x), out, threads, *given.address)
         return () if done == -1 else (out,)
+    if case.kernel == "viterbi":
+        labels, score = np.empty((case.rows, case.k), np.int64), np.empty(case.rows, x.dtype)
+        nodes = x.reshape(case.rows, case.k, case.columns)
+        done = kernel(nodes, *tree(case, x.dtype), labels, score, threads)
+        return () if done == -1 else (labels, score, np.array([done < -1]))
     if case.kernel.startswith("draw"):
         return (_draws(backend, case, x, threads),)
     if case.kernel == "gumbel_softmax":
@@ -124,7 +129,7 @@ def check(case: Case, dtype: np.dtype[Any], backends: Sequence[Kernels]) -> list
     given = inputs(case, dtype)
     half = dtype.itemsize == 2
     wide = given.astype(np.dtype(np.float32)) if half else given
-    exact = case.kernel == "sample_tokens" or case.kernel.startswith("draw")
+    exact = case.kernel in ("sample_tokens", "viterbi") or case.kernel.startswith("draw")
     if exact:
         look = same(run(reference, case, wide, THREADS[0]))
     else:

@@ -60,7 +60,7 @@ class Inputs:
 def inputs(case: Case, dtype: np.dtype[Any]) -> Inputs:
     """Arrays that depend on the name of the case alone."""
     rng = np.random.default_rng(zlib.crc32(str(case).encode()))
-    shape = case.rows, case.columns
+    shape = case.rows * (case.k if case.kernel == "viterbi" else 1), case.columns
     x = _logits(case.logits, rng, shape)
     if case.kernel.endswith("backward"):
         x = x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
@@ -102,6 +102,18 @@ def _logits(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> Arra
         case "special":
             return np.where(rng.random(shape) < 2 / shape[1], special, x)
     raise ValueError(kind)
+
+
+def tree(case: Case, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Pairwise potentials and parents for `viterbi`: a chain, or a forest with potentials of every edge."""
+    nodes, labels = case.k, case.columns
+    rng = np.random.default_rng(nodes * labels)
+    if case.place == "flat":
+        return _logits(case.logits, rng, (labels, labels)).astype(dtype), np.arange(-1, nodes - 1)
+    pairwise = np.where(
+        rng.random((nodes - 1, labels, labels)) < 0.1, -np.inf, rng.normal(size=(nodes - 1, labels, labels))
+    )
+    return pairwise.astype(dtype), rng.integers(-1, np.arange(nodes))
 
 
 def address(case: Case) -> tuple[int, int, int, Array | None, Array | None]:
@@ -194,6 +206,20 @@ TABLES: list[dict[str, Any]] = [
     {"draws": 33, "logits": "equal", "offset": LAST - 2**17},
 ]  # fmt: skip
 
+# rows, labels; k is the number of nodes.
+TREES = [(1, 1), (3, 2), (17, 3), (40, 5), (9, 8), (16, 17), (2, 64)]
+
+LABELLINGS: list[dict[str, Any]] = [
+    {"k": 30},
+    {"k": 30, "place": "forest"},
+    {"k": 1},
+    {"k": 7, "logits": "equal"},
+    {"k": 7, "logits": "equal", "place": "forest"},
+    {"k": 9, "logits": "holes", "place": "forest"},
+    {"k": 5, "logits": "empty", "place": "forest"},
+    {"k": 5, "logits": "nan", "place": "forest"},
+]
+
 OPTIONS = {
     "philox": PHILOX,
     "gumbel": NOISE,
@@ -210,6 +236,7 @@ OPTIONS = {
     "sample_tokens": TOKENS,
     "draw_alias": TABLES,
     "draw_inverse": TABLES,
+    "viterbi": LABELLINGS,
 }
 
 # Large enough for three threads, and for the parts that long rows are cut into.
@@ -231,6 +258,7 @@ LARGE = [
     Case("sample_tokens", 60, 4099, k=0, top_p=0.9, temperature=0.8, offset=77),
     Case("draw_alias", 3, 1000, draws=50_000, offset=77),
     Case("draw_inverse", 3, 1000, draws=50_000, offset=77),
+    Case("viterbi", 200, 20, k=30),
 ]
 
 
@@ -238,7 +266,7 @@ def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
     if kernel == "gumbel_top_k":
         return options | {"k": min(options.get("k", 1), columns)}
-    if kernel == "sample_tokens":
+    if kernel in ("sample_tokens", "viterbi"):
         return options
     return {name: value for name, value in options.items() if name != "k"}
 
@@ -248,7 +276,7 @@ def cases(quick: bool = False) -> list[Case]:
     small = [
         Case(kernel, rows, columns, **_fits(kernel, options, columns))
         for kernel, choices in OPTIONS.items()
-        for rows, columns in (SHAPES[::4] if quick else SHAPES)
+        for rows, columns in (TREES if kernel == "viterbi" else SHAPES)[:: 4 if quick else 1]
         for options in choices
     ]
     return small if quick else small + LARGE
@@ -260,4 +288,6 @@ def dtypes(case: Case, half: tuple[np.dtype[Any], ...]) -> list[np.dtype[Any]]:
         return [np.dtype(np.uint32)]
     if case.kernel.startswith("draw"):
         return [np.dtype(np.float64)]
+    if case.kernel == "viterbi":
+        return [np.dtype(np.float32), np.dtype(np.float64)]
     return [*half, np.dtype(np.float32), np.dtype(np.float64)]

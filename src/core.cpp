@@ -249,6 +249,27 @@ struct Bound {
          index, threads);
   }
 
+  int64_t viterbi(const py::array& unary, const py::array& pairwise, const py::array& parents, py::array index,
+                  py::array score, int threads) const {
+    const int64_t labels = columns_of(unary), nodes = columns_of(index), square = labels * labels;
+    const int64_t rows = nodes ? index.size() / nodes : 0;
+    const bool per_edge = pairwise.ndim() == 3;
+    require(unary.size() == index.size() * labels && score.size() == rows && index.itemsize() == 8 &&
+                score.itemsize() == unary.itemsize() && pairwise.itemsize() == unary.itemsize() &&
+                unary.itemsize() >= 4 && pairwise.size() == (per_edge ? nodes - 1 : 1) * square,
+            "arrays do not fit each other");
+    const gf::ViterbiArgs args{data_of(unary),
+                               data_of(pairwise),
+                               per_edge,
+                               one_a_row<int64_t>(parents, nodes),
+                               nodes,
+                               labels,
+                               static_cast<int64_t*>(mutable_data_of(index)),
+                               mutable_data_of(score)};
+    const gf::DType dtype = dtype_of(unary);
+    return run(unary.size(), [&] { return gf::viterbi(*backend, dtype, args, rows, workers_of(threads)); });
+  }
+
   static void draw(gf::DrawKernel kernel, gf::DrawArgs args, py::array& index, int threads) {
     require(index.itemsize() == 8 && (args.rows > 0 || index.size() == 0), "results do not fit");
     args.index = static_cast<int64_t*>(mutable_data_of(index));
@@ -278,7 +299,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("log_softmax_backward", &Bound::backward<&gf::Backend::log_softmax_backward>)
       .def("alias_table", &Bound::alias_table)
       .def("draw_alias", &Bound::draw_alias)
-      .def("draw_inverse", &Bound::draw_inverse);
+      .def("draw_inverse", &Bound::draw_inverse)
+      .def("viterbi", &Bound::viterbi);
   m.def("backends", [] {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));

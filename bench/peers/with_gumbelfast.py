@@ -39,6 +39,12 @@ def tokens(logits: Any, temperature: float, top_k: int, top_p: float) -> Call:
     return lambda: gf.sample_tokens(logits, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng)
 
 
+@contender("viterbi", "gumbelfast", role="ours")
+def viterbi(unary: Any, pairwise: Any) -> Call:
+    structures: Any = importlib.import_module("gumbelfast.structures")
+    return lambda: structures.viterbi(unary, pairwise).labels
+
+
 @contender("weighted", "gumbelfast", role="ours", tail="log-weights computed beforehand, as the peers' probabilities")
 def weighted(weights: Any, k: int) -> Call:
     return top_k(np.log(weights).astype(np.float32), k)

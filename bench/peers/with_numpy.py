@@ -156,6 +156,25 @@ def gumbel_softmax(logits: Any, grad: Any, tau: float, hard: bool) -> Call:
     return call
 
 
+@contender("viterbi", "numpy")
+def viterbi(unary: Any, pairwise: Any) -> Call:
+    chains, nodes, labels = unary.shape
+    score, best = np.empty((nodes, labels, chains), unary.dtype), np.empty((labels, chains), unary.dtype)
+    every, found = np.empty((labels, labels, chains), unary.dtype), np.empty((nodes, chains), np.int64)
+    across, before = pairwise[:, :, None], pairwise.T.copy()
+
+    def call() -> Any:
+        score[...] = unary.transpose(1, 2, 0)
+        for t in range(1, nodes):
+            score[t] += np.add(score[t - 1][:, None], across, out=every).max(0, out=best)
+        found[-1] = score[-1].argmax(0)
+        for t in range(nodes - 1, 0, -1):  # maxima are cheaper than arguments, and few of these are needed
+            found[t - 1] = (score[t - 1].T + before[found[t]]).argmax(1)
+        return found.T
+
+    return call
+
+
 @contender("gumbel", "numpy fill", role="reference")
 def fill(n: int, dtype: Any) -> Call:
     out = np.empty(n, dtype)

@@ -112,6 +112,44 @@ def draws(probabilities: Any, n: int) -> Call:
     return lambda: torch.multinomial(p, n, replacement=True, generator=rng)
 
 
+@contender("viterbi", "torch")
+def viterbi(unary: Any, pairwise: Any) -> Call:
+    x, w = _tensor(unary), _tensor(pairwise)
+
+    def call() -> Any:
+        score, back = x[:, 0], []
+        for t in range(1, x.shape[1]):
+            best, place = (score[:, :, None] + w).max(1)
+            back.append(place)
+            score = best + x[:, t]
+        label = score.argmax(1)
+        found = [label]
+        for place in reversed(back):
+            label = place.gather(1, label[:, None])[:, 0]
+            found.append(label)
+        return torch.stack(found[::-1], 1)
+
+    return call
+
+
+@contender("viterbi", "torch, chains last")
+def viterbi_chains_last(unary: Any, pairwise: Any) -> Call:
+    x, w = _tensor(unary), _tensor(pairwise)
+
+    def call() -> Any:
+        score = list(x.permute(1, 2, 0).contiguous())
+        for t in range(1, len(score)):
+            score[t] = score[t] + (score[t - 1][:, None] + w[:, :, None]).amax(0)
+        label = score[-1].argmax(0)
+        found = [label]
+        for before in reversed(score[:-1]):
+            label = (before.T + w.T[label]).argmax(1)
+            found.append(label)
+        return torch.stack(found[::-1], 1)
+
+    return call
+
+
 @contender("softmax", "torch")
 def softmax(x: Any) -> Call:
     tensor = _tensor(x)

@@ -15,6 +15,7 @@
 #include "../kernels/mass.hpp"
 #include "../kernels/survivors.hpp"
 #include "../kernels/tokens.hpp"
+#include "../kernels/viterbi.hpp"
 
 #define GUMBELFAST_TEXT_OF(name) #name
 #define GUMBELFAST_TEXT(name) GUMBELFAST_TEXT_OF(name)
@@ -43,6 +44,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .log_softmax_backward = GUMBELFAST_EACH_TYPE(log_softmax_backward),
     .draw_alias = draw_alias,
     .draw_inverse = draw_inverse,
+    .viterbi = {viterbi<float>, viterbi<double>},
 };
 
 }  // namespace gumbelfast

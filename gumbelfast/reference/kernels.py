@@ -24,6 +24,7 @@ from .tables import alias_table as alias_table_row
 from .tables import invert, pick_alias, uniforms
 from .tokens import survivors
 from .top_k import gumbel_top_k as gumbel_top_k_rows
+from .viterbi import viterbi as viterbi_tree
 
 Array: TypeAlias = NDArray[Any]
 
@@ -234,6 +235,17 @@ def draw_inverse(bounds: U64, guide: Array, index: Array, threads: int, key: int
     out, drawn = index.reshape(-1), uniforms(key, np.uint64(offset) + np.arange(index.size, dtype=np.uint64))
     for i in range(len(bounds)):
         out[i :: len(bounds)] = invert(bounds[i], drawn[i :: len(bounds)])
+
+
+def viterbi(unary: Array, pairwise: Array, parents: Array, index: Array, score: Array, threads: int) -> int:
+    """The best labelling of each tree, and its score."""
+    found = [viterbi_tree(row, pairwise, parents) for row in unary]
+    if any(each is None for each in found):
+        return -1
+    for i, each in enumerate(found):
+        if each is not None:
+            index[i], score[i] = each
+    return -2 if np.isneginf(score).any() else 0
 
 
 def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:

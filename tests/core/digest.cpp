@@ -221,6 +221,34 @@ void draw_cases(const Backend& backend) {
   }
 }
 
+// Integers make ties, the others a difference if sums change their order.
+template <class T>
+void viterbi_cases(const Backend& backend, const Type& type) {
+  const struct {
+    int64_t rows, nodes, labels;
+  } shapes[] = {{61, 9, 2}, {20, 30, 7}, {5, 100, 33}};
+  for (const auto& [rows, nodes, labels] : shapes) {
+    const int64_t size = nodes * labels, square = labels * labels;
+    for (const bool tree : {false, true}) {
+      const Bytes x = logits(backend, type, rows * size, 1), w = logits(backend, type, nodes * square, 1 << 20);
+      std::vector<T> unary(static_cast<size_t>(rows * size)), pairwise(static_cast<size_t>(nodes * square));
+      std::memcpy(unary.data(), x.data(), x.size());
+      std::memcpy(pairwise.data(), w.data(), w.size());
+      std::vector<int64_t> parents, index(static_cast<size_t>(rows * nodes));
+      for (int64_t t = 0; t < nodes; ++t) parents.push_back(tree ? (t == 4 ? -1 : (t + 1) / 2 - 1) : t - 1);
+      for (size_t i = 0; tree && i < unary.size(); ++i) unary[i] = i % 11 == 3 ? -INFINITY : std::trunc(unary[i]);
+      for (size_t i = 0; tree && i < pairwise.size(); ++i) pairwise[i] = std::trunc(pairwise[i]);
+      std::vector<T> score(static_cast<size_t>(rows));
+      viterbi(backend, type.dtype,
+              {unary.data(), pairwise.data(), tree, parents.data(), nodes, labels, index.data(), score.data()}, rows,
+              one_thread);
+      const std::string tag = std::string(tree ? "-tree/" : "-chain/") + type.name + "/" + std::to_string(labels);
+      put("viterbi" + tag, index.data(), index.size() * 8);
+      put("viterbi-score" + tag, score.data(), score.size() * sizeof(T));
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -236,6 +264,8 @@ int main(int argc, char** argv) {
         softmax_cases(*backend, type);
       }
       draw_cases(*backend);
+      viterbi_cases<float>(*backend, types[0]);
+      viterbi_cases<double>(*backend, types[1]);
       return 0;
     }
   }
