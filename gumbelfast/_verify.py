@@ -13,8 +13,9 @@ import numpy as np
 from . import _core, _text
 from ._backend import Kernels
 from ._tables import bits_of, bounds_of, guide_of
-from ._verify_cases import KEY, Array, Case, Inputs, cases, condition, dtypes, inputs, tree
+from ._verify_cases import Case, cases, dtypes
 from ._verify_conditional import conditional
+from ._verify_inputs import KEY, Array, Inputs, condition, inputs, tree
 from ._verify_judges import BOUNDS, Results, Verdict, judge, same
 from .reference import kernels as reference
 

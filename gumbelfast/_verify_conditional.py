@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._verify_cases import Case, Inputs, condition
+from ._verify_cases import Case
+from ._verify_inputs import Inputs, condition
 from ._verify_judges import CONDITIONAL_ULP, REFUSED, Judge, Results, Verdict, _refused, _where, noise_bounds
-from .reference import kernels
 from .reference.gumbel_max import perturb
+from .reference.rows import load_logits
 from .reference.softmax import logsumexp
 
 
 def conditional(case: Case, given: Inputs) -> Judge:
     """As `judge`, for conditional_gumbel."""
-    x = kernels.load_logits(given.x, None)
+    x = load_logits(given.x, None)
     if x is None or np.isneginf(x).all(axis=-1).any():
         return _refused
     bound, index = condition(case, x)

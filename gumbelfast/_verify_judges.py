@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ._verify_cases import Array, Case, Inputs, address
+from ._verify_cases import Case
+from ._verify_inputs import Array, Inputs, address
 from .reference import kernels
 from .reference.gumbel_max import gumbel_max, perturb
 from .reference.gumbel_softmax import gumbel_softmax
 from .reference.noise import exact_exponential, exact_gumbel
+from .reference.rows import addresses, load_logits, repeat_rows
 from .reference.softmax import (
     log_softmax,
     log_softmax_backward,
@@ -104,9 +106,7 @@ def _philox(case: Case, given: Inputs) -> Judge:
 
 @lru_cache(maxsize=256)
 def _exact(exponential: bool, rows: int, columns: int, place: str, offset: int, law: np.dtype[Any]) -> Array:
-    elements, keys = kernels.addresses(
-        rows, columns, *address(Case("gumbel", rows, columns, place=place, offset=offset))
-    )
+    elements, keys = addresses(rows, columns, *address(Case("gumbel", rows, columns, place=place, offset=offset)))
     return (exact_exponential if exponential else exact_gumbel)(keys, elements, law)
 
 
@@ -160,10 +160,10 @@ def _picks(picks: Array, index: Array, least: Array, most: Array) -> Verdict:
 
 
 def _selection(case: Case, given: Inputs) -> Judge:
-    x = kernels.load_logits(given.x, given.mask)
+    x = load_logits(given.x, given.mask)
     if x is None:
         return _refused
-    x, scale = kernels.repeat_rows(x, case.rows * case.draws), 1 / case.temperature
+    x, scale = repeat_rows(x, case.rows * case.draws), 1 / case.temperature
     exact, low, high, _ = noise_bounds(case, x.dtype)
     if case.kernel == "gumbel_top_k":
         index, best = gumbel_top_k(x, exact.astype(x.dtype), scale, case.k)
@@ -188,7 +188,7 @@ def _selection(case: Case, given: Inputs) -> Judge:
 
 
 def _relaxed(case: Case, given: Inputs) -> Judge:
-    x, scale = kernels.load_logits(given.x, None), 1 / case.temperature
+    x, scale = load_logits(given.x, None), 1 / case.temperature
     if x is None or np.isneginf(x).all(axis=-1).any():
         return _refused
     exact, low, high, _ = noise_bounds(case, x.dtype)

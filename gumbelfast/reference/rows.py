@@ -1,0 +1,63 @@
+"""Rows of numbers and the elements of noise that they take: what all kernels of the reference share."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .philox import TILE, U64, row_key
+
+Array: TypeAlias = NDArray[Any]
+
+
+def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float64 for float64, float32 for all others."""
+    return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
+
+
+def load(x: Array) -> Array:
+    """The array in its working dtype."""
+    return x.astype(working_dtype(x.dtype))
+
+
+def store(out: Array, value: Array) -> None:
+    """Round a result to the working dtype of ``out`` and from there, for the half types, to ``out`` itself."""
+    if out.dtype.kind == "i":
+        out[...] = value.reshape(out.shape)
+        return
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        out[...] = value.astype(working_dtype(out.dtype)).astype(out.dtype).reshape(out.shape)
+
+
+def load_logits(logits: Array, mask: Array | None) -> Array | None:
+    """Logits as a (rows, K) array of the working dtype, -inf where masked out; None if NaN or +inf is among them."""
+    x = load(logits).reshape(-1, logits.shape[-1])
+    if mask is not None:
+        x = np.where(mask.reshape(-1, x.shape[1]), x, x.dtype.type(-np.inf))
+    return None if np.any(np.isnan(x) | np.isposinf(x)) else x
+
+
+def repeat_rows(x: Array, count: int) -> Array:
+    """Row ``i % len(x)`` for each row i of the result."""
+    return x[np.arange(count) % max(len(x), 1)]
+
+
+def addresses(
+    rows: int, columns: int, key: int, offset: int, row_stride: int, seeds: U64 | None, offsets: U64 | None
+) -> tuple[U64, int | U64]:
+    """Element addresses of shape (rows, columns), and the one key or a column of keys."""
+    if offsets is None:
+        offsets = np.arange(rows, dtype=np.uint64) * np.uint64(row_stride) + np.uint64(offset)
+    column: U64 = np.arange(columns, dtype=np.uint64)
+    return offsets.reshape(-1, 1) + column, key if seeds is None else row_key(seeds).reshape(-1, 1)
+
+
+def tiles_or_lack(elements: U64, index: NDArray[np.int64]) -> int:
+    """`count_tiles`, told as -2 minus it where some draw is missing."""
+    tiles = count_tiles(elements)
+    return -2 - tiles if (index < 0).any() else tiles
+
+
+def count_tiles(elements: U64) -> int:
+    """Tiles that the rows touch, those shared by two rows counted for each."""
+    return int((elements[:, -1] // TILE - elements[:, 0] // TILE + 1).sum())

@@ -1,0 +1,108 @@
+// From NumPy's arrays to what the core takes, and from its outcome to Python.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <bit>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "../csrc/gumbelfast.hpp"
+
+namespace py = pybind11;
+namespace gf = gumbelfast;
+
+namespace {
+
+using MaybeArray = std::optional<py::array>;
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::invalid_argument(what);
+}
+
+gf::DType dtype_of(const py::array& a) {
+  const auto size = a.itemsize();
+  if (a.dtype().kind() == 'f') {
+    if (size == 4) return gf::DType::f32;
+    if (size == 8) return gf::DType::f64;
+    if (size == 2) return gf::DType::f16;
+  }
+  require(size == 2, "dtype is none of the four");
+  return gf::DType::bf16;  // ml_dtypes' bfloat16, whose kind differs between its versions
+}
+
+const void* data_of(const py::array& a) {
+  require((a.flags() & py::array::c_style) != 0, "array is not C-contiguous");
+  return a.data();
+}
+
+void* mutable_data_of(py::array& a) {
+  require(a.writeable() && (a.flags() & py::array::c_style) != 0, "output is not a writeable C-contiguous array");
+  return a.mutable_data();
+}
+
+void* mutable_data_of(MaybeArray& a) { return a ? mutable_data_of(*a) : nullptr; }
+
+int64_t columns_of(const py::array& a) {
+  require(a.ndim() > 0, "array has no axis");
+  return a.shape(a.ndim() - 1);
+}
+
+template <class T>
+const T* one_a_row(const MaybeArray& a, int64_t rows) {
+  if (!a) return nullptr;
+  require(a->dtype().is(py::dtype::of<T>()) && a->size() == rows, "need one entry a row, of the right type");
+  return static_cast<const T*>(data_of(*a));
+}
+
+const uint64_t* words_of(const MaybeArray& a, int64_t rows) { return one_a_row<uint64_t>(a, rows); }
+
+gf::Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}; }
+
+gf::Logits logits_of(const py::array& x, const MaybeArray& mask, double scale) {
+  const int64_t cols = columns_of(x);
+  require(cols > 0, "rows have no columns");
+  if (mask) require(mask->itemsize() == 1 && (mask->size() == cols || mask->size() == x.size()), "mask does not fit");
+  return {data_of(x),
+          x.size() / cols,
+          cols,
+          mask ? static_cast<const uint8_t*>(data_of(*mask)) : nullptr,
+          mask && mask->size() != cols,
+          scale};
+}
+
+// The entries of tables of 2**bits words a row, and that number of bits, at least 1.
+std::pair<const uint64_t*, int> table_of(const py::array& table, int64_t rows) {
+  const auto size = static_cast<uint64_t>(columns_of(table));
+  require(size > 1 && std::has_single_bit(size) && table.itemsize() == 8 &&
+              table.size() == rows * static_cast<int64_t>(size),
+          "table does not fit");
+  return {static_cast<const uint64_t*>(data_of(table)), std::countr_zero(size)};
+}
+
+gf::Workers workers_of(int threads) {
+  return {threads, [] {
+            const py::gil_scoped_acquire gil;
+            return PyErr_CheckSignals() != 0;
+          }};
+}
+
+constexpr int64_t brief = 4096;  // elements: a few microseconds, in which no other thread would get going
+
+// Runs a call of the core, without the GIL unless it is brief; a pending KeyboardInterrupt comes out as itself.
+template <class Call>
+int64_t run(int64_t elements, Call call) {
+  std::optional<py::gil_scoped_release> release;
+  if (elements > brief) release.emplace();
+  const gf::Result result = call();
+  release.reset();
+  if (result.outcome == gf::Outcome::interrupted) throw py::error_already_set();
+  return result.outcome == gf::Outcome::refused   ? gf::refused
+         : result.outcome == gf::Outcome::lacking ? gf::lacking(result.opened)
+                                                  : result.opened;
+}
+
+}  // namespace
