@@ -34,17 +34,15 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
 def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
     """The soft and the hard sample, as far as they are wanted."""
     x = _tensors.rows(logits, dim)
-    soft_result, soft_place = _tensors.result_like(logits, dim) if soft else (None, None)
-    hard_result, hard_place = _tensors.result_like(logits, dim) if hard else (None, None)
-    soft_rows = None if soft_place is None else _tensors.array(soft_place)
-    hard_rows = None if hard_place is None else _tensors.array(hard_place)
+    soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
+    hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
     call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, _threads.resolve(None))
     if _key.draw(generator, x.size, call, x.shape[-1]) < 0:
         _tensors.refuse(logits, dim)
     if dim != -1 or not logits.is_contiguous():
-        for result, place in ((soft_result, soft_place), (hard_result, hard_place)):
-            if result is not None and place is not None:
-                _tensors.settle(result, place, dim)
+        for result, written in ((soft_result, soft_rows), (hard_result, hard_rows)):
+            if result is not None and written is not None:
+                _tensors.settle(result, written, dim)
     return soft_result, hard_result
 
 

@@ -139,21 +139,22 @@ def tensor(rows: Array, dtype: torch.dtype, dim: int) -> Tensor:
     return x if dim == -1 else x.movedim(-1, dim)
 
 
-def result_like(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """A new tensor laid out as `x`, and where a kernel may write its rows: the tensor itself wherever possible."""
+def result_like(x: Tensor, x_rows: Array, dim: int) -> tuple[Tensor, Array]:
+    """A new tensor laid out as `x`, and rows that a kernel may write: the tensor's own memory wherever possible."""
+    if dim == -1 and x.is_contiguous():
+        written = np.empty(x_rows.shape, x_rows.dtype)
+        return tensor(written, x.dtype, -1), written
     result = torch.empty_like(x)
-    if dim == -1 and result.is_contiguous():
-        return result, result
     seen = last(result, dim)
-    return result, seen if seen.is_contiguous() else torch.empty(seen.shape, dtype=seen.dtype)
+    return result, array(seen if seen.is_contiguous() else torch.empty(seen.shape, dtype=seen.dtype))
 
 
-def settle(result: Tensor, written: Tensor, dim: int) -> Tensor:
+def settle(result: Tensor, written: Array, dim: int) -> Tensor:
     """`result`, once what a kernel wrote elsewhere is in it."""
-    if written is not result:
+    if dim != -1 or not result.is_contiguous():
         seen = last(result, dim)
-        if seen.data_ptr() != written.data_ptr():
-            seen.copy_(written)
+        if seen.data_ptr() != written.__array_interface__["data"][0]:
+            seen.copy_(tensor(written, result.dtype, -1))
     return result
 
 

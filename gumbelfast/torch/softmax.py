@@ -63,9 +63,10 @@ def _forward(kernel: str, theirs: Any, x: Tensor, dim: int, dtype: torch.dtype |
 
 
 def _run(kernel: str, x: Tensor, dim: int) -> Tensor:
-    result, place = _tensors.result_like(x, dim)
-    getattr(active(), kernel)(_tensors.rows(x, dim), 1.0, _tensors.array(place), _threads.resolve(None))
-    return _tensors.settle(result, place, dim)
+    rows = _tensors.rows(x, dim)
+    result, written = _tensors.result_like(x, rows, dim)
+    getattr(active(), kernel)(rows, 1.0, written, _threads.resolve(None))
+    return _tensors.settle(result, written, dim)
 
 
 class _Rows(torch.autograd.Function):
