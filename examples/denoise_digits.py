@@ -11,6 +11,7 @@ a tree of half its edges that Viterbi's algorithm solves: exact, but of a poorer
 import argparse
 import importlib.util
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import zoom
@@ -38,8 +39,11 @@ def pictures(digits: int) -> np.ndarray:
 
 
 def draw(path: str, columns: list[tuple[str, np.ndarray]], rows: int) -> None:
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError:
+        print('For the picture: pip install "gumbelfast[plot]"')
+        return
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -53,16 +57,17 @@ def draw(path: str, columns: list[tuple[str, np.ndarray]], rows: int) -> None:
                 spine.set_color("0.8")
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.95, wspace=0.06, hspace=0.06)
     figure.savefig(path, dpi=110)
+    print("wrote", path)
 
 
 parser = argparse.ArgumentParser(description="denoise binary digits")
-parser.add_argument("--output", help="where to put a picture of the first digits")
-parser.add_argument("--digits", type=int, default=60, help="how many digits to denoise")
-parser.add_argument("--samples", type=int, default=100, help="perturbations of each")
+parser.add_argument("--quick", action="store_true", help="few digits: only shows that it runs")
+parser.add_argument("--output", type=Path, default=Path("denoise_digits.png"))
 options = parser.parse_args()
+digits, n_samples = (20, 50) if options.quick else (60, 100)
 
 rng = np.random.default_rng(0)
-clean = pictures(options.digits)
+clean = pictures(digits)
 noisy = clean ^ (rng.random(clean.shape) < FLIP)
 evidence = np.log(np.where(noisy[..., None] == np.arange(2), 1 - FLIP, FLIP)).astype(np.float32)
 
@@ -74,7 +79,7 @@ else:
     solver = partial(comb, pairwise=2 * COUPLING * np.eye(2))  # half the edges, each twice as strong
 
 best = solver(evidence).labels
-found = perturb_and_map(evidence, solver, options.samples, rng=1)
+found = perturb_and_map(evidence, solver, n_samples, rng=1)
 on = found.marginals[..., 1]
 
 errors = {"noisy": noisy, "most probable image": best, "marginals above one half": on > 0.5}
@@ -87,8 +92,6 @@ print(
 assert np.mean((on > 0.5) != clean) < 0.8 * FLIP
 assert np.mean((on > 0.5)[sure] != clean[sure]) < np.mean((on > 0.5) != clean)
 
-if options.output:
-    samples = [("samples" if i == 1 else "", found.samples[i]) for i in range(3)]
-    columns = [("clean", clean), ("noisy", noisy), ("best", best), *samples, ("marginals", on)]
-    draw(options.output, columns, min(6, options.digits))
-    print(f"wrote {options.output}")
+samples = [("samples" if i == 1 else "", found.samples[i]) for i in range(3)]
+columns = [("clean", clean), ("noisy", noisy), ("best", best), *samples, ("marginals", on)]
+draw(options.output, columns, 6)
