@@ -14,6 +14,7 @@ from . import reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
+from .beam_search import Sequences, StochasticBeams, ancestral_sample, beam_search, stochastic_beam_search
 from .categorical import Categorical
 from .generator import Generator
 from .inverse import inverse_transform
@@ -33,10 +34,14 @@ __all__ = [
     "Categorical",
     "Generator",
     "Philox4x32",
+    "Sequences",
+    "StochasticBeams",
     "TopK",
     "WeightedSample",
+    "ancestral_sample",
     "backend",
     "backends",
+    "beam_search",
     "categorical",
     "default_rng",
     "exponential",
@@ -56,12 +61,15 @@ __all__ = [
     "set_num_threads",
     "softmax",
     "softmax_backward",
+    "stochastic_beam_search",
     "use_backend",
     "weighted_sample",
 ]
 
 reference.publish(
     (
+        ancestral_sample,
+        beam_search,
         categorical,
         exponential,
         gumbel,
@@ -74,6 +82,7 @@ reference.publish(
         sample_tokens,
         softmax,
         softmax_backward,
+        stochastic_beam_search,
         weighted_sample,
     ),
     use_backend,

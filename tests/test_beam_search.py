@@ -1,0 +1,285 @@
+"""Searches over sequences: what they draw, from which noise, and what they keep of a model's state."""
+
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_same_bytes
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sequence_cases import Tree, unpadded
+
+import gumbelfast as gf
+from gumbelfast.reference.beam_search import stochastic_beam_search as textbook
+
+RUNS = 250_000  # prompts per call, so that four calls make 10**6 runs
+
+
+def runs(tree: Tree, k: int, eos: int | None, seed: int) -> list[gf.StochasticBeams]:
+    rng = gf.default_rng(seed)
+    tree.prompts = RUNS
+    return [gf.stochastic_beam_search(tree.step, None, k, tree.depth, eos=eos, rng=rng) for _ in range(4)]
+
+
+def g_test(counts: Any, p: Any) -> float:
+    """P-value of the likelihood-ratio test; cells with fewer than 10 expected are one."""
+    expected = counts.sum() * p / p.sum()
+    rare = expected < 10
+    counts, expected = (np.append(a[~rare], a[rare].sum()) for a in (counts, expected))
+    some = expected > 0
+    assert counts[~some].sum() == 0
+    return float(stats.power_divergence(counts[some], expected[some], lambda_="log-likelihood").pvalue)
+
+
+@pytest.mark.parametrize(("depth", "k", "eos"), [(4, 2, None), (3, 3, 2)])
+def test_orders_are_plackett_luce(depth: int, k: int, eos: int | None) -> None:
+    """Pairs of 81 sequences, and triples of 15 of unequal length, 10**6 runs each."""
+    tree = Tree(3, depth, seed=depth)
+    p = np.exp(list(tree.leaves(eos).values()))
+    assert len(p) == (81 if eos is None else 15)
+    counts = np.zeros(len(p) ** k, np.int64)
+    for found in runs(tree, k, eos, 100 + depth):
+        number = tree.numbers(found.sequences, eos)
+        counts += np.bincount(number @ len(p) ** np.arange(k)[::-1], minlength=counts.size)
+    orders = np.array(list(permutations(range(len(p)), k)))
+    wanted = np.zeros(counts.size)
+    wanted[orders @ len(p) ** np.arange(k)[::-1]] = np.exp(
+        gf.plackett_luce_log_prob(np.broadcast_to(np.log(p), (len(orders), len(p))), orders)
+    )
+    assert wanted.sum() == pytest.approx(1)
+    assert g_test(counts, wanted) > 1e-6
+
+
+def test_perturbed_values_and_kappa(compiled: str) -> None:
+    """exp(-G) are the arrivals of a race: the first at rate 1, the next at the rate that is left, kappa the last."""
+    tree = Tree(3, 3, seed=5, prompts=50_000)
+    found = gf.stochastic_beam_search(tree.step, None, 3, 3, eos=1, rng=8)
+    arrivals = np.exp(-np.column_stack([found.perturbed, found.kappa]))
+    gaps = np.diff(arrivals, axis=1, prepend=0)
+    left = 1 - np.cumsum(np.exp(found.log_probs), axis=1)
+    for place in range(4):
+        rate = left[:, place - 1] if place else 1
+        assert stats.kstest(gaps[:, place] * rate, "expon").pvalue > 1e-6
+
+
+def test_one_is_ancestral(compiled: str) -> None:
+    tree = Tree(3, 3, seed=1, prompts=100_000)
+    leaves = tree.leaves(eos=2)
+    p = np.exp(list(leaves.values()))
+    drawn = gf.stochastic_beam_search(tree.step, None, 1, 3, eos=2, rng=2)
+    ancestral = gf.ancestral_sample(tree.step, None, 3, 3, eos=2, rng=3)
+    for found in (drawn, ancestral):
+        number = tree.numbers(found.sequences, eos=2)
+        np.testing.assert_allclose(found.log_probs, np.log(p)[number], rtol=0, atol=1e-12)
+        assert np.array_equal(found.lengths, np.array([len(leaf) for leaf in leaves])[number])
+        for j in range(number.shape[1]):
+            assert g_test(np.bincount(number[:, j], minlength=len(p)), p) > 1e-6
+    # The sequences of a prompt are independent.
+    number = tree.numbers(ancestral.sequences, eos=2)
+    pairs = np.bincount(number[:, 0] * len(p) + number[:, 1], minlength=len(p) ** 2)
+    assert g_test(pairs, np.outer(p, p).ravel()) > 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("eos", [None, 0])
+def test_draws_what_the_reference_draws(compiled: str, dtype: str, eos: int | None) -> None:
+    for columns, depth, k in ((3, 4, 5), (40, 3, 4), (3, 2, 12), (2, 5, 1), (700, 2, 9)):
+        tree = Tree(columns, depth, seed=columns, dtype=dtype, deviation=2, prompts=3)
+        seeds = [7, 2**64 - 1, 12345]
+        found = gf.stochastic_beam_search(tree.step, None, k, depth, eos=eos, seeds=seeds)
+        same = gf.reference.stochastic_beam_search(tree.step, None, k, depth, eos=eos, seeds=seeds)
+        assert np.array_equal(found.sequences, same.sequences)
+        tolerance = 1e-5 if dtype == "float32" else 1e-12
+        for b, seed in enumerate(seeds):
+            beams, kappa = textbook(tree.logits, k, depth, seed, eos)
+            assert unpadded(found.sequences[b])[: len(beams)] == [beam.prefix for beam in beams]
+            assert (found.lengths[b, len(beams) :] == 0).all()
+            missing = [-np.inf] * (k - len(beams))
+            for values, wanted in (
+                (found.log_probs[b], [beam.log_prob for beam in beams] + missing),
+                (found.perturbed[b], [beam.perturbed for beam in beams] + missing),
+                (found.kappa[b], kappa),
+            ):
+                np.testing.assert_allclose(values, wanted, rtol=tolerance, atol=tolerance)
+
+
+@given(
+    columns=st.integers(1, 5),
+    depth=st.integers(1, 4),
+    k=st.integers(0, 12),
+    eos=st.none() | st.integers(0, 4),
+    seed=st.integers(0, 2**32),
+    deviation=st.sampled_from([0.0, 1.0, 30.0, 400.0]),
+    holes=st.sampled_from([0.0, 0.5]),
+)
+def test_no_sequence_comes_twice(
+    columns: int, depth: int, k: int, eos: int | None, seed: int, deviation: float, holes: float
+) -> None:
+    eos = None if eos is None else eos % columns
+    tree = Tree(columns, depth, seed, prompts=2, deviation=deviation)
+    rng = np.random.default_rng(seed)
+    for table in tree.tables:
+        hole = rng.random(table.shape) < holes
+        hole[:, rng.integers(columns)] = False
+        table[hole] = -np.inf
+    leaves = tree.leaves(eos)
+    found = gf.stochastic_beam_search(tree.step, None, k, depth, eos=eos, rng=seed, return_all=True)
+    assert found.sequences.shape[:2] == found.lengths.shape == found.log_probs.shape == found.perturbed.shape == (2, k)
+    number = min(k, len(leaves))
+    for b in range(2):
+        sequences = unpadded(found.sequences[b])
+        assert len(set(sequences[:number])) == number
+        assert set(sequences[:number]) <= leaves.keys()
+        assert sequences[number:] == [()] * (k - number)
+        assert found.lengths[b].tolist() == [len(s) for s in sequences]
+        np.testing.assert_allclose(
+            found.log_probs[b, :number], [leaves[s] for s in sequences[:number]], rtol=1e-12, atol=1e-13
+        )
+    assert np.all(found.log_probs[:, number:] == -np.inf)
+    order = np.column_stack([found.perturbed, found.kappa])
+    assert np.isfinite(order[:, : min(k + 1, len(leaves))]).all()
+    assert np.all(order[:, len(leaves) :] == -np.inf)
+    assert np.all(order[:, 1:] <= order[:, :-1])
+    # What a beam becomes is never worth more than itself, and its best child as much.
+    trace = found.trace
+    assert trace is not None
+    for before, after, parents in zip(trace.perturbed[:-1], trace.perturbed[1:], trace.parents[1:], strict=True):
+        there = parents >= 0
+        above = np.take_along_axis(before, np.maximum(parents, 0), -1)
+        assert np.all(after[there] <= above[there])
+        assert np.array_equal(after[:, 0], before[:, 0])
+
+
+def test_a_prompt_depends_on_itself_alone(compiled: str) -> None:
+    trees = [Tree(30, 4, seed=i, deviation=2) for i in range(3)]
+
+    def step_of(chosen: list[int]) -> Any:
+        def step(tokens: Any, state: Any) -> tuple[Any, Any]:
+            if tokens is None:
+                state = [np.array(chosen), np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)]
+            else:
+                state = [state[0], state[1] * 30 + tokens, state[2] + 1]
+            which, node, depth = state
+            return np.stack([trees[w].tables[d][n] for w, n, d in zip(which, node, depth, strict=True)]), state
+
+        return step
+
+    for search in (gf.stochastic_beam_search, gf.ancestral_sample):
+        together = search(step_of([0, 1, 2]), None, 4, 4, eos=3, seeds=[10, 11, 12])
+        swapped = search(step_of([2, 0]), None, 4, 4, eos=3, seeds=[12, 10])
+        for b, other in ((0, 1), (2, 0)):
+            assert unpadded(together.sequences[b]) == unpadded(swapped.sequences[other])
+            assert_same_bytes(together.log_probs[b], swapped.log_probs[other])
+        alone = search(step_of([1]), None, 4, 4, eos=3, seeds=11)
+        assert unpadded(alone.sequences[0]) == unpadded(together.sequences[1])
+        other_seed = search(step_of([1]), None, 4, 4, eos=3, seeds=13)
+        assert unpadded(other_seed.sequences[0]) != unpadded(together.sequences[1])
+
+
+def test_generators(compiled: str) -> None:
+    tree = Tree(50, 3, deviation=2, prompts=2)
+    first = gf.stochastic_beam_search(tree.step, None, 4, 3, rng=5)
+    rng = gf.default_rng(5)
+    again = gf.stochastic_beam_search(tree.step, None, 4, 3, rng=rng)
+    assert_same_bytes(first.sequences, again.sequences)
+    # Rows of 50 for 2 prompts, then for 5 beams of each; every call begins at a multiple of 32.
+    assert rng.offset == 128 + 512 + 500
+    assert_same_bytes(again.sequences[:, 0, 0], gf.categorical(tree.tables[0][[0, 0]], rng=gf.default_rng(5)))
+    more = gf.stochastic_beam_search(tree.step, None, 4, 3, rng=rng)
+    assert not np.array_equal(more.sequences, first.sequences)
+    for make in (lambda: np.random.default_rng(3), lambda: np.random.PCG64(3)):
+        assert_same_bytes(
+            gf.stochastic_beam_search(tree.step, None, 4, 3, rng=make()).sequences,
+            gf.stochastic_beam_search(tree.step, None, 4, 3, rng=make()).sequences,
+        )
+    gf.stochastic_beam_search(tree.step, None, 4, 3)
+
+
+def test_only_beams_that_grow_are_asked(compiled: str) -> None:
+    tree = Tree(3, 4, seed=3, prompts=5)
+    found = gf.stochastic_beam_search(tree.step, None, 2, 4, eos=0, rng=1, return_all=True)
+    assert found.trace is not None
+    growing = (found.trace.tokens > 0).sum(axis=(1, 2))
+    assert tree.calls == [5, *growing[:-1]]
+    ended = Tree(2, 6, seed=3)
+    ended.tables[0][:] = [0, -np.inf]
+    assert gf.stochastic_beam_search(ended.step, None, 3, 6, eos=0, rng=1).sequences.tolist() == [[[0], [-1], [-1]]]
+    assert ended.calls == [1]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_beam_search_of_full_width_sorts_all(dtype: str) -> None:
+    tree = Tree(3, 3, seed=2, prompts=2, dtype=dtype)
+    leaves = tree.leaves(eos=1)
+    wanted = sorted(leaves, key=lambda s: -leaves[s])
+    found = gf.beam_search(tree.step, None, len(leaves) + 2, 3, eos=1)
+    for b in range(2):
+        assert unpadded(found.sequences[b]) == [*wanted, (), ()]
+        np.testing.assert_allclose(found.log_probs[b, :-2], [leaves[s] for s in wanted], rtol=1e-5)
+    assert np.all(found.log_probs[:, -2:] == -np.inf)
+    assert found.trace is None
+
+
+def test_beam_search_keeps_the_best_prefixes() -> None:
+    tree = Tree(5, 4, seed=9)
+    found = gf.beam_search(tree.step, None, 3, 4, eos=4, return_all=True)
+    beams = {(): 0.0}
+    for depth in range(4):
+        grown = {}
+        for prefix, log_prob in beams.items():
+            if prefix[-1:] == (4,):
+                grown[prefix] = log_prob
+                continue
+            x = tree.logits(prefix)
+            grown |= {(*prefix, c): log_prob + float(v) for c, v in enumerate(x - np.log(np.exp(x).sum()))}
+        beams = dict(sorted(grown.items(), key=lambda item: -item[1])[:3])
+        assert found.trace is not None
+        np.testing.assert_allclose(found.trace.perturbed[depth, 0], list(beams.values()), rtol=1e-12)
+    assert unpadded(found.sequences[0]) == list(beams)
+
+
+def test_length_penalty_sorts_what_was_drawn(compiled: str) -> None:
+    tree = Tree(3, 5, seed=4, prompts=20)
+    plain = gf.stochastic_beam_search(tree.step, None, 5, 5, eos=0, rng=6)
+    assert np.unique(plain.lengths).size > 2
+    for alpha in (0.0, 1.0, -2.0):
+        found = gf.stochastic_beam_search(tree.step, None, 5, 5, eos=0, rng=6, length_penalty=alpha)
+        assert_same_bytes(found.kappa, plain.kappa)
+        for b in range(20):
+            score = plain.log_probs[b] / ((5 + plain.lengths[b]) / 6) ** alpha
+            order = sorted(range(5), key=lambda i: -score[i])
+            for name in ("sequences", "lengths", "log_probs", "perturbed"):
+                assert_same_bytes(getattr(found, name)[b], getattr(plain, name)[b][order])
+    longest = gf.beam_search(tree.step, None, 5, 5, eos=0, length_penalty=50.0)
+    assert longest.lengths[0, 0] == longest.lengths.max()
+
+
+def test_no_prompts_and_no_beams(compiled: str) -> None:
+    tree = Tree(3, 2, prompts=0)
+    for search in (gf.stochastic_beam_search, gf.ancestral_sample, gf.beam_search):
+        found = search(tree.step, None, 4, 2)
+        assert found.sequences.shape == (0, 4, 0)
+        assert found.log_probs.shape == (0, 4)
+    tree = Tree(3, 2, prompts=2)
+    for search in (gf.stochastic_beam_search, gf.ancestral_sample, gf.beam_search):
+        assert search(tree.step, None, 0, 2).sequences.shape == (2, 0, 0)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_models_of_other_libraries(compiled: str, library: str) -> None:
+    module = pytest.importorskip(library)
+    asarray = module.from_numpy if library == "torch" else module.numpy.asarray
+    tree = Tree(6, 3, seed=8, prompts=2, dtype=np.float32)
+    tables = [asarray(table) for table in tree.tables]
+
+    def step(tokens: Any, state: Any) -> tuple[Any, Any]:
+        if tokens is None:
+            state = (asarray(np.zeros(2, np.int32)), 0 * asarray(np.zeros(2, np.int32)))
+        else:
+            state = (state[0] * 6 + asarray(tokens.astype(np.int32)), state[1] + 1)
+        return tables[int(state[1][0])][state[0]], state
+
+    wanted = gf.stochastic_beam_search(tree.step, None, 5, 3, seeds=[1, 2])
+    assert_same_bytes(gf.stochastic_beam_search(step, None, 5, 3, seeds=[1, 2]).sequences, wanted.sequences)
