@@ -19,13 +19,14 @@ from .categorical import Categorical
 from .generator import Generator
 from .inverse import inverse_transform
 from .noise import exponential, gumbel
+from .plackett_luce import plackett_luce_log_prob, plackett_luce_log_prob_backward, plackett_luce_set_log_prob
 from .random import default_rng
 from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .states import Argmax, TopK, merge
 from .tokens import sample_tokens
-from .weighted import WeightedSample, plackett_luce_log_prob, weighted_sample
+from .weighted import WeightedSample, weighted_sample
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,8 @@ __all__ = [
     "logsumexp",
     "merge",
     "plackett_luce_log_prob",
+    "plackett_luce_log_prob_backward",
+    "plackett_luce_set_log_prob",
     "reference",
     "sample_tokens",
     "set_num_threads",

@@ -12,6 +12,7 @@ from .control import rebar, relax
 from .exact import Exact, exact
 from .pathwise import gumbel_rao, reparameterized, straight_through, straight_through_gumbel_softmax
 from .score import RunningMean, muprop, score_function
+from .without_replacement import importance_weighted, unordered_set, without_replacement
 
 __all__ = [
     "Estimate",
@@ -19,6 +20,7 @@ __all__ = [
     "RunningMean",
     "exact",
     "gumbel_rao",
+    "importance_weighted",
     "muprop",
     "rebar",
     "relax",
@@ -26,4 +28,6 @@ __all__ = [
     "score_function",
     "straight_through",
     "straight_through_gumbel_softmax",
+    "unordered_set",
+    "without_replacement",
 ]
