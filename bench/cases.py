@@ -166,6 +166,20 @@ def cases(quick: bool = False) -> list[Case]:
         work = f"tokens at temperature 0.8, {wide}, {name}"
         settings = _bind(lambda k, p: (normal(vocabulary), 0.8, k, p), top_k, top_p)
         table.append(Case("tokens", name, "tokens", work, settings, size, headline=False))
+    prompts, k, steps, tokens = (2, 4, 3, 1000) if quick else (8, 16, 5, 32000)
+    beam_rows = prompts * (k + 1)
+    table.append(
+        Case(
+            "B1",
+            "",
+            "beams",
+            f"stochastic beam search, {prompts} prompts, k={k}, V={tokens}, {steps} steps outside the model",
+            # The same row for every beam: the probability of a sequence is that of its tokens.
+            lambda: (*(np.repeat(normal((1, tokens)), rows, 0) for rows in (prompts, beam_rows)), k, steps),
+            (prompts + (steps - 1) * beam_rows) * tokens,
+            "logit",
+        )
+    )
     pair = _bind(lambda: (normal(square, f64), softmax_of(normal(square, f64))))
     for row, operation, made, count in (
         ("C1", "categorical", _bind(normal, vocabulary, f64), size),

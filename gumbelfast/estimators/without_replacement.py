@@ -55,9 +55,10 @@ def without_replacement(
     Examples
     --------
     >>> import numpy as np, gumbelfast as gf
+    >>> from gumbelfast import estimators
     >>> found = gf.weighted_sample([0.5, 0.3, 0.2], 3, rng=0)
     >>> log_p = np.log([0.5, 0.3, 0.2])[found.indices]
-    >>> float(gf.estimators.without_replacement(log_p, found.perturbed, found.kappa, found.indices).round(6))
+    >>> float(estimators.without_replacement(log_p, found.perturbed, found.kappa, found.indices).round(6))
     0.7
     """
     log_p, g, threshold, f = (np.asarray(a, np.float64) for a in (log_probs, perturbed, kappa, values))
