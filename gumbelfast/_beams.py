@@ -115,12 +115,11 @@ def search(model: Model, expand: Expand, width: int, max_steps: int, eos: int) -
 
 
 def _followed(trace: Trace) -> NDArray[np.int64]:
-    """The sequences that lead to the last beams."""
+    """The sequences that lead to the last beams; there are never fewer beams than a step before."""
     steps, prompts, width = trace.tokens.shape
     sequences = np.empty((prompts, width, steps), np.int64)
     place = np.broadcast_to(np.arange(width), (prompts, width))
     for step in reversed(range(steps)):
         sequences[..., step] = np.take_along_axis(trace.tokens[step], place, -1)
         place = np.take_along_axis(trace.parents[step], place, -1)
-    sequences[trace.parents[-1] == NOTHING] = NOTHING
     return sequences

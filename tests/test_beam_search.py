@@ -3,6 +3,7 @@
 from itertools import permutations
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from helpers import assert_same_bytes
@@ -12,6 +13,7 @@ from scipy import stats
 from sequence_cases import Tree, unpadded
 
 import gumbelfast as gf
+from gumbelfast.beam_search import _conditioned
 from gumbelfast.reference.beam_search import stochastic_beam_search as textbook
 
 RUNS = 250_000  # prompts per call, so that four calls make 10**6 runs
@@ -103,6 +105,19 @@ def test_draws_what_the_reference_draws(compiled: str, dtype: str, eos: int | No
                 (found.kappa[b], kappa),
             ):
                 np.testing.assert_allclose(values, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("maximum", [-700.0, -3.0, 0.5, 40.0])
+@pytest.mark.parametrize("top", [-700.0, 0.0, 40.0])
+def test_conditioning_keeps_all_digits(maximum: float, top: float) -> None:
+    z = top - np.array([0.0, 2.0**-40, 1e-3, 1.0, 30.0, 800.0, 1e5, np.inf])
+    found = _conditioned(z[None], np.array([[maximum]]))[0]
+    assert found[0] == maximum
+    assert found[-1] == -np.inf
+    with mpmath.workdps(800):
+        e = [mpmath.exp(-mpmath.mpf(v)) for v in z[:-1]]
+        wanted = [float(-mpmath.log(mpmath.exp(-mpmath.mpf(maximum)) - e[0] + each)) for each in e]
+    np.testing.assert_allclose(found[:-1], wanted, rtol=1e-15, atol=1e-15)
 
 
 @given(
