@@ -76,7 +76,7 @@ def categories(value: ArrayLike, columns: int) -> Array:
     return array
 
 
-def one_of(value: Any, name: str, known: tuple[str, ...]) -> None:
+def one_of(value: Any, name: str, known: tuple[Any, ...]) -> None:
     if value not in known:
         raise ValueError(f"{name} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, got {value!r}")
 

@@ -165,6 +165,53 @@ def test_all_sequences_give_the_expectation_itself() -> None:
         np.testing.assert_allclose(length, wanted, rtol=1e-12)
 
 
+SCORES = [("unordered_set", "leave_one_out"), ("unordered_set", None), ("importance", "leave_one_out"),
+          ("importance", "normalized"), ("importance", None)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "baseline"), SCORES)
+@pytest.mark.parametrize("k", [3, 8])
+def test_score_weights_are_those_of_explicit_logits(method: str, baseline: str | None, k: int) -> None:
+    x, values = normal("float64", (6, 12)), normal("float64", (12,), 5)
+    drawn = gf.weighted_sample(gf.softmax(x), k, rng=3)
+    log_p = np.take_along_axis(gf.log_softmax(x), drawn.indices, -1)
+    found = est.score_weights(
+        log_p, drawn.perturbed, drawn.kappa, values[drawn.indices], method=method, baseline=baseline
+    )
+    estimator = est.unordered_set if method == "unordered_set" else est.importance_weighted
+    wanted = estimator(x, lambda z: z @ values, k, baseline=baseline, rng=3).grad
+    scores = np.eye(12)[drawn.indices] - gf.softmax(x)[:, None]
+    np.testing.assert_allclose((found[..., None] * scores).sum(axis=1), wanted, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("method", "baseline"), SCORES)
+def test_gradients_through_sequences(method: str, baseline: str | None) -> None:
+    """By the logits of the first token, whose score is known."""
+    tree, found = sample(4, 100_000, 0, 21)
+    leaves = tree.leaves(eos=0)
+    p_first = gf.softmax(tree.tables[0][0])
+    first = np.array([leaf[0] for leaf in leaves])
+    p, f_leaf = np.exp(list(leaves.values())), np.array([len(leaf) ** 2 for leaf in leaves])
+    truth = (p * f_leaf) @ (np.eye(3)[first] - p_first)
+    arguments = found.log_probs, found.perturbed, found.kappa, found.lengths**2
+    weights = est.score_weights(*arguments, method=method, baseline=baseline)
+    rows = (weights[..., None] * (np.eye(3)[found.sequences[..., 0]] - p_first)).sum(axis=1)
+    errors = np.abs(rows.mean(axis=0) - truth) / (rows.std(axis=0) / np.sqrt(len(rows)))
+    if baseline == "normalized":
+        assert errors.max() > 5
+    else:
+        assert errors.max() < 5
+    # With all sequences, and places for more, it is the gradient itself.
+    tree, found = sample(100, 1, 0, 22)
+    exact = est.score_weights(
+        found.log_probs, found.perturbed, found.kappa, found.lengths**2, method=method, baseline=baseline
+    )
+    assert np.all(exact[0, len(leaves) :] == 0)
+    there = slice(len(leaves))
+    grad = exact[0, there] @ (np.eye(3)[found.sequences[0, there, 0]] - p_first)
+    np.testing.assert_allclose(grad, truth, rtol=1e-9)
+
+
 def test_weights_where_doubles_end() -> None:
     # Far below the threshold a sample weighs exp(kappa), far above its own probability.
     log_p, kappa = np.array([-0.1, -40.0, -800.0, -np.inf]), -3.0
@@ -193,6 +240,19 @@ def test_bad_input() -> None:
         (
             lambda: est.without_replacement([0.0, np.nan], g, -1.0, [1, 2]),
             "log_probs must be <= 0, got nan at index (1,)",
+        ),
+        (
+            lambda: est.score_weights(p, g, -0.5, [1, 2], method="set"),
+            "method must be 'unordered_set' or 'importance', got 'set'",
+        ),
+        (
+            lambda: est.score_weights(p, g, -0.5, [1, 2], baseline="normalized"),
+            "baseline must be 'leave_one_out' or None, got 'normalized'",
+        ),
+        (lambda: est.score_weights(p[:1], g[:1], -0.5, [1]), "k must be >= 2 with baseline 'leave_one_out', got 1"),
+        (
+            lambda: est.score_weights(p, g, -0.5, [[1], [2]]),
+            "values of shape (2, 1) does not fit log_probs of shape (2,)",
         ),
         (lambda: est.unordered_set(LOGITS, f, 6), "k=6 exceeds the 5 columns"),
         (lambda: est.unordered_set([0.0, -np.inf, 1.0], f, 3), "k=3 exceeds the 2 finite logits of row 0"),

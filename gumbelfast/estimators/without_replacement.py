@@ -1,18 +1,17 @@
-"""Estimators from samples without replacement: of expectations, and of their gradients by explicit logits."""
+"""Estimates from samples without replacement, of sequences or anything else: expectations and their gradients."""
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _subsets, _validate, _validate_tables
-from .._types import SeedLike
-from ..softmax import log_softmax, logsumexp
-from ..weighted import with_threshold
-from ._problem import Array, Estimate, Function, Problem
+from .. import _subsets, _validate_tables
+from ..softmax import logsumexp
+from ._problem import Array
+
+_NO_WEIGHT = -1e4  # a finite log-probability whose exponential is 0
 
 
 def without_replacement(
@@ -63,143 +62,108 @@ def without_replacement(
     """
     log_p, g, threshold, f = (np.asarray(a, np.float64) for a in (log_probs, perturbed, kappa, values))
     _validate_tables.threshold_sample(log_p, g, threshold, f)
-    weights = np.exp(_log_weights(log_p, threshold))
-    if normalized:
-        weights = weights / weights.sum(axis=-1, keepdims=True)
+    weights = _importance(log_p, threshold, normalized)
     weights = weights.reshape(weights.shape + (1,) * (f.ndim - weights.ndim))
-    total: Array = np.where(weights > 0, weights * f, 0).sum(axis=log_p.ndim - 1)
+    total: Array = (weights * np.where(weights > 0, f, 0)).sum(axis=log_p.ndim - 1)
     return total[()]
 
 
-def _log_weights(log_p: Array, kappa: Array) -> Array:
-    """log(p / q), -inf where there is no sample."""
-    with np.errstate(invalid="ignore"):
-        weights = log_p - _subsets.log_inclusion(log_p - kappa[..., None])
-    return np.where(np.isneginf(log_p), -np.inf, weights)
-
-
-class _Sets:
-    """k distinct categories of every row: one-hot samples, the values of f, and log-probabilities, rows first."""
-
-    def __init__(self, logits: ArrayLike, f: Function, k: int, baseline: Any, known: tuple[Any, ...], rng: Any) -> None:
-        _validate_tables.one_of(baseline, "baseline", known)
-        self.k, least = operator.index(k), 1 if baseline is None else 2
-        if self.k < least:
-            why = "" if baseline is None else f" with baseline {baseline!r}"
-            raise ValueError(f"k must be >= {least}{why}, got {k}")
-        self.problem = Problem(logits, self.k, "categorical", f)
-        columns = self.problem.logits.shape[-1]
-        _validate.count(self.k, columns)
-        log_p = log_softmax(self.problem.logits)
-        drawn = with_threshold(log_p, self.k, "finite logits", rng)
-        index = drawn.indices
-        self.z = (np.moveaxis(index, -1, 0)[..., None] == np.arange(columns)).astype(log_p.dtype)
-        self.found = self.problem.values(self.z)
-        if self.found.shape != self.z.shape[:-1]:
-            raise ValueError(f"f returned shape {self.found.shape}, expected {self.z.shape[:-1]}: one value a row")
-        wide = log_p.astype(np.float64)
-        self.log_p = np.take_along_axis(wide, index, -1)
-        np.put_along_axis(wide, index, -np.inf, -1)
-        self.outside = logsumexp(wide)
-        self.kappa = drawn.kappa.astype(np.float64)
-        self.values = np.moveaxis(self.found, 0, -1).astype(np.float64)
-
-    def estimate(self, weights: Array, centred: Array) -> Estimate:
-        """The sum of weights * centred * d log p / d x, told as the mean of k times each."""
-        factor = np.moveaxis(self.k * weights * centred, -1, 0)[..., None]
-        return self.problem.estimate(self.z, self.found, factor * (self.z - self.problem.mean))
-
-
-def unordered_set(
-    logits: ArrayLike, f: Function, k: int, *, baseline: str | None = "leave_one_out", rng: SeedLike = None
-) -> Estimate:
-    r"""The unordered set estimator: REINFORCE from k distinct samples, averaged over all orders. Unbiased.
+def score_weights(
+    log_probs: ArrayLike,
+    perturbed: ArrayLike,
+    kappa: ArrayLike,
+    values: ArrayLike,
+    *,
+    method: str = "unordered_set",
+    baseline: str | None = "leave_one_out",
+) -> Array:
+    r"""What to weigh the gradients of log p by, for an estimate of dE[f] from k samples without replacement.
 
     Parameters
     ----------
-    logits : array_like of floats, shape (..., K)
-        Each row is a variable of its own. Half types are computed in float32.
-    f : callable
-        From samples of shape ``(k, *logits.shape)``, one-hot, to values of shape ``(k, *logits.shape[:-1])``.
-    k : int
-        Distinct samples per row, at most its finite logits.
-    baseline : {"leave_one_out", None}
-        Subtract from each value what the other samples, and the sample itself, say of E[f]. It wants two samples at
-        least.
-    rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
-        Where the randomness comes from.
-
-    Returns
-    -------
-    Estimate
-        ``grad`` is :math:`\sum_{s \in S} \nabla p(s) \, R(S, s) \, (f(s) - b(s))`; ``grads`` are k times its terms.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in `score_function`, for a k above the columns or the finite logits of a row, or for an f that returns
-        another shape than one value a row.
-
-    Notes
-    -----
-    Kool, van Hoof and Welling, "Estimating gradients for discrete random variables by sampling without replacement"
-    (2020). The leave-one-out ratio is :math:`R(S, s) = P^{D \setminus s}(S \setminus s) / P^D(S)`, P the probability of
-    a set of first draws (`plackett_luce_set_log_prob`), the superscript what may be drawn; with
-    :math:`R^{D \setminus s}(S, s') = P^{D \setminus s s'}(S \setminus s s') / P^{D \setminus s}(S \setminus s)`,
-
-    .. math:: b(s) = p(s) f(s) + \sum_{s' \in S \setminus s} p(s') R^{D \setminus s}(S, s') f(s').
-
-    The weights p R of a set add up to 1, those of each b(s) as well, and with all categories in the set the estimate
-    is the gradient itself.
-    """
-    sets = _Sets(logits, f, k, baseline, ("leave_one_out", None), rng)
-    chance = _subsets.leave_out(sets.log_p, sets.outside)
-    weights = np.exp(sets.log_p + chance.one - chance.none[..., None])
-    centred = sets.values
-    if baseline is not None:
-        others = np.exp(sets.log_p[..., None, :] + chance.two - chance.one[..., None])
-        centred = -np.expm1(sets.log_p) * sets.values - np.einsum("...ij,...j->...i", others, sets.values)
-    return sets.estimate(weights, centred)
-
-
-def importance_weighted(
-    logits: ArrayLike, f: Function, k: int, *, baseline: str | None = "leave_one_out", rng: SeedLike = None
-) -> Estimate:
-    r"""REINFORCE from k distinct samples, weighted by the inverse of their chance to be drawn.
-
-    Parameters
-    ----------
-    logits, f, k, rng
-        As in `unordered_set`.
+    log_probs, perturbed, kappa, values : array_like of float, shapes (..., k), (..., k), (...) and (..., k)
+        As in `without_replacement`.
+    method : {"unordered_set", "importance"}
+        Which estimator: that of `unordered_set` or of `importance_weighted`, where the formulas are.
     baseline : {"leave_one_out", "normalized", None}
-        What is subtracted from the values. "leave_one_out": :math:`b_i = p_i f_i + \sum_{j \ne i} w_j f_j`, which keeps
-        the estimate unbiased. "normalized": :math:`b = \sum_j w_j f_j / W`, with all weights divided by their sum W;
-        biased, less and less as k grows. Both want two samples at least.
+        As in that function.
 
     Returns
     -------
-    Estimate
-        ``grad`` is :math:`\sum_{i \in S} w_i (f_i - b_i) \, \partial \log p_i / \partial x`, the weights
-        :math:`w_i = p_i / q_i` as in `without_replacement`.
+    ndarray of float64, shape (..., k)
+        :math:`c_i`, so that :math:`\sum_{i \in S} c_i \, \partial \log p_i / \partial \theta` estimates
+        :math:`\partial E[f] / \partial \theta`, for any parameters of the model: constants for its backward pass. 0
+        where there is no sample.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `unordered_set`.
+    ValueError
+        As in `without_replacement`, for an unknown `method` or `baseline`, and for fewer than two samples with a
+        baseline.
 
     Notes
     -----
-    Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a baseline for free!" (2019). The leave-one-out baseline
-    adds nothing in expectation, since :math:`E[1_{i, j \in S} / (q_i q_j)] = 1`: Duffield, Lund and Thorup, "Priority
-    sampling for estimation of arbitrary subset sums" (2007).
+    "unordered_set" takes the probability of all other samples to be 1 less the sum of p, so it wants log-probabilities
+    whose rounding is small beside that.
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> from gumbelfast import estimators
+    >>> estimators.score_weights(np.log([0.5, 0.3]), [1.0, 0.0], -0.5, [2.0, 2.0]).round(6)
+    array([0., 0.])
     """
-    sets = _Sets(logits, f, k, baseline, ("leave_one_out", "normalized", None), rng)
-    weights = np.exp(_log_weights(sets.log_p, sets.kappa))
-    if baseline == "normalized":
-        weights = weights / weights.sum(axis=-1, keepdims=True)
-    centred = sets.values
-    if baseline is not None:
-        mean = (weights * sets.values).sum(axis=-1, keepdims=True)
-        own = weights - np.exp(sets.log_p) if baseline == "leave_one_out" else 0
-        centred = sets.values - (mean - own * sets.values)
-    return sets.estimate(weights, centred)
+    log_p, g, threshold, f = (np.asarray(a, np.float64) for a in (log_probs, perturbed, kappa, values))
+    _validate_tables.threshold_sample(log_p, g, threshold, f)
+    check_baseline(method, baseline, log_p.shape[-1])
+    if f.ndim != log_p.ndim:
+        raise ValueError(f"values of shape {f.shape} does not fit log_probs of shape {log_p.shape}")
+    there = ~np.isneginf(log_p)
+    f = np.where(there, f, 0)
+    if method == "importance":
+        return importance_coefficients(log_p, threshold, f, baseline)
+    with np.errstate(divide="ignore"):
+        rest = np.log(np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps))
+    outside = np.where(np.isneginf(threshold), -np.inf, rest)
+    # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
+    return unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
+
+
+def check_baseline(method: str, baseline: str | None, k: int) -> None:
+    """Whether there is such a baseline, and enough samples for it."""
+    _validate_tables.one_of(method, "method", ("unordered_set", "importance"))
+    known = ("leave_one_out", "normalized", None) if method == "importance" else ("leave_one_out", None)
+    _validate_tables.one_of(baseline, "baseline", known)
+    least = 1 if baseline is None else 2
+    if k < least:
+        raise ValueError(f"k must be >= {least}{'' if baseline is None else f' with baseline {baseline!r}'}, got {k}")
+
+
+def unordered_coefficients(log_p: Array, outside: Array, f: Array, baseline: str | None) -> Array:
+    """The products p(s) R(S, s) (f(s) - b(s)), from the log-probabilities of S, finite, and of all else together."""
+    chance = _subsets.leave_out(log_p, outside)
+    weights: Array = np.exp(log_p + chance.one - chance.none[..., None])
+    if baseline is None:
+        return weights * f
+    others = np.exp(log_p[..., None, :] + chance.two - chance.one[..., None])
+    centred: Array = -np.expm1(log_p) * f - np.einsum("...ij,...j->...i", others, f)
+    return weights * centred
+
+
+def importance_coefficients(log_p: Array, kappa: Array, f: Array, baseline: str | None) -> Array:
+    """The products w_i (f_i - b_i)."""
+    weights = _importance(log_p, kappa, baseline == "normalized")
+    if baseline is None:
+        return weights * f
+    mean = (weights * f).sum(axis=-1, keepdims=True)
+    own = weights - np.exp(log_p) if baseline == "leave_one_out" else 0
+    centred: Array = f - (mean - own * f)
+    return weights * centred
+
+
+def _importance(log_p: Array, kappa: Array, normalized: bool) -> Array:
+    """The weights p / q, 0 where there is no sample."""
+    with np.errstate(invalid="ignore"):
+        log_weights = log_p - _subsets.log_inclusion(log_p - kappa[..., None])
+    weights: Array = np.where(np.isneginf(log_p), 0, np.exp(log_weights))
+    return weights / weights.sum(axis=-1, keepdims=True) if normalized else weights
