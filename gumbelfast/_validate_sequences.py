@@ -45,7 +45,7 @@ def step_logits(found: Any, step: int, rows: int | None, columns: int | None, eo
         raise ValueError(f"step {step}: log_probs have shape {x.shape}, expected {wanted}")
     if eos >= x.shape[1]:
         raise ValueError(f"eos must lie in [0, {x.shape[1]}), got {eos}")
-    return np.ascontiguousarray(x, dtype)
+    return np.require(x, dtype, ("C", "A"))
 
 
 def refuse_step(x: Array, step: int) -> NoReturn:
