@@ -122,9 +122,8 @@ def score_weights(
     f = np.where(there, f, 0)
     if method == "importance":
         return importance_coefficients(log_p, threshold, f, baseline)
-    with np.errstate(divide="ignore"):
-        rest = np.log(np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps))
-    outside = np.where(np.isneginf(threshold), -np.inf, rest)
+    rest = np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps)
+    outside = np.where(np.isneginf(threshold), -np.inf, np.log(rest))
     # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
     return unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
 
