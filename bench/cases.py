@@ -175,6 +175,20 @@ def cases(quick: bool = False) -> list[Case]:
         work = f"best labelling of {chain[0]} chains of {chain[1]} nodes, {labels} labels"
         potentials = _bind(lambda shape: (normal(shape), normal((shape[2], shape[2]))), chain)
         table.append(Case("viterbi", f"S={labels}", "viterbi", work, potentials, math.prod(chain), headline=False))
+    prompts, k, steps, tokens = (2, 4, 3, 1000) if quick else (8, 16, 5, 32000)
+    beam_rows = prompts * (k + 1)
+    table.append(
+        Case(
+            "B1",
+            "",
+            "beams",
+            f"stochastic beam search, {prompts} prompts, k={k}, V={tokens}, {steps} steps outside the model",
+            # The same row for every beam: the probability of a sequence is that of its tokens.
+            lambda: (*(np.repeat(normal((1, tokens)), rows, 0) for rows in (prompts, beam_rows)), k, steps),
+            (prompts + (steps - 1) * beam_rows) * tokens,
+            "logit",
+        )
+    )
     pair = _bind(lambda: (normal(square, f64), softmax_of(normal(square, f64))))
     for row, operation, made, count in (
         ("C1", "categorical", _bind(normal, vocabulary, f64), size),

@@ -170,6 +170,24 @@ def _same(result: Any, truth: Any, like: Any) -> None:
     assert np.allclose(array, truth, rtol=tolerance, atol=tolerance)
 
 
+def beams(result: Any, first: Any, later: Any, k: int, steps: int) -> None:
+    """`k` distinct sequences per prompt and the perturbed values of these and the next, from tokens that are all alike.
+
+    The exp(-G) arrive at rate 1 at first, then at the rate of what is left: gaps times rates are exponentials.
+    """
+    sequences, lengths, log_probs, perturbed, kappa = result
+    assert sequences.shape == (len(first), k, steps) and (lengths == steps).all()
+    assert all(len(np.unique(rows, axis=0)) == k for rows in sequences), "a sequence was drawn twice"
+    x = later[0].astype(np.float64)
+    log_p = x - x.max() - np.log(np.exp(x - x.max()).sum())
+    assert np.allclose(log_p[sequences].sum(-1), log_probs, rtol=1e-4)
+    order = np.column_stack([perturbed, kappa]).astype(np.float64)
+    assert (np.diff(order) <= 0).all()
+    rate = 1 - np.cumsum(np.exp(np.column_stack([np.full(len(first), -np.inf), log_probs])), -1)
+    gaps = np.diff(np.exp(-order), prepend=0) * rate
+    assert abs(gaps.mean() - 1) < 6 / np.sqrt(gaps.size), f"mean gap {gaps.mean()}"
+
+
 def threads(result: Any, operation: str, *inputs: Any) -> None:
     """Whatever the operation itself must give."""
     CHECKS[operation](result, *inputs)
@@ -181,6 +199,7 @@ CHECKS: dict[str, Any] = {
     "top_k": ordered_draws,
     "tokens": tokens,
     "viterbi": viterbi,
+    "beams": beams,
     "weighted": weighted_draws,
     "draws": many_draws,
     "softmax": softmax,

@@ -44,6 +44,7 @@ GOALS = {
     "G1": Goal(1.5, 6, ("torch", "jax")),
     "D1": Goal(3, 20, ("numpy", "torch")),
     "W1": Goal(0.25, 35, ("numpy", "torch")),
+    "B1": Goal(None, 20, ("torch",)),
     "L1": Goal(2000, 9, ("torch",)),
     "T1": Goal(None, 1.9, ("gumbelfast",)),
     "M1": Goal(1.0),

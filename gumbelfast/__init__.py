@@ -14,19 +14,21 @@ from . import distributions, estimators, reference
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
+from .beam_search import Sequences, StochasticBeams, ancestral_sample, beam_search, stochastic_beam_search
 from .categorical import Categorical
 from .conditional import conditional_gumbel
 from .distributions import Concrete, Gumbel
 from .generator import Generator
 from .inverse import inverse_transform
 from .noise import exponential, gumbel
+from .plackett_luce import plackett_luce_log_prob, plackett_luce_log_prob_backward, plackett_luce_set_log_prob
 from .random import default_rng
 from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .states import Argmax, TopK, merge
 from .tokens import sample_tokens
-from .weighted import WeightedSample, plackett_luce_log_prob, weighted_sample
+from .weighted import WeightedSample, weighted_sample
 
 __version__ = "0.1.0"
 
@@ -37,10 +39,14 @@ __all__ = [
     "Generator",
     "Gumbel",
     "Philox4x32",
+    "Sequences",
+    "StochasticBeams",
     "TopK",
     "WeightedSample",
+    "ancestral_sample",
     "backend",
     "backends",
+    "beam_search",
     "categorical",
     "conditional_gumbel",
     "default_rng",
@@ -58,17 +64,22 @@ __all__ = [
     "logsumexp",
     "merge",
     "plackett_luce_log_prob",
+    "plackett_luce_log_prob_backward",
+    "plackett_luce_set_log_prob",
     "reference",
     "sample_tokens",
     "set_num_threads",
     "softmax",
     "softmax_backward",
+    "stochastic_beam_search",
     "use_backend",
     "weighted_sample",
 ]
 
 reference.publish(
     (
+        ancestral_sample,
+        beam_search,
         categorical,
         conditional_gumbel,
         exponential,
@@ -82,6 +93,7 @@ reference.publish(
         sample_tokens,
         softmax,
         softmax_backward,
+        stochastic_beam_search,
         weighted_sample,
     ),
     use_backend,

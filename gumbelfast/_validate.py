@@ -156,7 +156,8 @@ def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTyp
         raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
 
 
-def _real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    """One real number a row, as float64."""
     given = np.asarray(values)
     if given.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be real numbers, got {values!r}")
@@ -173,7 +174,7 @@ def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype:
     """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
     if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
         return np.full(math.prod(shape), 1.0 / values)
-    value = _real_rows(values, name, shape)
+    value = real_rows(values, name, shape)
     if value.size and value.min() > 1e-30 and value.max() < 1e30:
         return 1.0 / value
     _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
@@ -206,7 +207,7 @@ def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], z
         return None
     if type(values) is float and 0 < values <= 1:
         return np.full(math.prod(shape), values)
-    value = _real_rows(values, name, shape)
+    value = real_rows(values, name, shape)
     if not value.size or (value.min() > 0 and value.max() <= 1):
         return value
     least = value >= 0 if zero_allowed else value > 0

@@ -76,7 +76,7 @@ def categories(value: ArrayLike, columns: int) -> Array:
     return array
 
 
-def one_of(value: Any, name: str, known: tuple[str, ...]) -> None:
+def one_of(value: Any, name: str, known: tuple[Any, ...]) -> None:
     if value not in known:
         raise ValueError(f"{name} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, got {value!r}")
 
@@ -92,21 +92,40 @@ def refuse_weights(x: Array, axis: int) -> NoReturn:
     raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
 
 
-def columns_of(order: ArrayLike, shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:
+def columns_of(values: ArrayLike, shape: tuple[int, ...], axis: int, name: str) -> NDArray[np.int64]:
     """Different columns per row of an array of that shape, laid out as `rows` lays it out."""
-    given = np.asarray(order)
+    given = np.asarray(values)
     if given.dtype.kind not in "iu" and given.size:
-        raise TypeError(f"order must be integers, got {given.dtype}")
+        raise TypeError(f"{name} must be integers, got {given.dtype}")
     if given.ndim != len(shape):
-        raise ValueError(f"order of shape {given.shape} does not fit logits with {len(shape)} axes")
+        raise ValueError(f"{name} of shape {given.shape} does not fit logits with {len(shape)} axes")
     columns = np.moveaxis(given, axis, -1).astype(np.int64)
     if columns.shape[:-1] != shape[:-1]:
-        raise ValueError(f"order of shape {given.shape} does not fit the batch {shape[:-1]} of the logits")
+        raise ValueError(f"{name} of shape {given.shape} does not fit the batch {shape[:-1]} of the logits")
     for fault, what in (
         ((columns < 0) | (columns >= shape[-1]), f"columns in [0, {shape[-1]})"),
         (np.sort(columns, -1)[..., 1:] == np.sort(columns, -1)[..., :-1], "different columns"),
     ):
         if fault.any():
             row = np.argwhere(fault)[0][:-1]
-            raise ValueError(f"order must hold {what}, got {columns[tuple(row)].tolist()}")
+            raise ValueError(f"{name} must hold {what}, got {columns[tuple(row)].tolist()}")
     return columns
+
+
+def threshold_sample(log_p: Array, perturbed: Array, kappa: Array, values: Array) -> None:
+    """Checks a sample without replacement: its shapes, and that the threshold is below what was drawn."""
+    if log_p.ndim == 0:
+        raise ValueError("log_probs must have an axis of samples, got shape ()")
+    for fits, array, name in (
+        (perturbed.shape == log_p.shape, perturbed, "perturbed"),
+        (kappa.shape == log_p.shape[:-1], kappa, "kappa"),
+        (values.shape[: log_p.ndim] == log_p.shape, values, "values"),
+    ):
+        if not fits:
+            raise ValueError(f"{name} of shape {array.shape} does not fit log_probs of shape {log_p.shape}")
+    for fault, given, what in (
+        (~(log_p <= 1e-3), log_p, "log_probs must be <= 0"),
+        (~((perturbed >= kappa[..., None]) | np.isneginf(log_p)), perturbed, "perturbed must be >= kappa"),
+    ):
+        if fault.any():
+            raise ValueError(f"{what}, got {given[fault][0]} at index {first_place(fault)}")

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from . import _address, _threads, _validate, _validate_tables
 from ._backend import active
 from ._types import SeedLike
-from .softmax import logsumexp
 
 Array = NDArray[Any]
 
@@ -83,64 +82,30 @@ def weighted_sample(
     k = _validate.count(k, x.shape[-1])
     with np.errstate(divide="ignore"):
         logits = np.log(x, dtype=_validate.work_dtype(x.dtype))
+    drawn = with_threshold(
+        logits, k, "positive weights", rng, seeds, positions, offset, row_stride, num_threads=num_threads
+    )
+    return WeightedSample(
+        _validate.restored(drawn.indices, axis), _validate.restored(drawn.perturbed, axis), drawn.kappa[()]
+    )
+
+
+def with_threshold(logits: Array, k: int, what: str, *address: Any, num_threads: int | None = None) -> WeightedSample:
+    """The k largest perturbed logits of rows that `_validate.rows` laid out, and the next one.
+
+    `what` names the entries of which a row may have too few; `address` is all that `_address.draw_rows` takes.
+    """
     # One more than asked for: its perturbed value is the threshold.
-    shape = (*x.shape[:-1], min(k + 1, x.shape[-1]))
+    shape = (*logits.shape[:-1], min(k + 1, logits.shape[-1]))
     index, perturbed = np.empty(shape, np.int64), np.empty(shape, logits.dtype)
     draw = partial(active().gumbel_top_k, logits, None, 1.0, index, perturbed, _threads.resolve(num_threads))
 
-    def call(*address: Any) -> int:
-        tiles = draw(*address)
+    def call(*place: Any) -> int:
+        tiles = draw(*place)
         return tiles if tiles >= 0 or (k and (index[..., k - 1] < 0).any()) else -2 - tiles
 
-    if _address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride) < 0:
-        _validate.too_few(x, k, index[..., :k], "positive weights")
+    if _address.draw_rows(call, logits.shape, logits.size, *address) < 0:
+        _validate.too_few(logits, k, index[..., :k], what)
     kappa = perturbed[..., k] if shape[-1] > k else np.full(shape[:-1], -np.inf, perturbed.dtype)
-    drawn, values = (_validate.restored(np.ascontiguousarray(a[..., :k]), axis) for a in (index, perturbed))
-    return WeightedSample(drawn, values, kappa.copy()[()])
-
-
-def plackett_luce_log_prob(logits: ArrayLike, order: ArrayLike, *, axis: int = -1) -> Any:
-    r"""Log-probability that successive sampling draws items in this order.
-
-    Parameters
-    ----------
-    logits : array_like of float16, bfloat16, float32 or float64
-        Log-weights, unnormalised; -inf for what cannot be drawn.
-    order : array_like of int
-        k different columns along `axis`, in the order drawn; the other axes as in `logits`.
-    axis : int, default -1
-        The axis of the items.
-
-    Returns
-    -------
-    float64 or ndarray of float64
-        :math:`\sum_i x_{o_i} - \log \sum_{j \notin \{o_1 \dots o_{i-1}\}} \exp x_j`, of the shape of the batch; -inf
-        for an order that cannot be drawn.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For logits as in `categorical`, columns that are no integers, out of range or repeated, and shapes that differ.
-
-    Notes
-    -----
-    Plackett (1975); Luce (1959). Sums are taken from what is left at the end, so no remainder is a difference.
-
-    Examples
-    --------
-    >>> import numpy as np, gumbelfast as gf
-    >>> round(float(np.exp(gf.plackett_luce_log_prob(np.log([0.2, 0.3, 0.5]), [2, 0]))), 3)
-    0.2
-    """
-    x, axis = _validate.rows(logits, axis)
-    if x.size and not x.max(initial=-np.inf) < np.inf:
-        _validate.refuse(x, None, axis, empty_allowed=True)
-    chosen = _validate_tables.columns_of(order, x.shape, axis)
-    wide = x.astype(np.float64)
-    picked = np.take_along_axis(wide, chosen, -1)
-    np.put_along_axis(wide, chosen, -np.inf, -1)
-    ends = np.concatenate([logsumexp(wide)[..., None], picked[..., ::-1]], axis=-1)
-    left = np.logaddexp.accumulate(ends, axis=-1)[..., :0:-1]
-    with np.errstate(invalid="ignore"):
-        terms = np.where(np.isneginf(picked), -np.inf, picked - left)
-    return terms.sum(axis=-1)[()]
+    drawn, values = (np.ascontiguousarray(part[..., :k]) for part in (index, perturbed))
+    return WeightedSample(drawn, values, kappa.copy())

@@ -56,6 +56,16 @@ def draws(probabilities: Any, n: int) -> Call:
     return lambda: gf.Categorical(probs=probabilities).sample(n, rng)
 
 
+@contender("beams", "gumbelfast", role="ours")
+def beams(first: Any, later: Any, k: int, steps: int) -> Call:
+    rng = gf.default_rng(0)
+
+    def step(tokens: Any, state: Any) -> Any:
+        return (first if tokens is None else later[: len(tokens)]), None
+
+    return lambda: gf.stochastic_beam_search(step, None, k, steps, rng=rng)[:5]
+
+
 @contender("softmax", "gumbelfast", role="ours")
 def softmax(x: Any) -> Call:
     out = np.empty_like(x)

@@ -100,6 +100,60 @@ def tokens_by_hand(logits: Any, temperature: float, top_k: int, top_p: float) ->
     return call
 
 
+def _beam_search(first: Any, later: Any, k: int, steps: int, expand: Any) -> Call:
+    """Stochastic beam search with k + 1 beams, for the threshold; `expand` gives m children of each row, moved."""
+    x, y = _tensor(first), _tensor(later)
+    prompts = len(x)
+    place = torch.arange(prompts)[:, None]
+
+    def call() -> Any:
+        parents = torch.zeros(prompts, 1, 0, dtype=torch.int64)
+        log_prob: Any = torch.zeros(prompts, 1)
+        best: Any = None
+        for step in range(steps):
+            rows = y if step else x
+            grown, scores, token = expand(torch.log_softmax(rows, -1).add_(log_prob.view(-1, 1)), best)
+            best, index = scores.view(prompts, -1).topk(k + 1)
+            each = token.shape[-1]
+            chosen = token.reshape(prompts, -1).gather(1, index)
+            parents = torch.cat([parents[place, index // each], chosen[..., None]], -1)
+            log_prob = grown.reshape(prompts, -1).gather(1, index)
+        return parents[:, :k], torch.full((prompts, k), steps), log_prob[:, :k], best[:, :k], best[:, k]
+
+    return call
+
+
+def _conditioned(z: Any, maximum: Any) -> Any:
+    """Gumbels moved to a given maximum of their rows: Kool et al. 2019, appendix B.3."""
+    most = maximum.view(-1, 1)
+    v = most - z + torch.log1p(-torch.exp(z - z.max(-1, keepdim=True).values))
+    return most - torch.relu(v) - torch.log1p(torch.exp(-v.abs()))
+
+
+@contender("beams", "torch as in the paper", adapt=lambda r: [part.numpy() for part in r])
+def beams(first: Any, later: Any, k: int, steps: int) -> Call:
+    rng, work = _generator(), _tensor(later).clone()
+    tokens = torch.arange(later.shape[1])
+
+    def expand(log_prob: Any, best: Any) -> Any:
+        z = torch.sub(log_prob, work[: len(log_prob)].exponential_(generator=rng).log_())
+        return log_prob, z if best is None else _conditioned(z, best), tokens.expand_as(log_prob)
+
+    return _beam_search(first, later, k, steps, expand)
+
+
+@contender("beams", "torch by hand", adapt=lambda r: [part.numpy() for part in r])
+def beams_by_hand(first: Any, later: Any, k: int, steps: int) -> Call:
+    rng, work = _generator(), _tensor(later).clone()
+
+    def expand(log_prob: Any, best: Any) -> Any:
+        noise = work[: len(log_prob)].exponential_(generator=rng).log_()
+        z, token = torch.sub(log_prob, noise, out=noise).topk(k + 1)
+        return log_prob.gather(1, token), z if best is None else _conditioned(z, best), token
+
+    return _beam_search(first, later, k, steps, expand)
+
+
 @contender("weighted", "torch multinomial")
 def weighted(weights: Any, k: int) -> Call:
     rng, w = _generator(), _tensor(weights.astype(np.float32))

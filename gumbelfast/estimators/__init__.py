@@ -9,9 +9,11 @@ variables), or points of the simplex where an estimator relaxes them. ``docs/est
 
 from ._problem import Estimate
 from .control import rebar, relax
+from .distinct import importance_weighted, unordered_set
 from .exact import Exact, exact
 from .pathwise import gumbel_rao, reparameterized, straight_through, straight_through_gumbel_softmax
 from .score import RunningMean, muprop, score_function
+from .without_replacement import score_weights, without_replacement
 
 __all__ = [
     "Estimate",
@@ -19,11 +21,15 @@ __all__ = [
     "RunningMean",
     "exact",
     "gumbel_rao",
+    "importance_weighted",
     "muprop",
     "rebar",
     "relax",
     "reparameterized",
     "score_function",
+    "score_weights",
     "straight_through",
     "straight_through_gumbel_softmax",
+    "unordered_set",
+    "without_replacement",
 ]

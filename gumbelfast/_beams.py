@@ -1,0 +1,125 @@
+"""The machinery of searches over sequences: a model that is asked step by step, and beams that grow in rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _validate_sequences as _validate
+from .softmax import logsumexp
+
+Array = NDArray[Any]
+Step = Callable[[Any, Any], tuple[Any, Any]]
+
+NOTHING = -1  # the token of a sequence that has ended, the parent of a beam that is not there
+
+
+class Children(NamedTuple):
+    """The candidates of some beams, m each: last tokens, log-probabilities and scores of the longer sequences."""
+
+    tokens: NDArray[np.int64]
+    log_probs: Array
+    scores: Array
+
+
+# From the model, the beams' places in the grid (n,), their log-probabilities (n, 1) and scores (n, 1), and m.
+Expand = Callable[["Model", NDArray[np.int64], Array, Array, int], Children]
+
+
+class Trace(NamedTuple):
+    """The beams after each step: arrays of shape (steps, B, k + 1), the best first.
+
+    Attributes
+    ----------
+    tokens : ndarray of int64
+        The last token of each beam; -1 for one that had ended before, or is not there.
+    parents : ndarray of int64
+        Which beam of the step before it continues; -1 for one that is not there.
+    perturbed : ndarray of float64
+        Its perturbed log-probability, -inf for one that is not there. `beam_search`: the log-probability.
+    """
+
+    tokens: NDArray[np.int64]
+    parents: NDArray[np.int64]
+    perturbed: Array
+
+
+class Model:
+    """A `step` function, its state, and what it returned last: logits (n, V), and their logsumexp (n, 1)."""
+
+    def __init__(self, step: Step, state: Any, eos: int) -> None:
+        self._step, self._state, self._eos = step, state, eos
+        self.steps = 0
+        self._take(step(None, state), None, None)
+        self.prompts = self.logits.shape[0]
+
+    def advance(self, tokens: NDArray[np.int64], index: NDArray[np.int64]) -> None:
+        """Append tokens to the rows `index` of the last call, which become the rows of this one."""
+        state = _validate.gathered(self._state, index, len(self.logits), self.steps)
+        self.steps += 1
+        self._take(self._step(tokens, state), len(tokens), self.logits.shape[1])
+
+    def _take(self, returned: Any, rows: int | None, columns: int | None) -> None:
+        found, self._state = _validate.pair(returned)
+        self.logits = _validate.step_logits(found, self.steps, rows, columns, self._eos)
+        self.norm = np.asarray(logsumexp(self.logits, keepdims=True), np.float64)
+
+
+class Beams(NamedTuple):
+    """Where a search ended: arrays of shape (B, width), best first, and how it got there."""
+
+    sequences: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    log_probs: Array
+    scores: Array
+    trace: Trace
+
+
+def search(model: Model, expand: Expand, width: int, max_steps: int, eos: int) -> Beams:
+    """Grow the best `width` beams per prompt until all have ended, or for `max_steps` tokens.
+
+    Prompt b has the places ``b * width`` and following for its beams, the best first. A beam that has ended is its own
+    only child.
+    """
+    prompts, columns = model.logits.shape
+    kept = min(width, columns)
+    log_prob = np.full((prompts, width), -np.inf)
+    log_prob[:, 0] = 0
+    score = log_prob
+    places = np.arange(prompts) * width
+    history: list[tuple[Array, Array, Array]] = []
+    while True:
+        found = Children(*(np.full((prompts * width, kept), fill) for fill in (NOTHING, -np.inf, -np.inf)))
+        found.log_probs[:, 0], found.scores[:, 0] = log_prob.ravel(), score.ravel()
+        grown = expand(model, places, found.log_probs[places, :1], found.scores[places, :1], kept)
+        for whole, part in zip(found, grown, strict=True):
+            whole[places] = part
+        token, log_prob, score = (part.reshape(prompts, width * kept) for part in found)
+        order = np.argsort(-score, axis=-1, kind="stable")[:, :width]
+        token, log_prob, score = (np.take_along_axis(part, order, -1) for part in (token, log_prob, score))
+        parent = np.where(np.isneginf(score), NOTHING, order // kept)
+        history.append((token, parent, score))
+        row_of = np.full(prompts * width, NOTHING)
+        row_of[places] = np.arange(places.size)
+        places = np.flatnonzero((token != NOTHING) & (token != eos))
+        if len(history) == max_steps or not places.size:
+            break
+        rows = row_of[places // width * width + parent.ravel()[places]]
+        model.advance(token.ravel()[places], rows)
+    trace = Trace(*(np.stack(part) for part in zip(*history, strict=True)))
+    sequences = _followed(trace)
+    return Beams(sequences, (sequences != NOTHING).sum(-1), log_prob, score, trace)
+
+
+def _followed(trace: Trace) -> NDArray[np.int64]:
+    """The sequences that lead to the last beams; there are never fewer beams than a step before."""
+    steps, prompts, width = trace.tokens.shape
+    sequences = np.empty((prompts, width, steps), np.int64)
+    place = np.broadcast_to(np.arange(width), (prompts, width))
+    for step in reversed(range(steps)):
+        sequences[..., step] = np.take_along_axis(trace.tokens[step], place, -1)
+        place = np.take_along_axis(trace.parents[step], place, -1)
+    return sequences

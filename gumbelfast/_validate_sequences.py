@@ -1,0 +1,73 @@
+"""What sequence models may return, and what is said of anything else."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._validate import Array, float_dtype, refuse, work_dtype
+
+
+def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tuple[int, int, int]:
+    """The settings of a search as integers; an `eos` that no token equals where there is none."""
+    for value, name, least in ((k, "k", 0), (max_steps, "max_steps", 1), (0 if eos is None else eos, "eos", 0)):
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise TypeError(f"{name} must be an integer, got {value!r}") from None
+        if number < least:
+            raise ValueError(f"{name} must be >= {least}, got {value!r}")
+    if length_penalty is not None and not math.isfinite(length_penalty):
+        raise ValueError(f"length_penalty must be finite, got {length_penalty!r}")
+    return operator.index(k), operator.index(max_steps), -2 if eos is None else operator.index(eos)
+
+
+def pair(returned: Any) -> tuple[Any, Any]:
+    """What a step returned, as log-probabilities and state."""
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        raise TypeError(f"step must return (log_probs, state), got {type(returned).__name__}")
+    return returned[0], returned[1]
+
+
+def step_logits(found: Any, step: int, rows: int | None, columns: int | None, eos: int) -> Array:
+    """What a step returned, laid out for the kernels; half types as float32."""
+    x = np.asarray(found)
+    try:
+        dtype = work_dtype(float_dtype(x.dtype))
+    except TypeError as error:
+        raise TypeError(f"step {step}: log_probs: {error}") from None
+    if x.ndim != 2 or x.shape[1] == 0 or rows not in (None, x.shape[0]) or columns not in (None, x.shape[1]):
+        wanted = f"({'B' if rows is None else rows}, {'V' if columns is None else columns})"
+        raise ValueError(f"step {step}: log_probs have shape {x.shape}, expected {wanted}")
+    if eos >= x.shape[1]:
+        raise ValueError(f"eos must lie in [0, {x.shape[1]}), got {eos}")
+    return np.require(x, dtype, ("C", "A"))
+
+
+def refuse_step(x: Array, step: int) -> NoReturn:
+    """Says which row of a step holds NaN or +inf, or nothing to draw."""
+    try:
+        refuse(x, None, -1)
+    except ValueError as error:
+        raise ValueError(f"step {step}: {error}") from None
+
+
+def gathered(state: Any, index: NDArray[np.int64], rows: int, step: int, place: str = "state") -> Any:
+    """The rows `index` of every array in a nest of dicts, lists and tuples; None stays None."""
+    if state is None:
+        return None
+    if isinstance(state, dict):
+        return {key: gathered(value, index, rows, step, f"{place}[{key!r}]") for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        parts = [gathered(value, index, rows, step, f"{place}[{i}]") for i, value in enumerate(state)]
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+    shape = getattr(state, "shape", None)
+    if shape is None:
+        raise TypeError(f"step {step}: {place} is a {type(state).__name__}, expected an array")
+    if not shape or shape[0] != rows:
+        raise ValueError(f"step {step}: {place} has shape {tuple(shape)}, expected {rows} rows")
+    return state[index]

@@ -1,0 +1,127 @@
+"""Estimators of gradients by explicit logits, from k distinct categories of every row."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _validate
+from .._types import SeedLike
+from ..softmax import log_softmax, logsumexp
+from ..weighted import with_threshold
+from ._problem import Array, Estimate, Function, Problem
+from .without_replacement import check_baseline, importance_coefficients, unordered_coefficients
+
+
+class _Sets:
+    """k distinct categories of every row: one-hot samples, the values of f, and log-probabilities, rows first."""
+
+    def __init__(
+        self, logits: ArrayLike, f: Function, k: int, method: str, baseline: str | None, rng: SeedLike
+    ) -> None:
+        self.k = operator.index(k)
+        check_baseline(method, baseline, self.k)
+        self.problem = Problem(logits, self.k, "categorical", f)
+        columns = self.problem.logits.shape[-1]
+        _validate.count(self.k, columns)
+        log_p = log_softmax(self.problem.logits)
+        drawn = with_threshold(log_p, self.k, "finite logits", rng)
+        index = drawn.indices
+        self.z = (np.moveaxis(index, -1, 0)[..., None] == np.arange(columns)).astype(log_p.dtype)
+        self.found = self.problem.values(self.z)
+        if self.found.shape != self.z.shape[:-1]:
+            raise ValueError(f"f returned shape {self.found.shape}, expected {self.z.shape[:-1]}: one value a row")
+        wide = log_p.astype(np.float64)
+        self.log_p = np.take_along_axis(wide, index, -1)
+        np.put_along_axis(wide, index, -np.inf, -1)
+        self.outside = logsumexp(wide)
+        self.kappa = drawn.kappa.astype(np.float64)
+        self.values = np.moveaxis(self.found, 0, -1).astype(np.float64)
+
+    def estimate(self, coefficients: Array) -> Estimate:
+        """The sum of coefficients * d log p / d x, told as the mean of k times each."""
+        factor = np.moveaxis(self.k * coefficients, -1, 0)[..., None]
+        return self.problem.estimate(self.z, self.found, factor * (self.z - self.problem.mean))
+
+
+def unordered_set(
+    logits: ArrayLike, f: Function, k: int, *, baseline: str | None = "leave_one_out", rng: SeedLike = None
+) -> Estimate:
+    r"""The unordered set estimator: REINFORCE from k distinct samples, averaged over all orders. Unbiased.
+
+    Parameters
+    ----------
+    logits : array_like of floats, shape (..., K)
+        Each row is a variable of its own. Half types are computed in float32.
+    f : callable
+        From samples of shape ``(k, *logits.shape)``, one-hot, to values of shape ``(k, *logits.shape[:-1])``.
+    k : int
+        Distinct samples per row, at most its finite logits.
+    baseline : {"leave_one_out", None}
+        Subtract from each value what the other samples, and the sample itself, say of E[f]. It wants two samples at
+        least.
+    rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
+        Where the randomness comes from.
+
+    Returns
+    -------
+    Estimate
+        ``grad`` is :math:`\sum_{s \in S} \nabla p(s) \, R(S, s) \, (f(s) - b(s))`; ``grads`` are k times its terms.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `score_function`, for a k above the columns or the finite logits of a row, or for an f that returns
+        another shape than one value a row.
+
+    Notes
+    -----
+    Kool, van Hoof and Welling, "Estimating gradients for discrete random variables by sampling without replacement"
+    (2020). The leave-one-out ratio is :math:`R(S, s) = P^{D \setminus s}(S \setminus s) / P^D(S)`, P the probability of
+    a set of first draws (`plackett_luce_set_log_prob`), the superscript what may be drawn; with
+    :math:`R^{D \setminus s}(S, s') = P^{D \setminus s s'}(S \setminus s s') / P^{D \setminus s}(S \setminus s)`,
+
+    .. math:: b(s) = p(s) f(s) + \sum_{s' \in S \setminus s} p(s') R^{D \setminus s}(S, s') f(s').
+
+    The weights p R of a set add up to 1, those of each b(s) as well, and with all categories in the set the estimate
+    is the gradient itself.
+    """
+    sets = _Sets(logits, f, k, "unordered_set", baseline, rng)
+    return sets.estimate(unordered_coefficients(sets.log_p, sets.outside, sets.values, baseline))
+
+
+def importance_weighted(
+    logits: ArrayLike, f: Function, k: int, *, baseline: str | None = "leave_one_out", rng: SeedLike = None
+) -> Estimate:
+    r"""REINFORCE from k distinct samples, weighted by the inverse of their chance to be drawn.
+
+    Parameters
+    ----------
+    logits, f, k, rng
+        As in `unordered_set`.
+    baseline : {"leave_one_out", "normalized", None}
+        What is subtracted from the values. "leave_one_out": :math:`b_i = p_i f_i + \sum_{j \ne i} w_j f_j`, which keeps
+        the estimate unbiased. "normalized": :math:`b = \sum_j w_j f_j / W`, with all weights divided by their sum W;
+        biased, less and less as k grows. Both want two samples at least.
+
+    Returns
+    -------
+    Estimate
+        ``grad`` is :math:`\sum_{i \in S} w_i (f_i - b_i) \, \partial \log p_i / \partial x`, the weights
+        :math:`w_i = p_i / q_i` as in `without_replacement`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `unordered_set`.
+
+    Notes
+    -----
+    Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a baseline for free!" (2019). The leave-one-out baseline
+    adds nothing in expectation, since :math:`E[1_{i, j \in S} / (q_i q_j)] = 1`: Duffield, Lund and Thorup, "Priority
+    sampling for estimation of arbitrary subset sums" (2007).
+    """
+    sets = _Sets(logits, f, k, "importance", baseline, rng)
+    return sets.estimate(importance_coefficients(sets.log_p, sets.kappa, sets.values, baseline))
