@@ -10,7 +10,7 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, estimators, reference
+from . import distributions, estimators, reference, structures
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
@@ -27,6 +27,7 @@ from .relaxed import gumbel_softmax, gumbel_softmax_backward
 from .sampling import categorical, gumbel_top_k
 from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .states import Argmax, TopK, merge
+from .structures import make_perturbed_argmax, perturb_and_map
 from .tokens import sample_tokens
 from .weighted import WeightedSample, weighted_sample
 
@@ -62,7 +63,9 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "make_perturbed_argmax",
     "merge",
+    "perturb_and_map",
     "plackett_luce_log_prob",
     "plackett_luce_log_prob_backward",
     "plackett_luce_set_log_prob",
@@ -72,6 +75,7 @@ __all__ = [
     "softmax",
     "softmax_backward",
     "stochastic_beam_search",
+    "structures",
     "use_backend",
     "weighted_sample",
 ]

@@ -12,7 +12,7 @@ from scipy import stats
 from sequence_cases import Tree, unpadded
 
 import gumbelfast as gf
-from gumbelfast.beam_search import _conditioned
+from gumbelfast._expand import conditioned
 from gumbelfast.reference.beam_search import stochastic_beam_search as textbook
 
 RUNS = 250_000  # prompts per call, so that four calls make 10**6 runs
@@ -110,7 +110,7 @@ def test_draws_what_the_reference_draws(compiled: str, dtype: str, eos: int | No
 @pytest.mark.parametrize("top", [-700.0, 0.0, 40.0])
 def test_conditioning_keeps_all_digits(maximum: float, top: float) -> None:
     z = top - np.array([0.0, 2.0**-40, 1e-3, 1.0, 30.0, 800.0, 1e5, np.inf])
-    found = _conditioned(z[None], np.array([[maximum]]))[0]
+    found = conditioned(z[None], np.array([[maximum]]))[0]
     assert found[0] == maximum
     assert found[-1] == -np.inf
     with mpmath.workdps(800):
