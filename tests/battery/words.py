@@ -2,9 +2,9 @@
 
     python tests/battery/words.py sequential | dieharder -g 200 -a
 
-`sequential` is the stream of the bit generator. `elements` are the words of noise, one per element, from element 0 of a key
-on. `keys` gives element 0 of 4096 keys, then element 1 of each, and so on: what the rows of a batch see whose seeds are
-0, 1, 2, ...
+`sequential` is the stream of the bit generator. `elements` are the words of noise, one per element, from element 0 of a
+key on. `keys` gives element 0 of 4096 keys, then element 1 of each, and so on: what the rows of a batch see whose seeds
+are 0, 1, 2, ...
 """
 
 import sys
