@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import Map
 from helpers import Array, u64
 from numpy.typing import NDArray
+from probes import Map
 
 from gumbelfast.reference.noise import minus_log, tile_minimum
 
