@@ -72,8 +72,12 @@ def test_faults_are_seen(fault: type[Iterator[Array]]) -> None:
 TAIL, GAP = 262_144, 20.5
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("draws", [10**5, pytest.param(10**6, marks=pytest.mark.battery)])
+@pytest.mark.parametrize(
+    ("dtype", "draws"),
+    [("float32", 10**5)]
+    + [pytest.param(dtype, 10**5, marks=pytest.mark.battery) for dtype in DTYPES if dtype != "float32"]
+    + [pytest.param("float32", 10**6, marks=pytest.mark.battery)],
+)
 def test_many_rare_categories_race_a_likely_one(dtype: str, draws: int) -> None:
     """262,144 categories that lie 20.5 below one are drawn 32.76 times in 100,000 (vllm-project/vllm#43150).
 
