@@ -5,7 +5,7 @@ GUMBELFAST_TAIL_DRAWS sets the draws of the long run (default 2**33).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def noise_larger_by_a_twentieth() -> Iterator[Array]:
 
 
 @pytest.mark.parametrize("fault", [uniforms_of_18_bits, noise_larger_by_a_twentieth])
-def test_faults_are_seen(fault: type[Iterator[Array]]) -> None:
+def test_faults_are_seen(fault: Callable[[], Iterator[Array]]) -> None:
     with pytest.raises(AssertionError):
         assert_tails(fault())
 
