@@ -1,5 +1,6 @@
 """Results depend on nothing but the address and the input: not on backend, threads, chunks, memory layout or batch."""
 
+import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from helpers import COMPILED, DTYPES, KEY, Array, assert_same_bytes, dtype_of, n
 
 import gumbelfast as gf
 
-SIZES = [0, 1, 15, 16, 17, 31, 32, 33, 127, 129, 511, 513, 4095, 4097, 100_003]
+SIZES = [0, 1, 15, 16, 17, 31, 32, 33, 127, 128, 129, 511, 513, 4095, 4097, 100_003]
 THREADS = [1, 2, 3, 7, 16]
 LONG = 3_000_003  # enough work for several threads in every kernel
 START = 77
@@ -131,6 +132,27 @@ def test_calls_follow_each_other_at_whole_tiles(compiled: str) -> None:
     assert one.offset == 168
     whole = gf.gumbel(size=168, rng=gf.Generator(KEY))
     assert_same_bytes(np.concatenate([*parts[:2], parts[2], parts[3]]), whole[[*range(101), *range(128, 168)]])
+
+
+def test_split_and_resumed(compiled: str) -> None:
+    x = normal("float32", (3, 700))
+    steps = [
+        lambda r: gf.gumbel(size=1001, rng=r),
+        lambda r: gf.categorical(x, rng=r),
+        lambda r: gf.gumbel_top_k(x, 9, rng=r).perturbed,
+        lambda r: gf.gumbel_softmax(x, rng=r),
+        lambda r: gf.Categorical(x[0]).sample(1000, rng=r),
+        lambda r: r.standard_normal(7),
+    ]
+    straight = rng()
+    wanted = [step(straight) for step in steps]
+    for stop in range(len(steps)):
+        first = rng()
+        for step in steps[:stop]:
+            step(first)
+        resumed = pickle.loads(pickle.dumps(first))
+        for step, result in zip(steps[stop:], wanted[stop:], strict=True):
+            assert_same_bytes(step(resumed), result)
 
 
 def misaligned(x: Array) -> Array:

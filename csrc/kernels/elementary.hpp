@@ -67,7 +67,7 @@ GF_OP V log1p_small(V r) {
     return simd::fma(r * r, polynomial(r, T::log_q), r);
 }
 
-// -log(x) for positive normal x.
+// -log(x) for positive normal x below 2**126 (float; double: 2**1022), where the reciprocal is normal too.
 template <class V>
 GF_OP V minus_log(V x) {
   using T = Tables<typename V::Scalar>;

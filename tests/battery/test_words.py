@@ -1,0 +1,58 @@
+"""The streams of words that batteries of tests read, and one such battery where it is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import words
+from helpers import u64
+
+import gumbelfast as gf
+from gumbelfast.reference import philox
+
+SCRIPT = Path(__file__).parent / "words.py"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_streams_hold_the_words_of_the_law() -> None:
+    element = np.arange(100, dtype=np.uint64)
+    assert np.array_equal(next(words.elements())[:100], philox.element_word(words.KEY, philox.DOMAIN_WORD, element))
+    raw = gf.Philox4x32(key=words.KEY).random_raw(4 * words.PIECE + 100)
+    stream = words.sequential()
+    assert np.array_equal(np.concatenate([next(stream), next(stream)]).ravel()[: raw.size], raw)
+    pieces = words.keys()
+    both = np.concatenate([next(pieces), next(pieces)])
+    for row, place in [(0, 0), (7, 33), (words.KEYS - 1, 255)]:
+        wanted = philox.element_word(philox.row_key(u64(row)), philox.DOMAIN_WORD, u64(place))
+        assert both[place, row] == wanted[0]
+
+
+@pytest.mark.parametrize("stream", words.STREAMS)
+def test_the_script_stops_when_its_reader_does(stream: str) -> None:
+    with subprocess.Popen([sys.executable, str(SCRIPT), stream], stdout=-1, stderr=-1, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        found = process.stdout.read(400)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert found == next(words.STREAMS[stream]()).tobytes()[:400]
+
+
+@pytest.mark.battery
+@pytest.mark.skipif(not shutil.which("dieharder"), reason="needs dieharder")
+@pytest.mark.parametrize("stream", words.STREAMS)
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 15, 100, 101, 102])
+def test_dieharder(stream: str, number: int) -> None:
+    """FAILED is dieharder's word for a p-value within 1e-6 of 0 or 1; its seeds play no part in tests of raw words."""
+    with subprocess.Popen([sys.executable, str(SCRIPT), stream], stdout=-1, env=ENVIRONMENT) as process:
+        command = ["dieharder", "-g", "200", "-d", str(number)]
+        done = subprocess.run(command, stdin=process.stdout, capture_output=True, text=True, check=True)
+        assert process.stdout is not None
+        process.stdout.close()
+    assert "PASSED" in done.stdout, done.stdout
+    assert "FAILED" not in done.stdout, done.stdout
