@@ -88,8 +88,8 @@ MUTANTS = {
         "simd::narrow(low & place & set(uint64_t{30}), high & place)",
         (ULPS, MAXIMA),
     ),
-    "a share 1e-3 too large": Mutant(
-        "csrc/kernels/draw.hpp", "u -= u == ~uint64_t{0};", "u -= u >> 10;", (SHARES + "inverse]",)
+    "a share too small by 1e-3": Mutant(
+        "csrc/kernels/draw.hpp", "u -= u == ~uint64_t{0};", "u += u >> 10;", (SHARES + "inverse]",)
     ),
     "extension left out, float32": Mutant(
         TILES, "return bits(simd::shr<16>(least) == set(uint32_t{0}));", "return false;", (RARE,)
