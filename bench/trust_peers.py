@@ -143,7 +143,6 @@ def program(sampler: Sampler, code: str) -> str:
             text=True,
             timeout=60,
             check=False,
-            env=os.environ | variables,
         )
     except subprocess.TimeoutExpired:
         return "hangs"

@@ -40,7 +40,7 @@ class Sampler:
 
 
 def ours() -> list[Sampler]:
-    """gumbelfast itself, which cannot be missing."""
+    """The library at hand, by its own generator."""
     import gumbelfast as gf
 
     def row(logits: Array, seed: int, first: int = 0) -> Array:
