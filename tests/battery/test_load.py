@@ -1,4 +1,4 @@
-"""Eight threads and calls of random shape: every result right, memory bounded. GUMBELFAST_LOAD_SECONDS says how long."""
+"""Eight threads and calls of random shape: every result right, memory bounded. GUMBELFAST_LOAD_SECONDS: how long."""
 
 import os
 import random

@@ -22,7 +22,7 @@ def test_more_elements_than_31_bits_count(tmp_path: Path) -> None:
     if shutil.disk_usage(tmp_path).free < 2**33:
         pytest.skip("needs 8 GiB of disk")
     path = tmp_path / "noise"
-    noise = np.memmap(path, np.float16, "w+", shape=BEYOND)
+    noise = np.asarray(np.memmap(path, np.float16, "w+", shape=BEYOND))
     try:
         rng = gf.Generator(KEY)
         assert gf.gumbel(out=noise, rng=rng) is noise
