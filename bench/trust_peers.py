@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import environment
-from trust_samplers import SAMPLERS, Sampler
+from trust_samplers import Sampler, installed
 
 Array = Any
 KNOWN_P = 2.0**-24
@@ -104,8 +104,8 @@ import sys
 sys.path.insert(0, {folder!r})
 import warnings
 warnings.simplefilter("ignore")
-from trust_samplers import SAMPLERS
-sampler = next(s for s in SAMPLERS if s.name == {name!r})
+from trust_samplers import LIBRARIES
+sampler = next(s for s in LIBRARIES[{library!r}]() if s.name == {name!r})
 {code}
 """
 FORK = """
@@ -135,7 +135,7 @@ print(hashlib.sha256(sampler.gumbel(10**6, 3).tobytes() + np.asarray(sampler.cat
 
 def program(sampler: Sampler, code: str) -> str:
     """What a fresh interpreter prints; a hang or a crash is an answer too."""
-    text = PROGRAM.format(folder=str(Path(__file__).parent), name=sampler.name, code=code)
+    text = PROGRAM.format(folder=str(Path(__file__).parent), library=sampler.library, name=sampler.name, code=code)
     try:
         done = subprocess.run(
             [sys.executable, "-c", text],
@@ -190,11 +190,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the table here instead of to the screen")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    names = [f"{sampler.name} {sampler.version}" for sampler in SAMPLERS]
+    samplers = installed()
+    names = [f"{sampler.name} {sampler.version}" for sampler in samplers]
     lines = [f"{date.today()}, {environment.processor()}, Python {platform.python_version()}", ""]
     lines += ["| | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
     for title, question in QUESTIONS.items():
-        found = [ask(question, sampler, arguments.quick) for sampler in SAMPLERS]
+        found = [ask(question, sampler, arguments.quick) for sampler in samplers]
         lines.append(f"| {title} | " + " | ".join(found) + " |")
     text = "\n".join(lines) + "\n"
     if arguments.output:

@@ -30,6 +30,7 @@ class Sampler:
         How many threads calls may use from now on.
     """
 
+    library: str
     name: str
     version: str
     gumbel: Callable[[int, int], Array]
@@ -50,6 +51,7 @@ def ours() -> list[Sampler]:
     return [
         Sampler(
             "gumbelfast",
+            "gumbelfast",
             gf.__version__,
             gumbel=lambda count, seed: gf.gumbel(size=count, rng=seed),
             categorical=lambda logits, seed: gf.categorical(logits, rng=seed),
@@ -68,6 +70,7 @@ def numpy() -> list[Sampler]:
 
     return [
         Sampler(
+            "numpy",
             "NumPy gumbel (float64), argmax",
             np.__version__,
             gumbel=noise,
@@ -96,14 +99,15 @@ def torch() -> list[Sampler]:
         return -t.empty(shape).exponential_(generator=seeded(seed)).log()
 
     common: dict[str, Any] = {
+        "library": "torch",
         "version": t.__version__,
         "fresh": lambda: t.rand(4).tolist(),
         "set_threads": t.set_num_threads,
     }
     return [
-        Sampler("torch Gumbel, multinomial", gumbel=distribution, categorical=multinomial, **common),
+        Sampler(name="torch Gumbel, multinomial", gumbel=distribution, categorical=multinomial, **common),
         Sampler(
-            "torch exponential_, argmax",
+            name="torch exponential_, argmax",
             gumbel=lambda count, seed: exponential(count, seed).numpy(),
             categorical=lambda x, seed: (t.tensor(x) + exponential(x.shape, seed)).argmax(-1).numpy(),
             **common,
@@ -122,6 +126,7 @@ def jax() -> list[Sampler]:
             return np.asarray(j.vmap(lambda key, x: j.random.categorical(key, x, mode=mode))(keys, jnp.asarray(logits)))
 
         return Sampler(
+            "jax",
             name,
             j.__version__,
             gumbel=lambda count, seed: np.asarray(j.random.gumbel(j.random.key(seed), (count,), mode=mode)),
@@ -132,7 +137,9 @@ def jax() -> list[Sampler]:
     return [sampler("jax.random", "low"), sampler('jax.random, mode="high"', "high")]
 
 
-SAMPLERS = ours() + numpy()
-for _library, _samplers in {"torch": torch, "jax": jax}.items():
-    if importlib.util.find_spec(_library):
-        SAMPLERS += _samplers()
+LIBRARIES = {"gumbelfast": ours, "numpy": numpy, "torch": torch, "jax": jax}
+
+
+def installed() -> list[Sampler]:
+    """The samplers of all libraries that this Python has."""
+    return [s for name, samplers in LIBRARIES.items() if importlib.util.find_spec(name) for s in samplers()]
