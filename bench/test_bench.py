@@ -56,3 +56,17 @@ def test_estimators(tmp_path: Path) -> None:
         assert len(result["plain"]) == 6
         assert len(result["tau"]) == 4
         assert all(math.isfinite(value) for figures in measured for value in figures.values())
+
+
+def test_trust_peers(tmp_path: Path) -> None:
+    """Every question is asked of every sampler, and ours answers each."""
+    script, table = str(Path(__file__).with_name("trust_peers.py")), tmp_path / "table.md"
+    subprocess.run([sys.executable, script, "--quick", "--output", str(table)], check=True, capture_output=True)
+    lines = [line.split(" | ") for line in table.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    assert len(lines) == 2 + 9
+    assert len({len(line) for line in lines if not line[0].startswith("| ---")}) == 1
+    ours = {line[0].removeprefix("| "): line[1] for line in lines[2:]}
+    assert ours["category of probability zero drawn"].startswith("0 of ")
+    assert ours["forked children"] == "two children draw different values"
+    assert ours["one thread and two"] == "same bytes"
+    assert ours["a row of -inf alone"] == ours["NaN among the logits"] == "ValueError"

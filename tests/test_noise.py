@@ -70,6 +70,14 @@ def test_rare_words_and_heads(compiled: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("element", "word"), [(507281317, 0), (2680423946, 2**32 - 1)])
+def test_words_of_zeros_and_of_ones(compiled: str, dtype: str, element: int, word: int) -> None:
+    """The uniforms nearest to 0 and to 1 that 32 bits can give, at the first places where this key has them."""
+    assert philox.element_word(KEY, philox.DOMAIN_WORD, np.array([element], np.uint64)) == word
+    assert_within_ulps(fill(element, 1, dtype), exact(element, 1, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_partial_tiles(compiled: str, dtype: str) -> None:
     whole = fill(480, 1200, dtype)
     for first in (0, 1, 15, 16, 17, 30, 31, 32, 33, 63, 500, 511, 512, 513):
