@@ -84,9 +84,13 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     if type(value) is float and value == 1.0:
         return 1.0
     try:
+        if isinstance(value, str | bytes):  # which float would read
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    except OverflowError:  # an integer above all floats
+        number = math.inf
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {value!r}")
     largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
