@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from fuzz_arrays import Source, plain
-from fuzz_calls import ENTRIES, Call
+from fuzz_calls import ENTRIES
+from fuzz_functions import Call
 from fuzz_states import STATES
 from helpers import COMPILED
 
@@ -98,7 +99,7 @@ def same(found: Any, wanted: Any) -> None:
     assert one.dtype == other.dtype
     assert one.shape == other.shape
     # NaNs are equal whatever their payload, and alone differ from themselves.
-    nan, other_nan = one != one, other != other  # noqa: PLR0124
+    nan, other_nan = one != one, other != other
     assert (nan == other_nan).all()
     zero = np.zeros((), one.dtype)
     assert np.where(nan, zero, one).tobytes() == np.where(nan, zero, other).tobytes()

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 from fuzz_arrays import Source
-from fuzz_calls import Call
+from fuzz_functions import Call
 from fuzz_run import judged, one
 
 import gumbelfast as gf
