@@ -107,15 +107,22 @@ def inverse(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {value}")
 
 
+def _real(value: Any, name: str) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must be real, got {value!r}")
+    return array
+
+
 def finite(value: Any, name: str) -> None:
-    if not (type(value) is float and math.isfinite(value)) and not np.isfinite(value).all():
+    if not (type(value) is float and math.isfinite(value)) and not np.isfinite(_real(value, name)).all():
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 def scale(value: Any) -> None:
     if type(value) is float and 0 <= value < math.inf:
         return
-    array = np.asarray(value)
+    array = _real(value, "scale")
     if not (np.isfinite(array) & (array >= 0)).all():
         raise ValueError(f"scale must be finite and >= 0, got {value!r}")
 

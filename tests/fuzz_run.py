@@ -47,7 +47,7 @@ def one(data: bytes) -> str:
 
 def judged(call: Call, s: Source) -> str:
     make = s.choice(MAKERS)
-    draws = call.draws and "seeds" not in call.given
+    draws = call.draws and call.given.get("seeds") is None
     rng = make() if draws else None
     arrays = [x for x in (*call.args, *call.given.values()) if isinstance(x, np.ndarray)]
     before, state = [x.tobytes() for x in arrays], numbers(rng)
@@ -67,6 +67,8 @@ def judged(call: Call, s: Source) -> str:
     out = call.given.get("out")
     kept = [(x, b) for x, b in zip(arrays, before, strict=True) if out is None or not np.may_share_memory(x, out)]
     assert [x.tobytes() for x, _ in kept] == [b for _, b in kept], "an input was written to"
+    if isinstance(out, np.ndarray) and _lies_upon_itself(out):
+        return "out lies upon itself"
     again.check(found, *again.args, **again.given)
     if "num_threads" in again.given:
         again.given["num_threads"] = 3
@@ -75,6 +77,11 @@ def judged(call: Call, s: Source) -> str:
     assert error is None, f"an error from the same values elsewhere in memory: {error}"
     same(found, wanted)
     return "returned"
+
+
+def _lies_upon_itself(x: np.ndarray[Any, Any]) -> bool:
+    """Whether the entries have less memory than they need: what is written there, nobody knows."""
+    return x.nbytes > x.itemsize + sum((n - 1) * abs(stride) for n, stride in zip(x.shape, x.strides, strict=True))
 
 
 def outcome(call: Call, rng: Any) -> tuple[Any, Any]:

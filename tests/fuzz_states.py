@@ -79,7 +79,8 @@ def unpickle(s: Source) -> str:
         assert repr(bits.state) == before, "an error, and yet the generator has moved"
         return type(error).__name__
     _works(bits)
-    assert gf.Generator(bits).categorical(np.zeros(3, np.float32)) in (0, 1, 2)
+    if bits.noise_offset + 3 <= 2**62:
+        assert gf.Generator(bits).categorical(np.zeros(3, np.float32)) in (0, 1, 2)
     return "returned"
 
 
