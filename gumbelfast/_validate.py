@@ -84,9 +84,13 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     if type(value) is float and value == 1.0:
         return 1.0
     try:
+        if isinstance(value, str | bytes):  # which float would read
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    except OverflowError:  # an integer above all floats
+        number = math.inf
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {value!r}")
     largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
@@ -103,15 +107,22 @@ def inverse(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {value}")
 
 
+def _real(value: Any, name: str) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must be real, got {value!r}")
+    return array
+
+
 def finite(value: Any, name: str) -> None:
-    if not (type(value) is float and math.isfinite(value)) and not np.isfinite(value).all():
+    if not (type(value) is float and math.isfinite(value)) and not np.isfinite(_real(value, name)).all():
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 def scale(value: Any) -> None:
     if type(value) is float and 0 <= value < math.inf:
         return
-    array = np.asarray(value)
+    array = _real(value, "scale")
     if not (np.isfinite(array) & (array >= 0)).all():
         raise ValueError(f"scale must be finite and >= 0, got {value!r}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -74,6 +75,17 @@ def categories(value: ArrayLike, columns: int) -> Array:
         at = f" at index {first_place(fault)}" if array.ndim else ""
         raise ValueError(f"value must lie in [0, {columns}), got {array[fault][0]}{at}")
     return array
+
+
+def empty_value(empty: Any) -> int:
+    """What stands for the index of an empty row."""
+    try:
+        number = operator.index(empty)
+    except TypeError:
+        raise TypeError(f"empty must be an integer, got {empty!r}") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"empty must fit int64, got {number}")
+    return number
 
 
 def one_of(value: Any, name: str, known: tuple[Any, ...]) -> None:

@@ -53,7 +53,7 @@ def gumbel(
     Raises
     ------
     TypeError
-        For a dtype outside the four.
+        For a dtype outside the four, and for `loc` and `scale` that are not real numbers.
     ValueError
         If `loc` is not finite, `scale` negative or not finite, a size negative, or `out` unfit.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _address, _threads, _validate
+from . import _address, _threads, _validate, _validate_tables
 from ._backend import active
 from ._tables import Tables, weights_of_logits
 from ._types import RowCall, SeedLike
@@ -89,9 +89,9 @@ def categorical(
     Raises
     ------
     TypeError
-        For logits that are not floats, or a mask that is not boolean.
+        For logits that are not floats, a mask that is not boolean, or an `empty` that is no integer.
     ValueError
-        For NaN or +inf among the allowed logits, rows without a finite one, a bad temperature or address.
+        For NaN or +inf among the allowed logits, rows without a finite one, a bad temperature, `empty` or address.
 
     Notes
     -----
@@ -111,6 +111,8 @@ def categorical(
     x, axis = _validate.rows(logits, axis)
     scale = _validate.positive_reciprocal(temperature, "temperature", x.dtype)
     allowed = None if mask is None else _validate.mask_for(mask, np.shape(logits), axis)
+    if empty is not None:
+        empty = _validate_tables.empty_value(empty)
     drawn = x.shape if size is None else _validate.size_tuple(size) + x.shape
     index = np.empty(drawn[:-1], _INT64)
     if method == "auto" and size is not None and not return_perturbed and empty is None:

@@ -54,7 +54,9 @@ int64_t columns_of(const py::array& a) {
 template <class T>
 const T* one_a_row(const MaybeArray& a, int64_t rows) {
   if (!a) return nullptr;
-  require(a->dtype().is(py::dtype::of<T>()) && a->size() == rows, "need one entry a row, of the right type");
+  // An array that was pickled has a dtype of its own.
+  const py::dtype found = a->dtype(), wanted = py::dtype::of<T>();
+  require((found.is(wanted) || found.equal(wanted)) && a->size() == rows, "need one entry a row, of the right type");
   return static_cast<const T*>(data_of(*a));
 }
 

@@ -221,7 +221,7 @@ cdef class Philox4x32(BitGenerator):
         try:
             counter, key = value["state"]["counter"], value["state"]["key"]
             buffer, word = value["buffer"], value["buffer_pos"]
-        except (KeyError, TypeError):
+        except (KeyError, IndexError, TypeError):
             raise ValueError(f"state must hold state (counter and key), buffer and buffer_pos, got {value!r}") from None
         counter, key = _words.number(counter, 4, "counter"), _words.number(key, 2, "key")
         buffer, word = _words.number(buffer, 4, "buffer"), _words.integer(word, "buffer_pos")

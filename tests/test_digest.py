@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,19 @@ def digests(output: bytes) -> dict[str, str]:
     return found
 
 
-def run(program: list[str], backend: str) -> dict[str, str]:
-    return digests(subprocess.run([*program, backend], check=True, capture_output=True).stdout)
+def run(program: list[str], backend: str, threads: int) -> dict[str, str]:
+    return digests(subprocess.run([*program, backend, str(threads)], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def check(program: list[str], expected_backends: set[str]) -> None:
     wanted = json.loads(TABLE.read_text())
     names = subprocess.run(program, check=True, capture_output=True, text=True).stdout.split()
     assert expected_backends <= set(names)
-    for backend in names:
-        found = run(program, backend)
+    for backend, threads in product(names, (1, 4)):
+        found = run(program, backend, threads)
         assert found.keys() == wanted.keys()
         different = [name for name in wanted if found[name] != wanted[name]]
-        assert not different, f"{backend} differs in {different}"
+        assert not different, f"{backend} on {threads} threads differs in {different}"
 
 
 @pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
@@ -71,4 +72,4 @@ def test_neon_matches_the_table(tmp_path):
 
 
 if __name__ == "__main__":
-    print(json.dumps(run([str(build(Path(sys.argv[1])))], "scalar"), indent=1, sort_keys=True))
+    print(json.dumps(run([str(build(Path(sys.argv[1])))], "scalar", 1), indent=1, sort_keys=True))

@@ -16,6 +16,7 @@ struct Format<simd::F32> {
   static constexpr float below_one = 0x1.fffffep-1f;
   static constexpr float round_magic = 0x1.8p23f;
   static constexpr float exp_underflow = -104;  // exp is 0 from here down
+  static constexpr float exp_most = 88;         // exp(x) is 2**n (1 + tail) with a normal 2**n up to here
 };
 template <>
 struct Format<simd::F64> {
@@ -25,6 +26,7 @@ struct Format<simd::F64> {
   static constexpr double below_one = 0x1.fffffffffffffp-1;
   static constexpr double round_magic = 0x1.8p52;
   static constexpr double exp_underflow = -746;
+  static constexpr double exp_most = 709;
 };
 
 template <class V, int n>

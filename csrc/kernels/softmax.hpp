@@ -196,12 +196,16 @@ template <class S>
 void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
   const V scale = set(static_cast<WorkOf<S>>(args.scale));
+  const WorkOf<S> infinity = -Storage<WorkOf<S>>::minus_infinity;
   for (int64_t i = begin; i < end; ++i) {
     const BackwardRow<S> row(args, i);
     const double total = row_sum<V>(args.cols, [&](auto at) { return row.grad(at); });
     const V sum = set(static_cast<WorkOf<S>>(total));
-    for_places<V>(args.cols,
-                  [&](auto at) { store_at(row.out, at, scale * (row.grad(at) - exp_nonpositive(row.y(at)) * sum)); });
+    for_places<V>(args.cols, [&](auto at) {
+      // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
+      const auto y = row.y(at), e = select(y > set(Format<V>::exp_most), set(infinity), exp_nonpositive(y));
+      store_at(row.out, at, scale * (row.grad(at) - e * sum));
+    });
   }
 }
 

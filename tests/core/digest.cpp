@@ -1,7 +1,9 @@
-// Writes what every kernel of one backend returns for fixed inputs: "name size\n" and the bytes, case after case.
-// tests/test_digest.py hashes the cases and compares them with the committed table, here and under emulation.
+// Called with a backend and a number of threads, writes what every kernel returns for fixed inputs: "name size\n" and
+// the bytes, case after case; without arguments the names of the backends. tests/test_digest.py hashes the cases and
+// compares them with the committed table, here and under emulation.
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -20,7 +22,7 @@ struct Type {
 constexpr Type types[] = {
     {DType::f32, "f32", 4, 4}, {DType::f64, "f64", 8, 8}, {DType::f16, "f16", 2, 4}, {DType::bf16, "bf16", 2, 4}};
 constexpr Key key{0x243F6A88, 0x85A308D3};  // digits of pi
-const Workers one_thread{1, {}};
+Workers workers{1, {}};
 
 using Bytes = std::vector<unsigned char>;
 
@@ -60,9 +62,9 @@ void noise_cases(const Backend& backend, const Type& type) {
     NoiseKernel kernel;
   } laws[] = {{"gumbel", backend.gumbel[t]}, {"exponential", backend.exponential[t]}};
   for (const auto& [name, kernel] : laws) {
-    fill(kernel, {out.data(), 0, 1, key, 13}, count, one_thread);
+    fill(kernel, {out.data(), 0, 1, key, 13}, count, workers);
     put(name + "/" + type.name, out);
-    fill(kernel, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, one_thread);
+    fill(kernel, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, workers);
     put(name + "-loc-scale/" + type.name, out);
   }
 }
@@ -85,10 +87,10 @@ void scan_cases(const Backend& backend, const Type& type) {
       Bytes value(static_cast<size_t>(rows * k) * type.work_size);
       const std::string tag =
           std::string("/") + type.name + "/" + std::to_string(cols) + (special ? "-masked-seeds-temperature" : "");
-      gumbel_max(backend, type.dtype, in, at, rows, index.data(), value.data(), one_thread);
+      gumbel_max(backend, type.dtype, in, at, rows, index.data(), value.data(), workers);
       put("gumbel-max-index" + tag, index.data(), static_cast<size_t>(rows) * 8);
       put("gumbel-max-value" + tag, value.data(), static_cast<size_t>(rows) * type.work_size);
-      gumbel_top_k(backend, type.dtype, in, at, rows, k, index.data(), value.data(), one_thread);
+      gumbel_top_k(backend, type.dtype, in, at, rows, k, index.data(), value.data(), workers);
       put("top-k-index" + tag, index.data(), index.size() * 8);
       put("top-k-value" + tag, value);
     }
@@ -120,7 +122,7 @@ void conditional_cases(const Backend& backend, const Type& type) {
                                  known.bound,
                                  known.index,
                                  z.data()};
-      conditional_gumbel(backend, type.dtype, args, rows, one_thread);
+      conditional_gumbel(backend, type.dtype, args, rows, workers);
       put(std::string("conditional-gumbel-") + known.name + "/" + type.name + "/" + std::to_string(cols), z);
     }
   }
@@ -148,7 +150,7 @@ void token_cases(const Backend& backend, const Type& type) {
                          top_p.data(),
                          min_p.data(),
                          index.data()};
-    sample_tokens(backend, type.dtype, args, rows, one_thread);
+    sample_tokens(backend, type.dtype, args, rows, workers);
     put(std::string("sample-tokens/") + type.name + "/" + std::to_string(cols), index.data(), index.size() * 8);
   }
 }
@@ -162,15 +164,15 @@ void softmax_cases(const Backend& backend, const Type& type) {
     const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
     const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
     Bytes y(x.size()), hard(x.size()), out(x.size()), sums(static_cast<size_t>(rows) * type.size);
-    over_rows(backend.logsumexp[t], {x.data(), cols, 1.0, sums.data()}, rows, one_thread);
+    over_rows(backend.logsumexp[t], {x.data(), cols, 1.0, sums.data()}, rows, workers);
     put("logsumexp" + tag, sums);
-    over_rows(backend.log_softmax[t], {x.data(), cols, 1.25, y.data()}, rows, one_thread);
+    over_rows(backend.log_softmax[t], {x.data(), cols, 1.25, y.data()}, rows, workers);
     put("log-softmax" + tag, y);
-    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, one_thread);
+    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, workers);
     put("log-softmax-backward" + tag, out);
-    over_rows(backend.softmax[t], {x.data(), cols, 1.25, y.data()}, rows, one_thread);
+    over_rows(backend.softmax[t], {x.data(), cols, 1.25, y.data()}, rows, workers);
     put("softmax" + tag, y);
-    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, one_thread);
+    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, workers);
     put("softmax-backward" + tag, out);
     // A small tau drives most results below the smallest normal number.
     for (const double inverse_tau : {2.0, 30.0}) {
@@ -178,7 +180,7 @@ void softmax_cases(const Backend& backend, const Type& type) {
                                    {key, 5, static_cast<uint64_t>(cols), nullptr, nullptr},
                                    y.data(),
                                    hard.data()};
-      gumbel_softmax(backend, type.dtype, args, rows, one_thread);
+      gumbel_softmax(backend, type.dtype, args, rows, workers);
       put("gumbel-softmax-soft" + tag + "/" + std::to_string(static_cast<int>(inverse_tau)), y);
       put("gumbel-softmax-hard" + tag + "/" + std::to_string(static_cast<int>(inverse_tau)), hard);
     }
@@ -211,12 +213,12 @@ void draw_cases(const Backend& backend) {
       }
     }
     const std::string tag = "/" + std::to_string(cols);
-    alias_tables(bounds.data(), rows, cols, bits, table.data(), one_thread);
+    alias_tables(bounds.data(), rows, cols, bits, table.data(), workers);
     put("alias-table" + tag, table.data(), table.size() * 8);
     const DrawArgs args{table.data(), bounds.data(), guide.data(), rows, cols, bits, key, 13, index.data()};
-    over_draws(backend.draw_alias, args, static_cast<int64_t>(index.size()), one_thread);
+    over_draws(backend.draw_alias, args, static_cast<int64_t>(index.size()), workers);
     put("draw-alias" + tag, index.data(), index.size() * 8);
-    over_draws(backend.draw_inverse, args, static_cast<int64_t>(index.size()), one_thread);
+    over_draws(backend.draw_inverse, args, static_cast<int64_t>(index.size()), workers);
     put("draw-inverse" + tag, index.data(), index.size() * 8);
   }
 }
@@ -241,7 +243,7 @@ void viterbi_cases(const Backend& backend, const Type& type) {
       std::vector<T> score(static_cast<size_t>(rows));
       viterbi(backend, type.dtype,
               {unary.data(), pairwise.data(), tree, parents.data(), nodes, labels, index.data(), score.data()}, rows,
-              one_thread);
+              workers);
       const std::string tag = std::string(tree ? "-tree/" : "-chain/") + type.name + "/" + std::to_string(labels);
       put("viterbi" + tag, index.data(), index.size() * 8);
       put("viterbi-score" + tag, score.data(), score.size() * sizeof(T));
@@ -255,7 +257,8 @@ int main(int argc, char** argv) {
   for (const Backend* backend : usable_backends()) {
     if (argc < 2) {
       std::puts(backend->name);
-    } else if (!std::strcmp(backend->name, argv[1])) {
+    } else if (argc == 3 && !std::strcmp(backend->name, argv[1])) {
+      workers.threads = std::atoi(argv[2]);
       for (const Type& type : types) {
         noise_cases(*backend, type);
         scan_cases(*backend, type);

@@ -1,0 +1,139 @@
+"""What calls of a fuzzer are made of, and calls of functions that draw nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from fuzz_arrays import ODD, Source, floats, integers, out, shape
+
+import gumbelfast as gf
+from gumbelfast import structures
+
+
+class Call(NamedTuple):
+    """A function and its arguments; `check(result, *args, **given)` asserts what must hold of any result."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    given: dict[str, Any]
+    check: Callable[..., None]
+    draws: bool = True
+
+
+def setting(s: Source) -> Any:
+    return s.mostly([1.0, 1.0, 0.5, 3, np.float32(2), 1e-30], [*ODD, -1.0, 0.0, 1e-320, 1e300, np.array([1.0, 2.0])])
+
+
+def axes(s: Source) -> tuple[tuple[int, ...], dict[str, Any], tuple[int, ...]]:
+    """A shape, its axis, and the batch."""
+    dims = shape(s)
+    axis = s.mostly([-1, -1, -1, 0, len(dims) - 1], [*ODD, 3, -4])
+    given = {} if axis == -1 else {"axis": axis}
+    place = axis if type(axis) is int and dims and -len(dims) <= axis < len(dims) else -1
+    batch = tuple(np.delete(np.array(dims, int), place)) if dims else ()
+    return dims, given, tuple(int(n) for n in batch)
+
+
+def threads(s: Source) -> dict[str, Any]:
+    return {"num_threads": s.mostly([1, 2, 7], [*ODD, 4097])} if s.one_in(4) else {}
+
+
+def last(x: Any, axis: Any) -> Any:
+    return np.moveaxis(np.asarray(x).astype(np.float64), axis, -1)
+
+
+def can_be_drawn(index: Any, x: Any, axis: Any = -1, allowed: Any = None, empty: Any = None) -> None:
+    """Indices, categories last, of logits that are finite and allowed."""
+    rows = last(x, axis)
+    assert np.asarray(index).dtype == np.int64
+    if allowed is not None:
+        rows = np.where(last(np.broadcast_to(allowed, np.shape(x)), axis) > 0, rows, -np.inf)
+    rows = np.broadcast_to(rows, (*np.shape(index)[:-1], rows.shape[-1]))
+    none = np.isneginf(rows).all(axis=-1)
+    index = np.where(none[..., None], 0, index) if empty is not None else index
+    drawn = np.take_along_axis(rows, index, -1)
+    assert (np.isfinite(drawn) | none[..., None] if empty is not None else np.isfinite(drawn)).all()
+    assert (np.diff(np.sort(index, -1)) > 0).all()
+
+
+def sums_to_one(y: Any, axis: Any) -> None:
+    eps = {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(y.dtype.name, 1e-6)
+    rows = last(y, axis)
+    assert (rows >= 0).all()
+    # Each entry is rounded once, to half an eps of itself or of the smallest number of a half type.
+    assert (np.abs(rows.sum(-1) - 1) <= 2 * eps + rows.shape[-1] * 2.0**-24).all()
+
+
+def _forward(name: str, s: Source) -> Call:
+    dims, axis, batch = axes(s)
+    x = floats(s, dims)
+    given = axis | {"temperature": setting(s)} | threads(s)
+    given |= out(s, batch if name == "logsumexp" else dims, x)
+
+    def check(found: Any, x: Any, axis: Any = -1, temperature: Any = 1.0, **_: Any) -> None:
+        rows, result = last(x, axis), np.asarray(found)
+        assert result.dtype == np.asarray(x).dtype.newbyteorder("=")
+        good = np.isfinite(rows.max(-1)) & (temperature >= 1e-3)
+        if name == "softmax":
+            sums_to_one(np.moveaxis(found, axis, -1)[good], -1)
+        assert result.shape == (rows.shape[:-1] if name == "logsumexp" else np.shape(x))
+
+    return Call(getattr(gf, name), (x,), given, check, draws=False)
+
+
+def _backward(name: str, s: Source) -> Call:
+    dims, axis, _ = axes(s)
+    y = floats(s, dims)
+    grad = floats(s, dims) if s.one_in(2) else np.ones(np.shape(y), getattr(y, "dtype", None))
+    tau = {"tau" if name.startswith("gumbel") else "temperature": setting(s)}
+
+    def check(found: Any, grad: Any, y: Any, **_: Any) -> None:
+        assert found.shape == np.shape(y)
+
+    return Call(getattr(gf, name), (grad, y), axis | tau | threads(s) | out(s, dims, y), check, draws=False)
+
+
+def _order(name: str, s: Source) -> Call:
+    dims, axis, _ = axes(s)
+    k = s.choice([1, 1, 2, 0, 5])
+    place = axis.get("axis", -1) if type(axis.get("axis", -1)) is int else -1
+    order = np.broadcast_to(np.arange(k), (*np.delete(np.array(dims, int), -1), k)) if dims else np.arange(k)
+    if order.ndim and -order.ndim <= place < order.ndim:
+        order = np.moveaxis(order, -1, place)
+    args = floats(s, dims), s.mostly([order, order, integers(s, np.shape(order), 300)])
+    if name.endswith("backward"):
+        args = (s.mostly([1.0, 0, -2.5]), *args)
+
+    def check(found: Any, *args: Any, **_: Any) -> None:
+        if name.endswith("backward"):
+            assert found.shape == np.shape(args[1])
+        else:
+            assert (np.asarray(found) <= 1e-6).all()
+
+    return Call(getattr(gf, name), args, axis, check, draws=False)
+
+
+def viterbi(s: Source) -> Call:
+    labels = s.choice([1, 2, 3, 7, 33])
+    dims = (*s.choice([(1,), (5,), (2, 9), (0, 3), (3, 0)]), labels)
+    x, w = floats(s, dims), floats(s, (labels, labels))
+    parents = s.mostly([np.arange(-1, dims[-2] - 1), integers(s, (dims[-2],), 2)])
+    tree = (parents,) if s.one_in(2) else ()
+
+    def check(found: Any, x: Any, *_: Any, **__: Any) -> None:
+        assert found.labels.shape == np.shape(x)[:-1]
+        assert found.labels.size == 0 or 0 <= found.labels.min() <= found.labels.max() < labels
+
+    function = structures.viterbi_tree if tree else structures.viterbi
+    return Call(function, (x, w, *tree), threads(s), check, draws=False)
+
+
+PLAIN: list[Callable[[Source], Call]] = [
+    viterbi,
+    *(partial(_forward, name) for name in ("softmax", "log_softmax", "logsumexp")),
+    *(partial(_backward, f"{name}_backward") for name in ("softmax", "log_softmax", "gumbel_softmax")),
+    *(partial(_order, f"plackett_luce_{name}") for name in ("log_prob", "log_prob_backward", "set_log_prob")),
+]
