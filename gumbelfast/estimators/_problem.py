@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _validate
+from .. import _validate, _validate_tables
 from ..relaxed import gumbel_softmax
 from ..softmax import softmax
 
@@ -47,8 +47,7 @@ class Problem:
     def __init__(
         self, logits: ArrayLike, num_samples: int, family: str, f: Function, grad_f: Function | None = None
     ) -> None:
-        if family not in ("categorical", "bernoulli"):
-            raise ValueError(f"family must be 'categorical' or 'bernoulli', got {family!r}")
+        _validate_tables.one_of(family, "family", ("categorical", "bernoulli"))
         x = np.asarray(logits)
         x = x.astype(_validate.work_dtype(_validate.float_dtype(x.dtype)), copy=False)
         self.binary = family == "bernoulli"

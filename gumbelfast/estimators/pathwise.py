@@ -7,7 +7,7 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _validate
+from .. import _validate, _validate_tables
 from .._types import SeedLike
 from ..conditional import conditional_gumbel
 from ..random import default_rng
@@ -100,8 +100,7 @@ def straight_through(
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     smooth = "sigmoid" if problem.binary else "softmax"
-    if surrogate not in (None, smooth, "identity"):
-        raise ValueError(f"surrogate for {family} must be {smooth!r} or 'identity', got {surrogate!r}")
+    _validate_tables.one_of(smooth if surrogate is None else surrogate, f"surrogate for {family}", (smooth, "identity"))
     z = problem.hard(rng)
     slope = problem.slopes(z)
     if surrogate != "identity":

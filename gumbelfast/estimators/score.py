@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._types import SeedLike
-from ..random import default_rng
 from ..softmax import softmax_backward
 from ._problem import Estimate, Function, Problem, across
 
@@ -148,7 +147,7 @@ def muprop(
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    z = problem.hard(default_rng(rng))
+    z = problem.hard(rng)
     values = problem.values(z)
     mean = problem.mean[None]
     slope = problem.slopes(mean)
