@@ -13,6 +13,7 @@ import gumbelfast as gf
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 from gumbelfast import jax as gj  # noqa: E402
+from gumbelfast.jax import _calls  # noqa: E402
 
 HIGH, LOW = 0x12345678, 0x9ABCDEF0
 KEY = jax.random.wrap_key_data(np.array([HIGH, LOW], np.uint32), impl="threefry2x32")
@@ -40,6 +41,14 @@ def test_the_route_is_the_one_asked_for(route: str) -> None:
     assert gj.route() == route
     with gf.use_backend("reference"):
         assert gj.route() == "callback"
+
+
+def test_refused_handlers_leave_the_callback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the handler's API version (0.3) is incompatible with the framework's API version (0.1)")
+
+    monkeypatch.setattr(jax.ffi, "register_ffi_target", refuse)
+    assert not _calls._registered.__wrapped__()
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from functools import partial
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -13,23 +13,25 @@ from jax.typing import ArrayLike
 from .. import _core, _threads, _validate
 from .._backend import backend
 from ..reference import kernels as _reference
-from . import _host
+from . import _callback
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
 
 
+@cache
 def _registered() -> bool:
-    """Whether JAX has taken the compiled handlers, which it refuses to if its interface is another version."""
+    """Whether JAX has taken the compiled handlers, which it refuses to if its interface is another version.
+
+    With no CPU client yet JAX would only queue them, and a refusal would then keep it from starting at all.
+    """
     handlers = _core.xla_handlers()
     try:
+        jax.local_devices(backend="cpu")
         for name, handler in handlers.items():
             jax.ffi.register_ffi_target(f"gumbelfast_{name}", handler, platform="cpu")
     except RuntimeError:
         return False
     return bool(handlers)
-
-
-_ffi = _registered()
 
 
 class Settings(NamedTuple):
@@ -50,10 +52,10 @@ def route() -> str:
     Returns
     -------
     {"ffi", "callback"}
-        "ffi": XLA calls the compiled kernels, without Python. "callback": through `jax.pure_callback`, where gumbelfast
-        was built without JAX's headers, or `gumbelfast.use_backend` has chosen the reference.
+        "ffi": XLA calls the compiled kernels, without Python. "callback": XLA calls back to Python, where it refuses
+        them or gumbelfast was built without its headers, or `gumbelfast.use_backend` has chosen the reference.
     """
-    return "ffi" if _ffi and backend() != _reference.name else "callback"
+    return "ffi" if backend() != _reference.name and _registered() else "callback"
 
 
 def call(
@@ -69,9 +71,7 @@ def call(
         bound = jax.ffi.ffi_call(f"gumbelfast_{target}", results, vmap_method="expand_dims")
         found: tuple[Any, ...] = bound(*operands, **attributes)
         return found
-    on_host = partial(_host.HANDLERS[target], results, **attributes)
-    found = jax.pure_callback(on_host, results, *operands, vmap_method="expand_dims")
-    return found
+    return _callback.call(target, results, *operands, **attributes)
 
 
 def key_words(name: str, key: Any) -> jax.Array:

@@ -1,4 +1,4 @@
-"""What src/xla.cpp does, by the seam of any backend: the kernels behind `jax.pure_callback`."""
+"""What src/xla.cpp does, by the seam of any backend: the kernels that a callback runs."""
 
 from __future__ import annotations
 
