@@ -255,6 +255,11 @@ cdef class Philox4x32(BitGenerator):
             self._go(self._place() + delta)
         return self
 
+    def spawn(self, n_children):
+        """NumPy's; its seed sequence counts children without a lock, so that two threads could be given the same."""
+        with self.lock:
+            return super().spawn(n_children)
+
     def jumped(self, jumps=1):
         """A new generator, ``jumps * 2**64`` blocks (``2**66`` words) further.
 

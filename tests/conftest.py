@@ -1,6 +1,7 @@
 """The backend that a test runs on, and how hypothesis searches."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +10,9 @@ import gumbelfast as gf
 
 pytest.register_assert_rewrite("helpers", "torch_checks")
 from helpers import COMPILED  # noqa: E402
+
+# There are Pythons that torch has no wheels for.
+collect_ignore_glob = [] if find_spec("torch") else ["test_torch_*.py"]
 
 # Every run tries the same examples. A backend stays in force for all examples of a test.
 settings.register_profile(

@@ -18,6 +18,7 @@ Array = NDArray[Any]
 
 COMPILED = [name for name in gf.backends() if name != "reference"]
 DTYPES = ["float16", "bfloat16", "float32", "float64"]
+OLD_NUMPY = int(np.__version__.split(".")[0]) < 2
 KEY = 0x299F31D0A4093822
 
 

@@ -70,7 +70,7 @@ def cases(draw: Any, dtypes: tuple[str, ...] = tuple(DTYPES)) -> Case:
     axis = draw(st.integers(-len(batch) - 1, len(batch)))
     rng = np.random.default_rng(seed)
     x = make_logits(draw(st.sampled_from(KINDS)), (*batch, columns), dtype, rng).astype(dtype_of(dtype))
-    x[..., :1] = np.where(np.isneginf(x.astype(float)).all(axis=-1, keepdims=True), 0, x[..., :1])
+    x[np.isneginf(x.astype(float)).all(axis=-1), 0] = 0
     mask = make_mask(draw(st.sampled_from(MASKS)), x, rng)
     perturbed = perturb(x, gf.gumbel(size=x.shape, dtype=work_of(dtype), rng=seed), temperature)
     given = {"axis": axis, "temperature": temperature, "rng": seed}

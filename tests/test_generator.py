@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generator_cases import EVEN, INHERITED, cases, outcome
-from helpers import KEY, assert_same_bytes, exact_exponential, numpy_state
+from helpers import KEY, OLD_NUMPY, assert_same_bytes, exact_exponential, numpy_state
 from scipy import stats
 
 import gumbelfast as gf
@@ -35,6 +35,7 @@ def test_laws(name: str) -> None:
     assert stats.kstest(found, law.cdf).pvalue > FAMILY / len(LAWS)
 
 
+@pytest.mark.skipif(OLD_NUMPY, reason="choice of NumPy 1 refuses more sizes")
 def test_outcomes_are_those_of_numpy() -> None:
     table = cases()
     assert len(table) > 1200
@@ -50,7 +51,7 @@ def test_refusals_move_nothing() -> None:
     before = numpy_state(rng)
     with pytest.raises(ValueError, match="scale < 0"):
         rng.gumbel(scale=-1.0, size=5)
-    with pytest.raises(ValueError, match="Probabilities do not sum to 1"):
+    with pytest.raises(ValueError, match="robabilities do not sum to 1"):
         rng.choice(3, 2, replace=False, p=[0.2, 0.3, 0.4])
     with pytest.raises(TypeError, match="expected float16, bfloat16, float32 or float64, got int64"):
         rng.gumbel(dtype=np.int64)

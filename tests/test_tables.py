@@ -184,7 +184,7 @@ def test_categorical_takes_a_table_for_many_draws(compiled: str, dtype: str) -> 
         found = gf.categorical(x, size=(16, 16), rng=gf.default_rng(4), **other)
         assert np.array_equal(found, gf.categorical(x, size=(16, 16), rng=4, return_perturbed=True).indices)
     mask = np.arange(40) % 3 == 1
-    hot = np.where(mask, x, np.nan).astype(x.dtype)
+    hot = np.where(mask, x.astype(np.float64), np.nan).astype(x.dtype)
     found = gf.categorical(hot, size=300, rng=4, mask=mask, temperature=0.5)
     cold = np.where(mask, x.astype(np.float64) * 2, -np.inf)
     assert np.array_equal(found, gf.Categorical(cold).sample(300, rng=4, method="alias"))

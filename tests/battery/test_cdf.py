@@ -132,7 +132,7 @@ def test_the_composition_is_exponential(apply: Map, head: str, word: str) -> Non
     weight = width[:, None] * weight / 2 * np.exp(-y)
     place = np.ldexp(-np.expm1(-y.astype(np.longdouble)), 59).astype(np.uint64)
     below = t[:, None] - value(apply, head, place.ravel()).reshape(y.shape)
-    at_most = patterns_at_most(apply, word, below.ravel()).reshape(y.shape).astype(np.longdouble) / 2**64
+    at_most = patterns_at_most(apply, word, below.ravel()).reshape(y.shape).astype(np.longdouble) / 2.0**64
     heads = patterns_at_most(apply, head, t).astype(np.longdouble) / 2**59
     lower = heads / 32 + 31 / 32 * (weight * at_most).sum(1)
     upper = (1 - heads) + 31 / 32 * (weight * (1 - at_most)).sum(1)
