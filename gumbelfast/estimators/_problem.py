@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _validate, _validate_tables
+from .._types import SeedLike
+from ..generator import Generator
+from ..random import source
 from ..relaxed import gumbel_softmax
 from ..softmax import softmax
 
@@ -58,13 +61,25 @@ class Problem:
         self.mean = softmax(self.logits)
         if np.isnan(self.mean).any():
             _validate.refuse(x, None, -1)
+        self.size = self.num_samples * self.logits.size
         self._f, self._grad_f = f, grad_f
 
     def repeated(self) -> Array:
         """The logits once per sample."""
         return np.broadcast_to(self.logits, (self.num_samples, *self.logits.shape))
 
-    def hard(self, rng: Any) -> Array:
+    def drawn(self, rng: SeedLike, elements: int, make: Callable[[Generator], Estimate]) -> Estimate:
+        """What `make` returns, with a generator of so much noise; `rng` stays where it is if it raises."""
+        found: list[Estimate] = []
+
+        def call(key: int, first: int, *_: Any) -> int:
+            found.append(make(Generator(key, first)))
+            return 0
+
+        source(rng)._draw(elements, call, 1)
+        return found[0]
+
+    def hard(self, rng: Generator) -> Array:
         """One-hot samples."""
         y: Array = gumbel_softmax(self.repeated(), hard=True, rng=rng)
         return y
@@ -75,7 +90,7 @@ class Problem:
 
     def values(self, z: Array) -> Array:
         """The values of f at the samples."""
-        found = np.asarray(self._f(self.samples(z)))
+        found = real(self._f(self.samples(z)), "f")
         lead = z.shape[:-1]
         if found.ndim == 0 or found.shape != lead[: found.ndim]:
             raise ValueError(f"f returned shape {found.shape}, expected a leading part of {lead}")
@@ -87,7 +102,7 @@ class Problem:
         return self.by_category(self._grad_f(self.samples(z)), "grad_f", z)
 
     def by_category(self, slope: ArrayLike, name: str, z: Array) -> Array:
-        found, wanted = np.asarray(slope), self.samples(z).shape
+        found, wanted = real(slope, name), self.samples(z).shape
         if found.shape != wanted:
             raise ValueError(f"{name} returned shape {found.shape}, expected {wanted}")
         found = found.astype(z.dtype, copy=False)
@@ -97,6 +112,17 @@ class Problem:
         """The result, as the user knows it."""
         grads = grads.astype(z.dtype, copy=False)
         return Estimate(self.samples(z), values, grads[..., 1] if self.binary else grads)
+
+
+def real(returned: ArrayLike, name: str) -> Array:
+    """What a function of the user's returned, as an array."""
+    found = np.asarray(returned)
+    if found.dtype.kind not in "biu":
+        try:
+            _validate.float_dtype(found.dtype)
+        except TypeError:
+            raise TypeError(f"{name} returned {found.dtype}, expected real numbers") from None
+    return found
 
 
 def across(values: Array, z: Array) -> Array:
