@@ -1,4 +1,4 @@
-"""What potentials, trees and solvers are accepted, and what is said of those that are not."""
+"""What potentials, trees, solvers and results of a user's functions are accepted, and what is said of others."""
 
 from __future__ import annotations
 
@@ -91,6 +91,17 @@ def labels(found: Any, shape: tuple[int, ...], count: int) -> Array:
     wrong = (array < 0) | (array >= count)
     if wrong.any():
         raise ValueError(f"solver returned label {array[wrong][0]}, expected one in [0, {count})")
+    return array
+
+
+def returned(found: ArrayLike, name: str) -> Array:
+    """The numbers that a user's function returned, as an array of some real dtype."""
+    array = np.asarray(found)
+    if array.dtype.kind not in "biu":
+        try:
+            float_dtype(array.dtype)
+        except TypeError:
+            raise TypeError(f"{name} returned {array.dtype}, expected real numbers") from None
     return array
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _validate, _validate_tables
 from .._types import SeedLike
+from .._validate_structures import returned
 from ..generator import Generator
 from ..random import source
 from ..relaxed import gumbel_softmax
@@ -90,7 +91,7 @@ class Problem:
 
     def values(self, z: Array) -> Array:
         """The values of f at the samples."""
-        found = real(self._f(self.samples(z)), "f")
+        found = returned(self._f(self.samples(z)), "f")
         lead = z.shape[:-1]
         if found.ndim == 0 or found.shape != lead[: found.ndim]:
             raise ValueError(f"f returned shape {found.shape}, expected a leading part of {lead}")
@@ -102,7 +103,7 @@ class Problem:
         return self.by_category(self._grad_f(self.samples(z)), "grad_f", z)
 
     def by_category(self, slope: ArrayLike, name: str, z: Array) -> Array:
-        found, wanted = real(slope, name), self.samples(z).shape
+        found, wanted = returned(slope, name), self.samples(z).shape
         if found.shape != wanted:
             raise ValueError(f"{name} returned shape {found.shape}, expected {wanted}")
         found = found.astype(z.dtype, copy=False)
@@ -112,17 +113,6 @@ class Problem:
         """The result, as the user knows it."""
         grads = grads.astype(z.dtype, copy=False)
         return Estimate(self.samples(z), values, grads[..., 1] if self.binary else grads)
-
-
-def real(returned: ArrayLike, name: str) -> Array:
-    """What a function of the user's returned, as an array."""
-    found = np.asarray(returned)
-    if found.dtype.kind not in "biu":
-        try:
-            _validate.float_dtype(found.dtype)
-        except TypeError:
-            raise TypeError(f"{name} returned {found.dtype}, expected real numbers") from None
-    return found
 
 
 def across(values: Array, z: Array) -> Array:

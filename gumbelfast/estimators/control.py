@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 
 from .. import _validate
 from .._types import SeedLike
+from .._validate_structures import returned
 from ..conditional import conditional_gumbel
 from ..generator import Generator
 from ..noise import gumbel
 from ..softmax import softmax, softmax_backward
-from ._problem import Array, Estimate, Function, Problem, across, real
+from ._problem import Array, Estimate, Function, Problem, across
 
 
 def relax(
@@ -57,7 +58,7 @@ def relax(
         return z[..., 1] - z[..., 0] if problem.binary else z
 
     def values(z: Array) -> Array:
-        return real(control(lowered(z)), "control")
+        return returned(control(lowered(z)), "control")
 
     def slopes(z: Array) -> Array:
         slope = problem.by_category(grad_control(lowered(z)), "grad_control", z)

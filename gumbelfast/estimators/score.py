@@ -38,7 +38,10 @@ class RunningMean:
 
     def update(self, values: ArrayLike) -> None:
         """Take the mean of new values in."""
-        self._sum = self.decay * self._sum + (1 - self.decay) * float(np.mean(np.asarray(values)))
+        new = np.asarray(values)
+        if new.size == 0:
+            return
+        self._sum = self.decay * self._sum + (1 - self.decay) * float(np.mean(new))
         self._weight = self.decay * self._weight + (1 - self.decay)
 
 

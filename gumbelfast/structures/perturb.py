@@ -21,6 +21,8 @@ Solver = Callable[[Array], Any]
 
 _BLOCK = 2**18  # potentials that are perturbed at a time: they stay in the cache, whatever the number of samples
 
+_NO_SCORES = "order='full' needs a solver that returns scores as well"
+
 
 class PerturbAndMAP(NamedTuple):
     """What `perturb_and_map` returns.
@@ -148,7 +150,7 @@ def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[N
     """Draws from the table of all labellings, whose potentials the solver tells when it has no choice."""
     score = _solve(solver, x[None])[1]
     if score is None:
-        raise ValueError("order='full' needs a solver that returns scores as well")
+        raise ValueError(_NO_SCORES)
     batch, sites, labels = score.shape[1:], x.shape[score.ndim - 1 : -1], x.shape[-1]
     every = all_labellings(int(np.prod(sites)), labels).reshape(-1, *sites)
     wanted = every.reshape(len(every), *(1,) * len(batch), *sites)
@@ -162,7 +164,8 @@ def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[N
             out[...] = np.where(chosen, x, x - price)
 
     score = _solve_each(solver, len(every), x, force)[1]
-    assert score is not None
+    if score is None:
+        raise ValueError(_NO_SCORES)
     index, perturbed = categorical(np.moveaxis(score, 0, -1), size=count, return_perturbed=True, rng=rng)
     return every[index].reshape(count, *batch, *sites), perturbed - perturbed.dtype.type(np.euler_gamma)
 

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _validate, _validate_structures
 from .._types import SeedLike
+from .._validate_distributions import real
 from ..noise import gumbel
-from ..random import default_rng
+from ..random import default_rng, source
 
 Array = NDArray[Any]
 VJP = Callable[[ArrayLike], Array]
@@ -59,7 +60,8 @@ class PerturbedArgmax:
         if batch_ndim < 0:
             raise ValueError(f"theta must have at least {self.event_ndim} axes, got shape {x.shape}")
         self._solve(x[None])  # so that its errors come before any noise
-        rng, shape = default_rng(rng), (self.num_samples, *x.shape)
+        # None, the process's generator, is ours as well.
+        rng, shape = default_rng(source(None) if rng is None else rng), (self.num_samples, *x.shape)
         if self.noise == "gumbel":
             z = gumbel(size=shape, dtype=x.dtype, rng=rng)
         else:
@@ -68,7 +70,7 @@ class PerturbedArgmax:
         value = y.mean(axis=0)
 
         def vjp(grad: ArrayLike) -> Array:
-            v = np.asarray(grad, x.dtype)
+            v = real(grad, "grad").astype(x.dtype)
             if v.shape != value.shape:
                 raise ValueError(f"grad has shape {v.shape}, expected that of the value, {value.shape}")
             inner = (y * v).reshape(*shape[: 1 + batch_ndim], -1).sum(axis=-1)
@@ -82,7 +84,7 @@ class PerturbedArgmax:
         return value, vjp
 
     def _solve(self, block: Array) -> Array:
-        y = np.asarray(self.argmax_fn(block))
+        y = _validate_structures.returned(self.argmax_fn(block), "argmax_fn")
         lead = block.shape[: block.ndim - self.event_ndim]
         if y.shape[: len(lead)] != lead:
             raise ValueError(f"argmax_fn returned shape {y.shape}, expected {lead} in front")
