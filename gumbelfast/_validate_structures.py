@@ -41,6 +41,13 @@ def no_nan(x: Array, name: str, minus_infinity: bool = True) -> None:
             raise ValueError(f"{name} contains {what} at index {tuple(int(i) for i in np.argwhere(fault)[0])}")
 
 
+def some_label(x: Array) -> None:
+    """Refuses a site all of whose labels are forbidden."""
+    none = np.isneginf(x).all(axis=-1)
+    if none.any():
+        raise ValueError(f"unary forbids all labels at index {tuple(int(i) for i in np.argwhere(none)[0])}")
+
+
 def edges(x: ArrayLike, nodes: int, labels: int, dtype: np.dtype[Any]) -> Array:
     """Pairwise potentials of a tree: one matrix, or one for each node but the first."""
     array, one = floats(x, dtype), (labels, labels)

@@ -53,6 +53,7 @@ def merge(
     ValueError
         If there is no state, the shapes differ, a start is negative, or fewer than k entries are at hand.
     """
+    states = list(states)
     if not states:
         raise ValueError("merge needs at least one state")
     top_k = isinstance(states[0], TopK)

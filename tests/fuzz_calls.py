@@ -181,11 +181,11 @@ def inverse_transform(s: Source) -> Call:
 
 def asking(s: Source) -> Call:
     """What asks functions of the user's takes longer, and comes up less often."""
-    return s.choice([*MODELS, *ESTIMATORS])(s)
+    return s.choice(s.choice([MODELS, MODELS, ESTIMATORS]))(s)
 
 
 ENTRIES: list[Callable[[Source], Call]] = [
     categorical, categorical, gumbel_top_k, weighted_sample, sample_tokens, gumbel_softmax, conditional_gumbel,
     prepared, inverse_transform, *(partial(_noise, name) for name in ("gumbel", "exponential")), *PLAIN,
-    *LAWS, asking, asking, asking, asking,
+    *LAWS, asking, asking, asking, asking, asking, asking,
 ]  # fmt: skip

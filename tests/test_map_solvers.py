@@ -93,7 +93,7 @@ FAULTS: list[tuple[tuple[Any, ...], type[Exception], str]] = [
     (
         (U + np.where(np.arange(4) == 2, -INF, 0)[:, None], np.eye(2)),
         ValueError,
-        "unary forbids both labels at index (0, 2)",
+        "unary forbids all labels at index (0, 2)",
     ),
     ((np.where(np.arange(2) == 1, INF, U), np.eye(2)), ValueError, "unary contains +inf at index (0, 0, 1)"),
     ((np.zeros((3, 4, 3)), np.eye(2)), ValueError, "unary must have 2 labels, got 3 in shape (3, 4, 3)"),

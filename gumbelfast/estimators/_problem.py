@@ -89,12 +89,14 @@ class Problem:
         """Samples as the user knows them."""
         return z[..., 1] if self.binary else z
 
-    def values(self, z: Array) -> Array:
-        """The values of f at the samples."""
+    def values(self, z: Array, ndim: int | None = None) -> Array:
+        """The values of f at the samples, with as many axes as another call of f returned."""
         found = returned(self._f(self.samples(z)), "f")
         lead = z.shape[:-1]
         if found.ndim == 0 or found.shape != lead[: found.ndim]:
             raise ValueError(f"f returned shape {found.shape}, expected a leading part of {lead}")
+        if ndim not in (None, found.ndim):
+            raise ValueError(f"f returned shape {found.shape}, expected {lead[:ndim]}, as of another call")
         return found
 
     def slopes(self, z: Array) -> Array:

@@ -164,7 +164,7 @@ def muprop(
         values = problem.values(z)
         mean = problem.mean[None]
         slope = problem.slopes(mean)
-        linear = problem.values(mean) + (slope * (z - mean)).sum(axis=tuple(range(values.ndim, z.ndim)))
+        linear = problem.values(mean, values.ndim) + (slope * (z - mean)).sum(axis=tuple(range(values.ndim, z.ndim)))
         return problem.estimate(z, values, across(values - linear, z) * (z - mean) + softmax_backward(slope, mean))
 
     return problem.drawn(rng, problem.size, make)

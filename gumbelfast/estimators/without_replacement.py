@@ -122,11 +122,12 @@ def score_weights(
     there = ~np.isneginf(log_p)
     f = np.where(there, f, 0)
     if method == "importance":
-        return importance_coefficients(log_p, threshold, f, baseline)
+        return np.where(there, importance_coefficients(log_p, threshold, f, baseline), 0)
     rest = np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps)
     outside = np.where(np.isneginf(threshold), -np.inf, np.log(rest))
     # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
-    return unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
+    coefficients = unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
+    return np.where(there, coefficients, 0)
 
 
 def _checked(*given: ArrayLike) -> tuple[Array, Array, Array]:

@@ -92,8 +92,9 @@ def perturb_and_map(
     TypeError
         For potentials that are not floats.
     ValueError
-        For NaN or +inf among the potentials, an unknown order, ``n_samples < 1``, and labels that do not fit the
-        potentials. Whatever the solver raises passes through. The generator is then left as it was.
+        For NaN or +inf among the potentials, a site with all labels forbidden, an unknown order, ``n_samples < 1``, and
+        labels that do not fit the potentials. Whatever the solver raises passes through. The generator is then left as
+        it was.
 
     Notes
     -----
@@ -122,6 +123,7 @@ def perturb_and_map(
         raise ValueError(f"order must be 'unary' or 'full', got {order!r}")
     x = _validate_structures.unary(unary, ("sites", "labels"))
     _validate_structures.no_nan(x, "unary")
+    _validate_structures.some_label(x)
     count = _validate_structures.positive_count(n_samples, "n_samples")
     samples, maxima = (_perturb_unary if order == "unary" else _perturb_all)(solver, count, x, rng)
     marginals = np.stack([(samples == label).mean(axis=0) for label in range(x.shape[-1])], axis=-1)

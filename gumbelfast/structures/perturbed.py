@@ -60,12 +60,12 @@ class PerturbedArgmax:
         if batch_ndim < 0:
             raise ValueError(f"theta must have at least {self.event_ndim} axes, got shape {x.shape}")
         self._solve(x[None])  # so that its errors come before any noise
-        # None, the process's generator, is ours as well.
-        rng, shape = default_rng(source(None) if rng is None else rng), (self.num_samples, *x.shape)
+        shape = self.num_samples, *x.shape
+        z = np.empty(shape, x.dtype)
         if self.noise == "gumbel":
-            z = gumbel(size=shape, dtype=x.dtype, rng=rng)
-        else:
-            z = rng.standard_normal(shape, dtype=x.dtype.type)
+            gumbel(out=z, rng=rng)
+        else:  # None, the process's generator, is one of ours as well
+            default_rng(source(None) if rng is None else rng).standard_normal(dtype=x.dtype.type, out=z)
         y = self._solve(x + x.dtype.type(self.sigma) * z)
         value = y.mean(axis=0)
 
