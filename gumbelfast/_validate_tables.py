@@ -138,7 +138,15 @@ def threshold_sample(log_p: Array, perturbed: Array, kappa: Array, values: Array
     for fault, given, what in (
         (~(log_p <= 1e-3), log_p, "log_probs must be <= 0"),
         (~((perturbed >= kappa[..., None]) | np.isneginf(log_p)), perturbed, "perturbed must be >= kappa"),
-        (np.isneginf(log_p).any(axis=-1) & ~np.isneginf(kappa), kappa, "kappa must be -inf where samples are missing"),
     ):
         if fault.any():
             raise ValueError(f"{what}, got {given[fault][0]} at index {first_place(fault)}")
+
+
+def all_drawn(there: Array, kappa: Array) -> None:
+    """Checks that nothing is left to draw where samples are missing."""
+    fault = ~(there.all(axis=-1) | np.isneginf(kappa))
+    if fault.any():
+        raise ValueError(
+            f"kappa must be -inf where samples are missing, got {kappa[fault][0]} at index {first_place(fault)}"
+        )

@@ -24,7 +24,8 @@ def without_replacement(s: Source) -> Call:
     if s.one_in(3):
         log_p = np.where(s.generator().random(dims) < 0.5, -np.inf, log_p)
     log_p = s.mostly([log_p], [*ODD, floats(s, dims)])
-    g, kappa = s.mostly([np.zeros(dims)], [*ODD, floats(s, dims)]), np.full(dims[:-1], s.mostly([-1.0, -np.inf, 0.0]))
+    g = s.mostly([np.zeros(dims)], [*ODD, floats(s, dims)])
+    kappa = s.mostly([np.full(dims[:-1], s.choice([-1.0, -np.inf, 0.0]))])
     args = log_p, g, kappa, floats(s, dims)
     if s.one_in(2):
         return Call(

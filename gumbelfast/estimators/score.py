@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._types import SeedLike
+from .._validate_distributions import real
 from ..generator import Generator
 from ..softmax import softmax_backward
 from ._problem import Estimate, Function, Problem, across
@@ -115,7 +116,7 @@ def score_function(
             rest_sum = weighted.sum(axis=0) - weighted
             centred = values - np.divide(rest_sum, rest, out=np.zeros_like(rest_sum), where=rest > 0)
         else:
-            centred = values if baseline is None else values - np.broadcast_to(np.asarray(baseline), values.shape)
+            centred = values if baseline is None else values - np.broadcast_to(real(baseline, "baseline"), values.shape)
         found = problem.estimate(z, values, across(centred, z) * score)
         if isinstance(baseline, RunningMean):
             baseline.update(values)

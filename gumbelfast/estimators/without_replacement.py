@@ -100,7 +100,8 @@ def score_weights(
     Raises
     ------
     TypeError, ValueError
-        As in `without_replacement`, for an unknown `method` or `baseline`, and for fewer than two samples with a
+        As in `without_replacement`, for an unknown `method` or `baseline`, for a `kappa` above -inf where samples are
+        missing ("unordered_set"), and for fewer than two samples with a
         baseline.
 
     Notes
@@ -123,6 +124,7 @@ def score_weights(
     f = np.where(there, f, 0)
     if method == "importance":
         return np.where(there, importance_coefficients(log_p, threshold, f, baseline), 0)
+    _validate_tables.all_drawn(there, threshold)
     rest = np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps)
     outside = np.where(np.isneginf(threshold), -np.inf, np.log(rest))
     # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
