@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -166,5 +167,5 @@ def perturbed_argmax(s: Source) -> Call:
 
 MODELS: list[Callable[[Source], Call]] = [
     *(partial(_search, name) for name in ("stochastic_beam_search", "beam_search", "ancestral_sample")),
-    brute_force, graph_cut, perturb_and_map, perturbed_argmax,
+    brute_force, perturb_and_map, perturbed_argmax, *([graph_cut] if find_spec("maxflow") else []),
 ]  # fmt: skip

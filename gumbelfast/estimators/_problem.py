@@ -20,6 +20,8 @@ from ..softmax import softmax
 Array = NDArray[Any]
 Function = Callable[[Array], ArrayLike]
 
+_TILE = 32  # a generator's draws begin at multiples of this
+
 
 class Estimate(NamedTuple):
     """What an estimator returns.
@@ -69,15 +71,19 @@ class Problem:
         """The logits once per sample."""
         return np.broadcast_to(self.logits, (self.num_samples, *self.logits.shape))
 
-    def drawn(self, rng: SeedLike, elements: int, make: Callable[[Generator], Estimate]) -> Estimate:
-        """What `make` returns, with a generator of so much noise; `rng` stays where it is if it raises."""
+    def drawn(self, rng: SeedLike, draws: int, size: int, make: Callable[[Generator], Estimate]) -> Estimate:
+        """What `make` returns, with a generator it draws from so often, `size` elements each.
+
+        If it raises, `rng` stays where it is.
+        """
         found: list[Estimate] = []
 
         def call(key: int, first: int, *_: Any) -> int:
             found.append(make(Generator(key, first)))
             return 0
 
-        source(rng)._draw(elements, call, 1)
+        apart = size + -size % _TILE
+        source(rng)._draw((draws - 1) * apart + size, call, 1)
         return found[0]
 
     def hard(self, rng: Generator) -> Array:

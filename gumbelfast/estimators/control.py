@@ -64,7 +64,7 @@ def relax(
         slope = problem.by_category(grad_control(lowered(z)), "grad_control", z)
         return slope - slope[..., ::-1] if problem.binary else slope
 
-    return problem.drawn(rng, 2 * problem.size, lambda noise: _relax(problem, values, slopes, noise))
+    return problem.drawn(rng, 2, problem.size, lambda noise: _relax(problem, values, slopes, noise))
 
 
 def rebar(
@@ -117,7 +117,7 @@ def rebar(
         y = softmax(z, temperature=tau)
         return eta * softmax_backward(problem.slopes(y), y, temperature=tau)
 
-    return problem.drawn(rng, 2 * problem.size, lambda noise: _relax(problem, values, slopes, noise))
+    return problem.drawn(rng, 2, problem.size, lambda noise: _relax(problem, values, slopes, noise))
 
 
 def _relax(problem: Problem, control: Function, slopes: Function, rng: Generator) -> Estimate:

@@ -60,7 +60,7 @@ def _estimate(
         sets = _Sets(problem, noise)
         return sets.estimate(coefficients(sets))
 
-    return problem.drawn(rng, problem.logits.size, make)
+    return problem.drawn(rng, 1, problem.logits.size, make)
 
 
 def unordered_set(

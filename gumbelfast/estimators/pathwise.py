@@ -61,7 +61,7 @@ def reparameterized(
         y = gumbel_softmax(problem.repeated(), tau, rng=noise)
         return problem.estimate(y, problem.values(y), gumbel_softmax_backward(problem.slopes(y), y, tau))
 
-    return problem.drawn(rng, problem.size, make)
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def straight_through(
@@ -113,7 +113,7 @@ def straight_through(
             slope = softmax_backward(slope, np.broadcast_to(problem.mean, z.shape))
         return problem.estimate(z, problem.values(z), slope)
 
-    return problem.drawn(rng, problem.size, make)
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def straight_through_gumbel_softmax(
@@ -157,7 +157,7 @@ def straight_through_gumbel_softmax(
         z, y = gumbel_softmax(problem.repeated(), tau, hard=True, return_soft=True, rng=noise)
         return problem.estimate(z, problem.values(z), gumbel_softmax_backward(problem.slopes(z), y, tau))
 
-    return problem.drawn(rng, problem.size, make)
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def gumbel_rao(
@@ -208,4 +208,4 @@ def gumbel_rao(
             total += gumbel_softmax_backward(slope, y, tau)
         return problem.estimate(z, problem.values(z), total / num_conditional)
 
-    return problem.drawn(rng, (1 + num_conditional) * problem.size, make)
+    return problem.drawn(rng, 1 + num_conditional, problem.size, make)

@@ -122,7 +122,7 @@ def score_function(
             baseline.update(values)
         return found
 
-    return problem.drawn(rng, problem.size, make)
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def muprop(
@@ -168,4 +168,4 @@ def muprop(
         linear = problem.values(mean, values.ndim) + (slope * (z - mean)).sum(axis=tuple(range(values.ndim, z.ndim)))
         return problem.estimate(z, values, across(values - linear, z) * (z - mean) + softmax_backward(slope, mean))
 
-    return problem.drawn(rng, problem.size, make)
+    return problem.drawn(rng, 1, problem.size, make)

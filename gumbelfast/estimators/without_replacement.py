@@ -101,8 +101,7 @@ def score_weights(
     ------
     TypeError, ValueError
         As in `without_replacement`, for an unknown `method` or `baseline`, for a `kappa` above -inf where samples are
-        missing ("unordered_set"), and for fewer than two samples with a
-        baseline.
+        missing ("unordered_set"), and for fewer than two samples with a baseline.
 
     Notes
     -----
