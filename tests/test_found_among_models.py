@@ -195,6 +195,12 @@ def test_solvers_that_keep_their_scores_to_themselves() -> None:
     assert_refused(lambda rng: structures.perturb_and_map(ZEROS, solver, 2, order="full", rng=rng), ValueError, text)
 
 
+@pytest.mark.parametrize("axes", [2, 2**31, 10**400])
+def test_more_axes_of_sites_than_there_are(axes: int) -> None:
+    text = f"unary must have an axis of labels behind {axes} axes of sites, got shape (2, 3)"
+    assert_refused(lambda rng: structures.brute_force(ZEROS, site_ndim=axes), ValueError, text)
+
+
 def test_a_site_without_any_label() -> None:
     x = np.zeros((2, 4, 3))
     x[1, 2] = -np.inf
