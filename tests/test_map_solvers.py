@@ -121,7 +121,7 @@ BRUTE_FAULTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"unary": np.zeros((2, 2)), "site_ndim": 2},
         ValueError,
-        "unary must have axes (..., sites along axis -3, sites along axis -2, labels), got shape (2, 2)",
+        "unary must have an axis of labels behind 2 axes of sites, got shape (2, 2)",
     ),
     ({"unary": [[0.0, np.nan]]}, ValueError, "unary contains NaN at index (0, 1)"),
     (
