@@ -30,7 +30,8 @@ def _model(s: Source, prompts: int) -> Asked:
         if tokens is None:
             table, at = np.asarray(state), np.zeros(prompts, int)
         else:
-            table, at = kept[0], np.asarray(state["at"][0]) * 3 + tokens + 1
+            before = state["at"][0] if state else 0  # a fault may have been an empty state, which has no rows to lack
+            table, at = kept[0], before * 3 + tokens + 1
         kept[:] = [table]
         at = at % max(len(table), 1)
         return table[at], {"at": (at,), "none": None}
