@@ -50,9 +50,10 @@ class PerturbedArgmax:
         Raises
         ------
         TypeError
-            For `theta` that is not of floats.
+            For `theta` that is not of floats, and results of `argmax_fn` that are no real numbers.
         ValueError
             For `theta` that is not finite or has too few axes, and results of `argmax_fn` that do not fit it.
+            `argmax_fn` is asked about `theta` first: what fails there, or raises, has moved no generator.
         """
         x = _validate_structures.floats(theta)
         _validate_structures.no_nan(x, "theta", minus_infinity=False)
