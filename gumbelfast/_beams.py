@@ -58,13 +58,14 @@ class Model:
 
     def advance(self, tokens: NDArray[np.int64], index: NDArray[np.int64]) -> None:
         """Append tokens to the rows `index` of the last call, which become the rows of this one."""
-        state = _validate.gathered(self._state, index, len(self.logits), self.steps)
+        state = _validate.gathered(self._state, index)
         self.steps += 1
         self._take(self._step(tokens, state), len(tokens), self.logits.shape[1])
 
     def _take(self, returned: Any, rows: int | None, columns: int | None) -> None:
         found, self._state = _validate.pair(returned)
         self.logits = _validate.step_logits(found, self.steps, rows, columns, self._eos)
+        _validate.state_rows(self._state, len(self.logits), self.steps)
         self.norm = np.asarray(logsumexp(self.logits, keepdims=True), np.float64)
 
 

@@ -245,24 +245,6 @@ def size_tuple(size: Any) -> tuple[int, ...]:
     return shape
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[Any, ...]) -> bool:
-    """Checks an `out`, which may be one of the inputs exactly; True if a kernel can write to it as it lies."""
-    if type(out) is not np.ndarray:
-        raise TypeError(f"out must be a numpy array, got {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}, expected {shape}")
-    if out.dtype != dtype:
-        raise ValueError(f"out has dtype {out.dtype}, expected {dtype}")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only")
-    for given in inputs:
-        if isinstance(given, np.ndarray) and np.may_share_memory(out, given):
-            same = out.__array_interface__["data"] == given.__array_interface__["data"] and out.strides == given.strides
-            if not same and np.shares_memory(out, given):
-                raise ValueError("out overlaps an input without being the same array")
-    return bool(out.flags.c_contiguous and out.flags.aligned)
-
-
 def first_place(fault: Array, axis: int = -1) -> tuple[int, ...]:
     """Where the first fault lies, in the array whose `axis` was moved last."""
     place = [int(i) for i in np.argwhere(fault)[0]]

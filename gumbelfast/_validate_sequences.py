@@ -21,7 +21,13 @@ def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tupl
             raise TypeError(f"{name} must be an integer, got {value!r}") from None
         if number < least:
             raise ValueError(f"{name} must be >= {least}, got {value!r}")
-    if length_penalty is not None and not math.isfinite(length_penalty):
+    try:
+        finite = length_penalty is None or math.isfinite(length_penalty)
+    except TypeError:
+        raise TypeError(f"length_penalty must be a real number, got {length_penalty!r}") from None
+    except OverflowError:  # an integer above all floats
+        finite = False
+    if not finite:
         raise ValueError(f"length_penalty must be finite, got {length_penalty!r}")
     return operator.index(k), operator.index(max_steps), -2 if eos is None else operator.index(eos)
 
@@ -56,18 +62,26 @@ def refuse_step(x: Array, step: int) -> NoReturn:
         raise ValueError(f"step {step}: {error}") from None
 
 
-def gathered(state: Any, index: NDArray[np.int64], rows: int, step: int, place: str = "state") -> Any:
-    """The rows `index` of every array in a nest of dicts, lists and tuples; None stays None."""
+def state_rows(state: Any, rows: int, step: int, place: str = "state") -> None:
+    """Checks that every array in a nest of dicts, lists and tuples has these rows; None has none."""
+    if isinstance(state, dict | list | tuple):
+        for key, value in state.items() if isinstance(state, dict) else enumerate(state):
+            state_rows(value, rows, step, f"{place}[{key!r}]")
+    elif state is not None:
+        shape = getattr(state, "shape", None)
+        if shape is None:
+            raise TypeError(f"step {step}: {place} is a {type(state).__name__}, expected an array")
+        if not shape or shape[0] != rows:
+            raise ValueError(f"step {step}: {place} has shape {tuple(shape)}, expected {rows} rows")
+
+
+def gathered(state: Any, index: NDArray[np.int64]) -> Any:
+    """The rows `index` of every array in such a nest."""
     if state is None:
         return None
     if isinstance(state, dict):
-        return {key: gathered(value, index, rows, step, f"{place}[{key!r}]") for key, value in state.items()}
+        return {key: gathered(value, index) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        parts = [gathered(value, index, rows, step, f"{place}[{i}]") for i, value in enumerate(state)]
+        parts = [gathered(value, index) for value in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-    shape = getattr(state, "shape", None)
-    if shape is None:
-        raise TypeError(f"step {step}: {place} is a {type(state).__name__}, expected an array")
-    if not shape or shape[0] != rows:
-        raise ValueError(f"step {step}: {place} has shape {tuple(shape)}, expected {rows} rows")
     return state[index]

@@ -1,4 +1,4 @@
-"""What potentials, trees and solvers are accepted, and what is said of those that are not."""
+"""What potentials, trees, solvers and results of a user's functions are accepted, and what is said of others."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ def no_nan(x: Array, name: str, minus_infinity: bool = True) -> None:
     for fault, what in ((np.isnan(x), "NaN"), (np.isposinf(x), "+inf"), (np.isneginf(x), "-inf")):
         if (what != "-inf" or not minus_infinity) and fault.any():
             raise ValueError(f"{name} contains {what} at index {tuple(int(i) for i in np.argwhere(fault)[0])}")
+
+
+def some_label(x: Array) -> None:
+    """Refuses a site all of whose labels are forbidden."""
+    none = np.isneginf(x).all(axis=-1)
+    if none.any():
+        raise ValueError(f"unary forbids all labels at index {tuple(int(i) for i in np.argwhere(none)[0])}")
 
 
 def edges(x: ArrayLike, nodes: int, labels: int, dtype: np.dtype[Any]) -> Array:
@@ -91,6 +98,17 @@ def labels(found: Any, shape: tuple[int, ...], count: int) -> Array:
     wrong = (array < 0) | (array >= count)
     if wrong.any():
         raise ValueError(f"solver returned label {array[wrong][0]}, expected one in [0, {count})")
+    return array
+
+
+def returned(found: ArrayLike, name: str) -> Array:
+    """The numbers that a user's function returned, as an array of some real dtype."""
+    array = np.asarray(found)
+    if array.dtype.kind not in "biu":
+        try:
+            float_dtype(array.dtype)
+        except TypeError:
+            raise TypeError(f"{name} returned {array.dtype}, expected real numbers") from None
     return array
 
 

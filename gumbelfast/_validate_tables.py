@@ -141,3 +141,12 @@ def threshold_sample(log_p: Array, perturbed: Array, kappa: Array, values: Array
     ):
         if fault.any():
             raise ValueError(f"{what}, got {given[fault][0]} at index {first_place(fault)}")
+
+
+def all_drawn(there: Array, kappa: Array) -> None:
+    """Checks that nothing is left to draw where samples are missing."""
+    fault = ~(there.all(axis=-1) | np.isneginf(kappa))
+    if fault.any():
+        raise ValueError(
+            f"kappa must be -inf where samples are missing, got {kappa[fault][0]} at index {first_place(fault)}"
+        )

@@ -106,7 +106,7 @@ def stochastic_beam_search(
     TypeError, ValueError
         For what `step` returned, with the number of the call and the row: log-probabilities that are no floats, of
         another shape, with NaN, +inf or a row without a finite entry; a state without these rows. The generator has
-        moved for the calls before. For bad settings, before `step` is called.
+        moved for the calls before. For bad settings, before `step` is called. What `step` raises passes through.
 
     Notes
     -----

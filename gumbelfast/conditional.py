@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate
+from . import _address, _threads, _validate, _validate_out
 from . import _validate_conditional as check
 from ._backend import active
 from ._types import SeedLike
@@ -96,7 +96,7 @@ def conditional_gumbel(
     work, threads = _validate.work_dtype(x.dtype), _threads.resolve(num_threads)
     target = None
     if out is not None:
-        direct = _validate.output(out, np.shape(logits), work, (logits,))
+        direct = _validate_out.output(out, np.shape(logits), work, (logits,))
         refuse_early(x, axis, num_threads)
         target = out if direct and axis == -1 else None
     result = np.empty(x.shape, work) if target is None else target

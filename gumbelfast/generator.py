@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _validate
+from . import _validate, _validate_out
 from ._bitgen import Philox4x32
 from .states import TopK
 
@@ -280,7 +280,7 @@ def _takes(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 def _converted(drawn: Any, dtype: np.dtype[Any], out: Array | None) -> Any:
     """NumPy's float64 draw in another dtype, or in `out`."""
     if out is not None:
-        _validate.output(out, np.shape(drawn) or out.shape, dtype, ())
+        _validate_out.output(out, np.shape(drawn) or out.shape, dtype, ())
         out[...] = drawn
         return out
     return drawn.astype(dtype, copy=False) if isinstance(drawn, np.ndarray) else drawn

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _address, _threads, _validate
+from . import _address, _threads, _validate, _validate_out
 from ._backend import active
 from ._types import SeedLike
 
@@ -151,7 +151,7 @@ def fill(
 ) -> Array:
     """``loc + scale * noise`` of checked arguments, in `out` or a new array."""
     plain = is_plain(loc, scale)
-    direct = out is not None and _validate.output(out, shape, dtype, (loc, scale))
+    direct = out is not None and _validate_out.output(out, shape, dtype, (loc, scale))
     # Arrays of loc and scale are applied to noise that is not rounded yet, in memory that none of them occupies.
     work = dtype if plain else _validate.work_dtype(dtype)
     result = out if out is not None and direct and plain else np.empty(shape, work)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate
+from . import _address, _threads, _validate, _validate_out
 from ._backend import active
 from ._types import SeedLike
 from .softmax import backward, logsumexp
@@ -82,7 +82,7 @@ def gumbel_softmax(
     scale = _validate.positive_reciprocal(tau, "tau", x.dtype)
     target = None
     if out is not None:
-        direct = _validate.output(out, np.shape(logits), x.dtype, (logits,))
+        direct = _validate_out.output(out, np.shape(logits), x.dtype, (logits,))
         refuse_early(x, axis, num_threads)
         # The soft kernel writes noise where its result goes before it reads the logits.
         if direct and axis == -1 and (hard or not np.may_share_memory(out, x)):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _threads, _validate
+from . import _threads, _validate, _validate_out
 from ._backend import active
 
 Array = NDArray[Any]
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 def _place(x: Array, out: Array | None, shape: tuple[int, ...], axis: int, inputs: tuple[Any, ...]) -> Array:
     """Where a kernel writes a result with `axis` last: `out` itself if it lies right, else a new array."""
-    if out is not None and _validate.output(out, shape, x.dtype, inputs) and axis == -1:
+    if out is not None and _validate_out.output(out, shape, x.dtype, inputs) and axis == -1:
         return out
     return np.empty(x.shape, x.dtype)
 
@@ -159,7 +159,7 @@ def logsumexp(
     shape = rows.shape[:-1]
     if keepdims:
         shape = (*shape[: axis % rows.ndim], 1, *shape[axis % rows.ndim :])
-    direct = out is not None and _validate.output(out, shape, rows.dtype, (x,)) and out is not x
+    direct = out is not None and _validate_out.output(out, shape, rows.dtype, (x,)) and out is not x
     result = out if out is not None and direct else np.empty(shape, rows.dtype)
     active().logsumexp(rows, scale, result, _threads.resolve(num_threads))
     if out is None:

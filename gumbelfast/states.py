@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _validate
+from . import _validate, _validate_states
 
 
 class Argmax(NamedTuple):
@@ -48,21 +48,22 @@ def merge(
 
     Raises
     ------
+    TypeError
+        For states that are not all of one kind, indices that are no integers, or perturbed logits that are no floats.
     ValueError
-        If there is no state, the shapes differ, or fewer than k entries are at hand.
+        If there is no state, the shapes differ, a start is negative, or fewer than k entries are at hand.
     """
+    states = list(states)
     if not states:
         raise ValueError("merge needs at least one state")
     top_k = isinstance(states[0], TopK)
-    shifts = [0] * len(states) if starts is None else list(starts)
-    if len(shifts) != len(states):
-        raise ValueError(f"starts has {len(shifts)} entries for {len(states)} states")
-    index = [np.asarray(s.indices) for s in states]
-    value = [np.asarray(s.perturbed) for s in states]
+    index, value = _validate_states.shards(states, TopK if top_k else Argmax)
+    shifts = _validate_states.first_columns(starts, len(states))
     index = [np.where(i < 0, i, i + shift) for i, shift in zip(index, shifts, strict=True)]
     if not top_k:
         index, value = [i[..., None] for i in index], [v[..., None] for v in value]
-    elif axis != -1:
+    else:
+        axis = _validate.axis_index(axis, index[0].ndim)
         index, value = [np.moveaxis(i, axis, -1) for i in index], [np.moveaxis(v, axis, -1) for v in value]
     if len({i.shape[:-1] for i in index}) != 1:
         raise ValueError(f"states have different batch shapes: {[i.shape[:-1] for i in index]}")

@@ -32,6 +32,7 @@ ODD = [
     object,
 ]
 ODD_SIZES = [value for value in ODD if value != 2**31]  # of which there would be memory
+FEW = [value for value in ODD_SIZES if type(value) is not int or value < 100]  # of which there would be time
 SIZES = [1, 2, 3, 5, 7, 10, 15, 16, 17, 31, 33, 64, 127, 128, 129, 200, 300]
 
 

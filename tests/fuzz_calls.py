@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 from fuzz_arrays import ODD, ODD_SIZES, Source, address, floats, integers, mask, out, shape, weights
+from fuzz_estimators import ESTIMATORS
 from fuzz_functions import PLAIN, Call, axes, can_be_drawn, last, setting, sums_to_one, threads
+from fuzz_laws import LAWS
+from fuzz_models import MODELS
 
 import gumbelfast as gf
 
@@ -176,7 +179,13 @@ def inverse_transform(s: Source) -> Call:
     return Call(gf.inverse_transform, (weights(s, dims), u), axis | cdf, check, draws=False)
 
 
+def asking(s: Source) -> Call:
+    """What asks functions of the user's takes longer, and comes up less often."""
+    return s.choice(s.choice([MODELS, MODELS, ESTIMATORS]))(s)
+
+
 ENTRIES: list[Callable[[Source], Call]] = [
     categorical, categorical, gumbel_top_k, weighted_sample, sample_tokens, gumbel_softmax, conditional_gumbel,
     prepared, inverse_transform, *(partial(_noise, name) for name in ("gumbel", "exponential")), *PLAIN,
+    *LAWS, asking, asking, asking, asking, asking, asking,
 ]  # fmt: skip

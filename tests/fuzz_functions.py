@@ -13,6 +13,55 @@ import gumbelfast as gf
 from gumbelfast import structures
 
 
+class OwnError(Exception):
+    """What a function of the user's raises."""
+
+
+class Asked:
+    """A function of the user's, which fails when it is called for the `fails`-th time; it must be told so.
+
+    `fault(result)` raises, or returns something else instead. After `still` calls the generator may have moved.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fails: int = -1,
+        fault: Callable[[Any], Any] | None = None,
+        still: float = np.inf,
+    ) -> None:
+        self._function, self._fails, self._fault, self._still = function, fails, fault, still
+        self.begin()
+
+    def begin(self) -> None:
+        self.calls, self.raised = 0, None
+
+    def __call__(self, *args: Any) -> Any:
+        self.calls += 1
+        found = self._function(*args)
+        if self._fault is None or self.calls != self._fails:
+            return found
+        try:
+            return self._fault(found)
+        except OwnError as error:
+            self.raised = error
+            raise
+
+    @property
+    def may_have_moved(self) -> bool:
+        return self.calls > self._still
+
+
+def raises(_: Any) -> None:
+    raise OwnError
+
+
+def replaced(s: Source, *more: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A fault: an exception, or another thing than what was expected."""
+    other = s.choice(ODD)
+    return s.choice([raises, raises, lambda _: other, *more])
+
+
 class Call(NamedTuple):
     """A function and its arguments; `check(result, *args, **given)` asserts what must hold of any result."""
 
@@ -21,6 +70,7 @@ class Call(NamedTuple):
     given: dict[str, Any]
     check: Callable[..., None]
     draws: bool = True
+    asked: Asked = Asked(lambda: None)
 
 
 def setting(s: Source) -> Any:

@@ -39,7 +39,7 @@ def damaged(s: Source, state: dict[str, Any]) -> Any:
             if s.one_in(4):
                 part.pop(last, None)
             else:
-                part[last] = s.choice([*ODD, *NUMBERS])
+                part[last] = copy.deepcopy(s.choice([*ODD, *NUMBERS]))  # which the next one may go into
     return s.mostly([state])
 
 

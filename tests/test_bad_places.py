@@ -58,6 +58,55 @@ def test_out_that_overlaps_an_input(compiled: str) -> None:
     assert gf.softmax(beside[:, ::2], out=beside[:, 1::2])[0, 0] == 0.25
 
 
+# In units of an element, upon 64 of them; whether two places are the same one.
+STRIDES = [
+    ((2, 3), (1, 1), True), ((2, 3), (0, 1), True), ((2, 3), (3, 0), True), ((3, 4), (2, 1), True),
+    ((2, 3), (-1, 1), True), ((2, 3), (2, 3), False), ((3, 3), (2, 3), False), ((3, 2), (2, 1), False),
+    ((2, 3), (1, 2), False), ((1, 3), (0, 1), False), ((2, 2, 2), (2, 3, 7), False), ((2, 2, 2), (2, 3, 5), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "units", "refused"), STRIDES)
+def test_out_that_overlaps_itself(shape: tuple[int, ...], units: tuple[int, ...], refused: bool) -> None:
+    memory = np.ones(64, np.float32)
+    strides = tuple(4 * n for n in units)
+    out = np.lib.stride_tricks.as_strided(memory[32:], shape, strides)
+    x = np.zeros(shape, np.float32)
+    calls = [
+        lambda rng: gf.softmax(x, out=out),
+        lambda rng: gf.softmax_backward(x, x, out=out),
+        lambda rng: gf.logsumexp(x[..., None], out=out),
+        lambda rng: gf.gumbel_softmax(x, rng=rng, out=out),
+        lambda rng: gf.conditional_gumbel(x, maximum=0.0, rng=rng, out=out),
+        lambda rng: gf.gumbel(size=shape, rng=rng, out=out),
+        lambda rng: gf.exponential(size=shape, rng=rng, out=out),
+    ]
+    if refused:
+        text = f"elements of out share memory: strides {strides} for shape {shape}"
+        for call in calls:
+            assert_refused(call, ValueError, text, memory)
+    else:
+        assert (gf.gumbel(size=shape, rng=0, out=out) == gf.gumbel(size=shape, rng=0)).all()
+        assert np.unique(out).size == out.size
+
+
+def test_out_whose_elements_meet_in_a_byte() -> None:
+    memory = np.zeros(64, np.uint8)
+    out = np.ndarray((3,), np.float32, memory, 0, (3,))
+    text = "elements of out share memory: strides (3,) for shape (3,)"
+    assert_refused(lambda rng: gf.gumbel(size=3, rng=rng, out=out), ValueError, text, memory)
+    apart = np.ndarray((3,), np.float32, memory, 0, (5,))
+    assert (gf.gumbel(size=3, rng=0, out=apart) == gf.gumbel(size=3, rng=0)).all()
+    # No table is made of 2**60 places to find that they do not fit.
+    wide = np.lib.stride_tricks.as_strided(memory.view(np.float32), (2**30, 2**30), (0, 0))
+    assert_refused(
+        lambda rng: gf.gumbel(out=wide, rng=rng),
+        ValueError,
+        f"elements of out share memory: strides (0, 0) for shape {wide.shape}",
+        memory,
+    )
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("hard", [False, True])
 def test_nothing_is_written_when_a_late_row_is_bad(compiled: str, value: float, hard: bool) -> None:

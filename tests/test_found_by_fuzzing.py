@@ -1,4 +1,4 @@
-"""What the fuzzer has found, each as a test of its own."""
+"""What the fuzzer has found, each as a test of its own; more in test_found_among_models.py."""
 
 import pickle
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 from fuzz_arrays import Source
-from fuzz_functions import Call
+from fuzz_functions import Asked, Call, OwnError, raises
 from fuzz_run import judged, one
 
 import gumbelfast as gf
@@ -58,3 +58,47 @@ def test_a_wrong_result_is_found() -> None:
 
     with pytest.raises(AssertionError):
         judged(Call(lambda x: 4, (np.zeros(3),), {}, check, False), Source(b""))
+
+
+def _hides_what_it_is_told(asked: Asked) -> None:
+    try:
+        asked()
+    except OwnError:
+        raise ValueError("something else") from None
+
+
+def _draws_before_it_asks(asked: Asked, rng: gf.Generator) -> None:
+    rng.gumbel(size=3)
+    asked()
+
+
+def _moves_the_generator_of_the_process(asked: Asked) -> None:
+    gf.gumbel(size=3)
+
+
+@pytest.mark.parametrize(
+    ("function", "draws"),
+    [(_hides_what_it_is_told, False), (_draws_before_it_asks, True), (_moves_the_generator_of_the_process, False)],
+)
+def test_faults_around_a_function_of_the_users_are_found(function, draws) -> None:
+    asked = Asked(lambda: None, 1, raises)
+    call = Call(lambda **given: function(asked, **given), (), {}, lambda *_: None, draws, asked)
+    with pytest.raises(AssertionError):
+        judged(call, Source(b""))
+
+
+@pytest.mark.parametrize(("calls", "outcome"), [(1, None), (2, "OwnError")])
+def test_a_generator_may_move_between_calls_of_a_function_of_the_users(calls: int, outcome: str | None) -> None:
+    def function(rng: gf.Generator) -> None:
+        for _ in range(calls - 1):
+            asked()
+        rng.gumbel(size=3)
+        asked()
+
+    asked = Asked(lambda: None, calls, raises, still=1)
+    call = Call(function, (), {}, lambda *_: None, asked=asked)
+    if outcome is None:
+        with pytest.raises(AssertionError):
+            judged(call, Source(b""))
+    else:
+        assert judged(call, Source(b"")) == outcome

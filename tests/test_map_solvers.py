@@ -93,7 +93,7 @@ FAULTS: list[tuple[tuple[Any, ...], type[Exception], str]] = [
     (
         (U + np.where(np.arange(4) == 2, -INF, 0)[:, None], np.eye(2)),
         ValueError,
-        "unary forbids both labels at index (0, 2)",
+        "unary forbids all labels at index (0, 2)",
     ),
     ((np.where(np.arange(2) == 1, INF, U), np.eye(2)), ValueError, "unary contains +inf at index (0, 0, 1)"),
     ((np.zeros((3, 4, 3)), np.eye(2)), ValueError, "unary must have 2 labels, got 3 in shape (3, 4, 3)"),
@@ -121,7 +121,7 @@ BRUTE_FAULTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"unary": np.zeros((2, 2)), "site_ndim": 2},
         ValueError,
-        "unary must have axes (..., sites along axis -3, sites along axis -2, labels), got shape (2, 2)",
+        "unary must have an axis of labels behind 2 axes of sites, got shape (2, 2)",
     ),
     ({"unary": [[0.0, np.nan]]}, ValueError, "unary contains NaN at index (0, 1)"),
     (

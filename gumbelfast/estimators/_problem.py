@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _validate, _validate_tables
+from .._types import SeedLike
+from .._validate_structures import returned
+from ..generator import Generator
+from ..random import source
 from ..relaxed import gumbel_softmax
 from ..softmax import softmax
 
 Array = NDArray[Any]
 Function = Callable[[Array], ArrayLike]
+
+_TILE = 32  # a generator's draws begin at multiples of this
 
 
 class Estimate(NamedTuple):
@@ -58,13 +64,29 @@ class Problem:
         self.mean = softmax(self.logits)
         if np.isnan(self.mean).any():
             _validate.refuse(x, None, -1)
+        self.size = self.num_samples * self.logits.size
         self._f, self._grad_f = f, grad_f
 
     def repeated(self) -> Array:
         """The logits once per sample."""
         return np.broadcast_to(self.logits, (self.num_samples, *self.logits.shape))
 
-    def hard(self, rng: Any) -> Array:
+    def drawn(self, rng: SeedLike, draws: int, size: int, make: Callable[[Generator], Estimate]) -> Estimate:
+        """What `make` returns, with a generator it draws from so often, `size` elements each.
+
+        If it raises, `rng` stays where it is.
+        """
+        found: list[Estimate] = []
+
+        def call(key: int, first: int, *_: Any) -> int:
+            found.append(make(Generator(key, first)))
+            return 0
+
+        apart = size + -size % _TILE
+        source(rng)._draw((draws - 1) * apart + size, call, 1)
+        return found[0]
+
+    def hard(self, rng: Generator) -> Array:
         """One-hot samples."""
         y: Array = gumbel_softmax(self.repeated(), hard=True, rng=rng)
         return y
@@ -73,12 +95,14 @@ class Problem:
         """Samples as the user knows them."""
         return z[..., 1] if self.binary else z
 
-    def values(self, z: Array) -> Array:
-        """The values of f at the samples."""
-        found = np.asarray(self._f(self.samples(z)))
+    def values(self, z: Array, ndim: int | None = None) -> Array:
+        """The values of f at the samples, with as many axes as another call of f returned."""
+        found = returned(self._f(self.samples(z)), "f")
         lead = z.shape[:-1]
         if found.ndim == 0 or found.shape != lead[: found.ndim]:
             raise ValueError(f"f returned shape {found.shape}, expected a leading part of {lead}")
+        if ndim not in (None, found.ndim):
+            raise ValueError(f"f returned shape {found.shape}, expected {lead[:ndim]}, as of another call")
         return found
 
     def slopes(self, z: Array) -> Array:
@@ -87,7 +111,7 @@ class Problem:
         return self.by_category(self._grad_f(self.samples(z)), "grad_f", z)
 
     def by_category(self, slope: ArrayLike, name: str, z: Array) -> Array:
-        found, wanted = np.asarray(slope), self.samples(z).shape
+        found, wanted = returned(slope, name), self.samples(z).shape
         if found.shape != wanted:
             raise ValueError(f"{name} returned shape {found.shape}, expected {wanted}")
         found = found.astype(z.dtype, copy=False)

@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 
 from .. import _validate
 from .._types import SeedLike
+from .._validate_structures import returned
 from ..conditional import conditional_gumbel
+from ..generator import Generator
 from ..noise import gumbel
-from ..random import default_rng
 from ..softmax import softmax, softmax_backward
 from ._problem import Array, Estimate, Function, Problem, across
 
@@ -57,13 +58,13 @@ def relax(
         return z[..., 1] - z[..., 0] if problem.binary else z
 
     def values(z: Array) -> Array:
-        return np.asarray(control(lowered(z)))
+        return returned(control(lowered(z)), "control")
 
     def slopes(z: Array) -> Array:
         slope = problem.by_category(grad_control(lowered(z)), "grad_control", z)
         return slope - slope[..., ::-1] if problem.binary else slope
 
-    return _relax(problem, values, slopes, rng)
+    return problem.drawn(rng, 2, problem.size, lambda noise: _relax(problem, values, slopes, noise))
 
 
 def rebar(
@@ -116,11 +117,10 @@ def rebar(
         y = softmax(z, temperature=tau)
         return eta * softmax_backward(problem.slopes(y), y, temperature=tau)
 
-    return _relax(problem, values, slopes, rng)
+    return problem.drawn(rng, 2, problem.size, lambda noise: _relax(problem, values, slopes, noise))
 
 
-def _relax(problem: Problem, control: Function, slopes: Function, rng: SeedLike) -> Estimate:
-    rng = default_rng(rng)
+def _relax(problem: Problem, control: Function, slopes: Function, rng: Generator) -> Estimate:
     x, p = problem.repeated(), problem.mean
     perturbed = x + gumbel(size=x.shape, dtype=x.dtype, rng=rng)
     index = perturbed.argmax(axis=-1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _validate
 from .._types import SeedLike
+from ..generator import Generator
 from ..softmax import log_softmax, logsumexp
 from ..weighted import with_threshold
 from ._problem import Array, Estimate, Function, Problem
@@ -18,19 +20,13 @@ from .without_replacement import check_baseline, importance_coefficients, unorde
 class _Sets:
     """k distinct categories of every row: one-hot samples, the values of f, and log-probabilities, rows first."""
 
-    def __init__(
-        self, logits: ArrayLike, f: Function, k: int, method: str, baseline: str | None, rng: SeedLike
-    ) -> None:
-        self.k = operator.index(k)
-        check_baseline(method, baseline, self.k)
-        self.problem = Problem(logits, self.k, "categorical", f)
-        columns = self.problem.logits.shape[-1]
-        _validate.count(self.k, columns)
-        log_p = log_softmax(self.problem.logits)
-        drawn = with_threshold(log_p, self.k, "finite logits", rng)
+    def __init__(self, problem: Problem, noise: Generator) -> None:
+        self.problem, self.k = problem, problem.num_samples
+        log_p = log_softmax(problem.logits)
+        drawn = with_threshold(log_p, self.k, "finite logits", noise)
         index = drawn.indices
-        self.z = (np.moveaxis(index, -1, 0)[..., None] == np.arange(columns)).astype(log_p.dtype)
-        self.found = self.problem.values(self.z)
+        self.z = (np.moveaxis(index, -1, 0)[..., None] == np.arange(log_p.shape[-1])).astype(log_p.dtype)
+        self.found = problem.values(self.z)
         if self.found.shape != self.z.shape[:-1]:
             raise ValueError(f"f returned shape {self.found.shape}, expected {self.z.shape[:-1]}: one value a row")
         wide = log_p.astype(np.float64)
@@ -44,6 +40,27 @@ class _Sets:
         """The sum of coefficients * d log p / d x, told as the mean of k times each."""
         factor = np.moveaxis(self.k * coefficients, -1, 0)[..., None]
         return self.problem.estimate(self.z, self.found, factor * (self.z - self.problem.mean))
+
+
+def _estimate(
+    logits: ArrayLike,
+    f: Function,
+    k: int,
+    method: str,
+    baseline: str | None,
+    rng: SeedLike,
+    coefficients: Callable[[_Sets], Array],
+) -> Estimate:
+    k = operator.index(k)
+    check_baseline(method, baseline, k)
+    problem = Problem(logits, k, "categorical", f)
+    _validate.count(k, problem.logits.shape[-1])
+
+    def make(noise: Generator) -> Estimate:
+        sets = _Sets(problem, noise)
+        return sets.estimate(coefficients(sets))
+
+    return problem.drawn(rng, 1, problem.logits.size, make)
 
 
 def unordered_set(
@@ -88,8 +105,11 @@ def unordered_set(
     The weights p R of a set add up to 1, those of each b(s) as well, and with all categories in the set the estimate
     is the gradient itself.
     """
-    sets = _Sets(logits, f, k, "unordered_set", baseline, rng)
-    return sets.estimate(unordered_coefficients(sets.log_p, sets.outside, sets.values, baseline))
+
+    def coefficients(sets: _Sets) -> Array:
+        return unordered_coefficients(sets.log_p, sets.outside, sets.values, baseline)
+
+    return _estimate(logits, f, k, "unordered_set", baseline, rng, coefficients)
 
 
 def importance_weighted(
@@ -123,5 +143,8 @@ def importance_weighted(
     adds nothing in expectation, since :math:`E[1_{i, j \in S} / (q_i q_j)] = 1`: Duffield, Lund and Thorup, "Priority
     sampling for estimation of arbitrary subset sums" (2007).
     """
-    sets = _Sets(logits, f, k, "importance", baseline, rng)
-    return sets.estimate(importance_coefficients(sets.log_p, sets.kappa, sets.values, baseline))
+
+    def coefficients(sets: _Sets) -> Array:
+        return importance_coefficients(sets.log_p, sets.kappa, sets.values, baseline)
+
+    return _estimate(logits, f, k, "importance", baseline, rng, coefficients)

@@ -62,6 +62,6 @@ def exact(logits: ArrayLike, f: Function, *, family: str = "categorical") -> Exa
     z = np.broadcast_to(index[..., None] == np.arange(columns), (count, *x.shape)).astype(x.dtype)
     picked = np.where(z > 0, log_softmax(x), 0)
     p = np.exp(picked.sum(axis=tuple(range(1 + lead, z.ndim))))
-    values = p * problem.values(z)
+    values = p * problem.values(z, 1 + lead)
     grad = (across(values, z) * (z - problem.mean)).sum(axis=0)
     return Exact(values.sum(axis=0), grad[..., 1] if problem.binary else grad)

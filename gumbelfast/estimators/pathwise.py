@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .. import _validate, _validate_tables
 from .._types import SeedLike
 from ..conditional import conditional_gumbel
-from ..random import default_rng
+from ..generator import Generator
 from ..relaxed import gumbel_softmax, gumbel_softmax_backward
 from ..softmax import softmax, softmax_backward
 from ._problem import Estimate, Function, Problem
@@ -56,8 +56,12 @@ def reparameterized(
     Concrete distribution" (2016).
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    y = gumbel_softmax(problem.repeated(), tau, rng=rng)
-    return problem.estimate(y, problem.values(y), gumbel_softmax_backward(problem.slopes(y), y, tau))
+
+    def make(noise: Generator) -> Estimate:
+        y = gumbel_softmax(problem.repeated(), tau, rng=noise)
+        return problem.estimate(y, problem.values(y), gumbel_softmax_backward(problem.slopes(y), y, tau))
+
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def straight_through(
@@ -101,11 +105,15 @@ def straight_through(
     problem = Problem(logits, num_samples, family, f, grad_f)
     smooth = "sigmoid" if problem.binary else "softmax"
     _validate_tables.one_of(smooth if surrogate is None else surrogate, f"surrogate for {family}", (smooth, "identity"))
-    z = problem.hard(rng)
-    slope = problem.slopes(z)
-    if surrogate != "identity":
-        slope = softmax_backward(slope, np.broadcast_to(problem.mean, z.shape))
-    return problem.estimate(z, problem.values(z), slope)
+
+    def make(noise: Generator) -> Estimate:
+        z = problem.hard(noise)
+        slope = problem.slopes(z)
+        if surrogate != "identity":
+            slope = softmax_backward(slope, np.broadcast_to(problem.mean, z.shape))
+        return problem.estimate(z, problem.values(z), slope)
+
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def straight_through_gumbel_softmax(
@@ -144,8 +152,12 @@ def straight_through_gumbel_softmax(
     Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016), section 2.2.
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    z, y = gumbel_softmax(problem.repeated(), tau, hard=True, return_soft=True, rng=rng)
-    return problem.estimate(z, problem.values(z), gumbel_softmax_backward(problem.slopes(z), y, tau))
+
+    def make(noise: Generator) -> Estimate:
+        z, y = gumbel_softmax(problem.repeated(), tau, hard=True, return_soft=True, rng=noise)
+        return problem.estimate(z, problem.values(z), gumbel_softmax_backward(problem.slopes(z), y, tau))
+
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def gumbel_rao(
@@ -186,11 +198,14 @@ def gumbel_rao(
     _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
     if operator.index(num_conditional) < 1:
         raise ValueError(f"num_conditional must be >= 1, got {num_conditional}")
-    rng = default_rng(rng)
-    z = problem.hard(rng)
-    slope, index, x = problem.slopes(z), z.argmax(axis=-1), problem.repeated()
-    total = np.zeros_like(z)
-    for _ in range(num_conditional):
-        y = softmax(conditional_gumbel(x, index, rng=rng), temperature=tau)
-        total += gumbel_softmax_backward(slope, y, tau)
-    return problem.estimate(z, problem.values(z), total / num_conditional)
+
+    def make(noise: Generator) -> Estimate:
+        z = problem.hard(noise)
+        slope, index, x = problem.slopes(z), z.argmax(axis=-1), problem.repeated()
+        total = np.zeros_like(z)
+        for _ in range(num_conditional):
+            y = softmax(conditional_gumbel(x, index, rng=noise), temperature=tau)
+            total += gumbel_softmax_backward(slope, y, tau)
+        return problem.estimate(z, problem.values(z), total / num_conditional)
+
+    return problem.drawn(rng, 1 + num_conditional, problem.size, make)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._types import SeedLike
+from .._validate_distributions import real
+from ..generator import Generator
 from ..softmax import softmax_backward
 from ._problem import Estimate, Function, Problem, across
 
@@ -37,7 +39,10 @@ class RunningMean:
 
     def update(self, values: ArrayLike) -> None:
         """Take the mean of new values in."""
-        self._sum = self.decay * self._sum + (1 - self.decay) * float(np.mean(np.asarray(values)))
+        new = np.asarray(values)
+        if new.size == 0:
+            return
+        self._sum = self.decay * self._sum + (1 - self.decay) * float(np.mean(new))
         self._weight = self.decay * self._weight + (1 - self.decay)
 
 
@@ -78,7 +83,8 @@ def score_function(
     ------
     TypeError, ValueError
         For logits as in `gumbelfast.categorical`, for an unknown `baseline` or `family`, too few samples, or a result
-        of `f` whose shape does not fit.
+        of `f` whose shape does not fit or that is not of real numbers. Whatever `f` raises passes through. The
+        generator is then left as it was.
 
     Notes
     -----
@@ -94,23 +100,29 @@ def score_function(
         )
     if others and problem.num_samples < 2:
         raise ValueError(f"baseline {baseline!r} needs num_samples >= 2, got {problem.num_samples}")
-    z = problem.hard(rng)
-    values = problem.values(z)
-    score = z - problem.mean
-    if isinstance(baseline, RunningMean):
-        centred = values - baseline.value
-        baseline.update(values)
-    elif others:
-        weight = np.ones_like(values)
-        if baseline == "optimal":
-            weight = np.square(score).sum(axis=tuple(range(values.ndim, z.ndim)))
-        rest = weight.sum(axis=0) - weight
-        weighted = weight * values
-        rest_sum = weighted.sum(axis=0) - weighted
-        centred = values - np.divide(rest_sum, rest, out=np.zeros_like(rest_sum), where=rest > 0)
-    else:
-        centred = values if baseline is None else values - np.broadcast_to(np.asarray(baseline), values.shape)
-    return problem.estimate(z, values, across(centred, z) * score)
+
+    def make(noise: Generator) -> Estimate:
+        z = problem.hard(noise)
+        values = problem.values(z)
+        score = z - problem.mean
+        if isinstance(baseline, RunningMean):
+            centred = values - baseline.value
+        elif others:
+            weight = np.ones_like(values)
+            if baseline == "optimal":
+                weight = np.square(score).sum(axis=tuple(range(values.ndim, z.ndim)))
+            rest = weight.sum(axis=0) - weight
+            weighted = weight * values
+            rest_sum = weighted.sum(axis=0) - weighted
+            centred = values - np.divide(rest_sum, rest, out=np.zeros_like(rest_sum), where=rest > 0)
+        else:
+            centred = values if baseline is None else values - np.broadcast_to(real(baseline, "baseline"), values.shape)
+        found = problem.estimate(z, values, across(centred, z) * score)
+        if isinstance(baseline, RunningMean):
+            baseline.update(values)
+        return found
+
+    return problem.drawn(rng, 1, problem.size, make)
 
 
 def muprop(
@@ -147,9 +159,13 @@ def muprop(
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    z = problem.hard(rng)
-    values = problem.values(z)
-    mean = problem.mean[None]
-    slope = problem.slopes(mean)
-    linear = problem.values(mean) + (slope * (z - mean)).sum(axis=tuple(range(values.ndim, z.ndim)))
-    return problem.estimate(z, values, across(values - linear, z) * (z - mean) + softmax_backward(slope, mean))
+
+    def make(noise: Generator) -> Estimate:
+        z = problem.hard(noise)
+        values = problem.values(z)
+        mean = problem.mean[None]
+        slope = problem.slopes(mean)
+        linear = problem.values(mean, values.ndim) + (slope * (z - mean)).sum(axis=tuple(range(values.ndim, z.ndim)))
+        return problem.estimate(z, values, across(values - linear, z) * (z - mean) + softmax_backward(slope, mean))
+
+    return problem.drawn(rng, 1, problem.size, make)

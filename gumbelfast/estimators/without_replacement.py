@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _subsets, _validate_tables
+from .._validate_distributions import real
 from ..softmax import logsumexp
 from ._problem import Array
 
@@ -42,6 +43,8 @@ def without_replacement(
 
     Raises
     ------
+    TypeError
+        For what is not real numbers.
     ValueError
         For shapes that do not fit, log-probabilities above 0 by more than rounding, or perturbed values below `kappa`.
 
@@ -60,8 +63,7 @@ def without_replacement(
     >>> float(estimators.without_replacement(log_p, found.perturbed, found.kappa, found.indices).round(6))
     0.7
     """
-    log_p, g, threshold, f = (np.asarray(a, np.float64) for a in (log_probs, perturbed, kappa, values))
-    _validate_tables.threshold_sample(log_p, g, threshold, f)
+    log_p, threshold, f = _checked(log_probs, perturbed, kappa, values)
     weights = _importance(log_p, threshold, normalized)
     weights = weights.reshape(weights.shape + (1,) * (f.ndim - weights.ndim))
     total: Array = (weights * np.where(weights > 0, f, 0)).sum(axis=log_p.ndim - 1)
@@ -97,9 +99,9 @@ def score_weights(
 
     Raises
     ------
-    ValueError
-        As in `without_replacement`, for an unknown `method` or `baseline`, and for fewer than two samples with a
-        baseline.
+    TypeError, ValueError
+        As in `without_replacement`, for an unknown `method` or `baseline`, for a `kappa` above -inf where samples are
+        missing ("unordered_set"), and for fewer than two samples with a baseline.
 
     Notes
     -----
@@ -113,19 +115,28 @@ def score_weights(
     >>> estimators.score_weights(np.log([0.5, 0.3]), [1.0, 0.0], -0.5, [2.0, 2.0]).round(6)
     array([0., 0.])
     """
-    log_p, g, threshold, f = (np.asarray(a, np.float64) for a in (log_probs, perturbed, kappa, values))
-    _validate_tables.threshold_sample(log_p, g, threshold, f)
+    log_p, threshold, f = _checked(log_probs, perturbed, kappa, values)
     check_baseline(method, baseline, log_p.shape[-1])
     if f.ndim != log_p.ndim:
         raise ValueError(f"values of shape {f.shape} does not fit log_probs of shape {log_p.shape}")
     there = ~np.isneginf(log_p)
     f = np.where(there, f, 0)
     if method == "importance":
-        return importance_coefficients(log_p, threshold, f, baseline)
+        return np.where(there, importance_coefficients(log_p, threshold, f, baseline), 0)
+    _validate_tables.all_drawn(there, threshold)
     rest = np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps)
     outside = np.where(np.isneginf(threshold), -np.inf, np.log(rest))
     # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
-    return unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
+    coefficients = unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
+    return np.where(there, coefficients, 0)
+
+
+def _checked(*given: ArrayLike) -> tuple[Array, Array, Array]:
+    """Log-probabilities, threshold and values as float64; perturbed values are only looked at."""
+    names = ("log_probs", "perturbed", "kappa", "values")
+    log_p, g, threshold, f = (real(a, name) for a, name in zip(given, names, strict=True))
+    _validate_tables.threshold_sample(log_p, g, threshold, f)
+    return log_p, threshold, f
 
 
 def check_baseline(method: str, baseline: str | None, k: int) -> None:

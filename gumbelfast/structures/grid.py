@@ -59,9 +59,7 @@ def graph_cut(unary: ArrayLike, pairwise: Any) -> Labelling:
     """
     x = _validate_structures.unary(unary, ("rows", "columns", "labels"), (None, None, 2))
     _validate_structures.no_nan(x, "unary")
-    none = np.isneginf(x).all(axis=-1)
-    if none.any():
-        raise ValueError(f"unary forbids both labels at index {tuple(int(i) for i in np.argwhere(none)[0])}")
+    _validate_structures.some_label(x)
     height, width = x.shape[-3:-1]
     two = pairwise if isinstance(pairwise, tuple) and np.ndim(pairwise[0]) > 1 else (pairwise, pairwise)
     down = _validate_structures.submodular(two[0], "vertical", (height - 1, width))

@@ -21,6 +21,8 @@ Solver = Callable[[Array], Any]
 
 _BLOCK = 2**18  # potentials that are perturbed at a time: they stay in the cache, whatever the number of samples
 
+_NO_SCORES = "order='full' needs a solver that returns scores as well"
+
 
 class PerturbAndMAP(NamedTuple):
     """What `perturb_and_map` returns.
@@ -90,8 +92,9 @@ def perturb_and_map(
     TypeError
         For potentials that are not floats.
     ValueError
-        For NaN or +inf among the potentials, an unknown order, ``n_samples < 1``, and labels that do not fit the
-        potentials. Whatever the solver raises passes through. The generator is then left as it was.
+        For NaN or +inf among the potentials, a site with all labels forbidden, an unknown order, ``n_samples < 1``, and
+        labels that do not fit the potentials. Whatever the solver raises passes through. The generator is then left as
+        it was.
 
     Notes
     -----
@@ -120,6 +123,7 @@ def perturb_and_map(
         raise ValueError(f"order must be 'unary' or 'full', got {order!r}")
     x = _validate_structures.unary(unary, ("sites", "labels"))
     _validate_structures.no_nan(x, "unary")
+    _validate_structures.some_label(x)
     count = _validate_structures.positive_count(n_samples, "n_samples")
     samples, maxima = (_perturb_unary if order == "unary" else _perturb_all)(solver, count, x, rng)
     marginals = np.stack([(samples == label).mean(axis=0) for label in range(x.shape[-1])], axis=-1)
@@ -148,7 +152,7 @@ def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[N
     """Draws from the table of all labellings, whose potentials the solver tells when it has no choice."""
     score = _solve(solver, x[None])[1]
     if score is None:
-        raise ValueError("order='full' needs a solver that returns scores as well")
+        raise ValueError(_NO_SCORES)
     batch, sites, labels = score.shape[1:], x.shape[score.ndim - 1 : -1], x.shape[-1]
     every = all_labellings(int(np.prod(sites)), labels).reshape(-1, *sites)
     wanted = every.reshape(len(every), *(1,) * len(batch), *sites)
@@ -162,7 +166,8 @@ def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[N
             out[...] = np.where(chosen, x, x - price)
 
     score = _solve_each(solver, len(every), x, force)[1]
-    assert score is not None
+    if score is None:
+        raise ValueError(_NO_SCORES)
     index, perturbed = categorical(np.moveaxis(score, 0, -1), size=count, return_perturbed=True, rng=rng)
     return every[index].reshape(count, *batch, *sites), perturbed - perturbed.dtype.type(np.euler_gamma)
 

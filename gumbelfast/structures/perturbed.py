@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _validate, _validate_structures
 from .._types import SeedLike
+from .._validate_distributions import real
 from ..noise import gumbel
-from ..random import default_rng
+from ..random import default_rng, source
 
 Array = NDArray[Any]
 VJP = Callable[[ArrayLike], Array]
@@ -49,9 +50,10 @@ class PerturbedArgmax:
         Raises
         ------
         TypeError
-            For `theta` that is not of floats.
+            For `theta` that is not of floats, and results of `argmax_fn` that are no real numbers.
         ValueError
             For `theta` that is not finite or has too few axes, and results of `argmax_fn` that do not fit it.
+            `argmax_fn` is asked about `theta` first: what fails there, or raises, has moved no generator.
         """
         x = _validate_structures.floats(theta)
         _validate_structures.no_nan(x, "theta", minus_infinity=False)
@@ -59,16 +61,17 @@ class PerturbedArgmax:
         if batch_ndim < 0:
             raise ValueError(f"theta must have at least {self.event_ndim} axes, got shape {x.shape}")
         self._solve(x[None])  # so that its errors come before any noise
-        rng, shape = default_rng(rng), (self.num_samples, *x.shape)
+        shape = self.num_samples, *x.shape
+        z = np.empty(shape, x.dtype)
         if self.noise == "gumbel":
-            z = gumbel(size=shape, dtype=x.dtype, rng=rng)
-        else:
-            z = rng.standard_normal(shape, dtype=x.dtype.type)
+            gumbel(out=z, rng=rng)
+        else:  # None, the process's generator, is one of ours as well
+            default_rng(source(None) if rng is None else rng).standard_normal(dtype=x.dtype.type, out=z)
         y = self._solve(x + x.dtype.type(self.sigma) * z)
         value = y.mean(axis=0)
 
         def vjp(grad: ArrayLike) -> Array:
-            v = np.asarray(grad, x.dtype)
+            v = real(grad, "grad").astype(x.dtype)
             if v.shape != value.shape:
                 raise ValueError(f"grad has shape {v.shape}, expected that of the value, {value.shape}")
             inner = (y * v).reshape(*shape[: 1 + batch_ndim], -1).sum(axis=-1)
@@ -82,7 +85,7 @@ class PerturbedArgmax:
         return value, vjp
 
     def _solve(self, block: Array) -> Array:
-        y = np.asarray(self.argmax_fn(block))
+        y = _validate_structures.returned(self.argmax_fn(block), "argmax_fn")
         lead = block.shape[: block.ndim - self.event_ndim]
         if y.shape[: len(lead)] != lead:
             raise ValueError(f"argmax_fn returned shape {y.shape}, expected {lead} in front")

@@ -140,7 +140,10 @@ def brute_force(
         As in `viterbi`; ValueError too for more than 65536 labellings.
     """
     axes = _validate_structures.positive_count(site_ndim, "site_ndim")
-    x = _validate_structures.unary(unary, (*(f"sites along axis {i - axes - 1}" for i in range(axes)), "labels"))
+    x = _validate_structures.floats(unary)
+    if axes >= x.ndim:
+        raise ValueError(f"unary must have an axis of labels behind {axes} axes of sites, got shape {x.shape}")
+    x = _validate_structures.unary(x, (*(f"sites along axis {i - axes - 1}" for i in range(axes)), "labels"))
     _validate_structures.no_nan(x, "unary")
     batch, sites, labels = x.shape[: -axes - 1], x.shape[-axes - 1 : -1], x.shape[-1]
     every = all_labellings(int(np.prod(sites)), labels)
