@@ -21,6 +21,8 @@ def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tupl
             raise TypeError(f"{name} must be an integer, got {value!r}") from None
         if number < least:
             raise ValueError(f"{name} must be >= {least}, got {value!r}")
+        if number >= 2**63:
+            raise ValueError(f"{name} must be < 2**63, got {value!r}")
     try:
         finite = length_penalty is None or math.isfinite(length_penalty)
     except TypeError:

@@ -46,13 +46,14 @@ def test_unknown_names(name: str) -> None:
 
 
 def test_choice_holds_in_its_own_thread_only() -> None:
-    seen = []
+    """But for Pythons whose threads start with the context of their maker, as without the GIL."""
+    seen, inherited = [], getattr(sys.flags, "thread_inherit_context", False)
     with gf.use_backend("reference"):
         thread = threading.Thread(target=lambda: seen.append(gf.backend()))
         thread.start()
         thread.join()
         contextvars.copy_context().run(lambda: seen.append(gf.backend()))
-    assert seen == [gf.backend(), "reference"]
+    assert seen == ["reference" if inherited else gf.backend(), "reference"]
 
 
 SHOW = "import gumbelfast as gf; print(gf.backend(), gf.categorical([0.0, 1.0, 2.0], rng=1))"

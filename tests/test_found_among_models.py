@@ -108,6 +108,24 @@ def test_argmax_and_its_gradient_are_real() -> None:
         vjp(ZEROS * 1j)
 
 
+def test_argmax_of_another_shape_than_that_of_theta() -> None:
+    shapes = iter([(1, 2, 3), (5, 2)])
+    perturbed = structures.make_perturbed_argmax(lambda _: np.zeros(next(shapes)), 5)
+    with pytest.raises(ValueError, match=r"^argmax_fn returned shape \(5, 2\), expected \(5, 2, 3\) as for theta$"):
+        perturbed(ZEROS, rng=0)
+
+
+@pytest.mark.parametrize("name", ["k", "max_steps", "eos"])
+def test_settings_of_a_search_beyond_int64(name: str) -> None:
+    given = {"k": 1, "max_steps": 1, "eos": 0} | {name: 2**63}
+    none = np.zeros((0, 3))
+
+    def call(rng: gf.Generator) -> object:
+        return gf.ancestral_sample(lambda tokens, state: (none, state), none, **given, rng=rng)
+
+    assert_refused(call, ValueError, f"{name} must be < 2**63, got {2**63}")
+
+
 def test_more_perturbations_than_there_is_memory_for() -> None:
     rng = np.random.PCG64(3)
     before = str(rng.state)

@@ -60,7 +60,7 @@ class PerturbedArgmax:
         batch_ndim = x.ndim - self.event_ndim
         if batch_ndim < 0:
             raise ValueError(f"theta must have at least {self.event_ndim} axes, got shape {x.shape}")
-        self._solve(x[None])  # so that its errors come before any noise
+        event = self._solve(x[None]).shape[1:]  # and its errors come before any noise
         shape = self.num_samples, *x.shape
         z = np.empty(shape, x.dtype)
         if self.noise == "gumbel":
@@ -68,6 +68,8 @@ class PerturbedArgmax:
         else:  # None, the process's generator, is one of ours as well
             default_rng(source(None) if rng is None else rng).standard_normal(dtype=x.dtype.type, out=z)
         y = self._solve(x + x.dtype.type(self.sigma) * z)
+        if y.shape[1:] != event:
+            raise ValueError(f"argmax_fn returned shape {y.shape}, expected {(self.num_samples, *event)} as for theta")
         value = y.mean(axis=0)
 
         def vjp(grad: ArrayLike) -> Array:
