@@ -58,6 +58,7 @@ def backend() -> str:
 def use_backend(name: str) -> Iterator[None]:
     """Use another backend within a ``with`` block, in the current thread or task.
 
+    Threads that start within it take it over where Python's threads inherit their context (3.14 without the GIL).
     Every compiled backend returns the same bytes; the reference agrees within the accuracy that is documented.
 
     Parameters

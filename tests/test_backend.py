@@ -1,6 +1,7 @@
 """Backends: their names, how one is chosen, and that the chosen one does the work."""
 
 import contextvars
+import sys
 import threading
 from typing import Any
 
