@@ -41,7 +41,8 @@ def _model(s: Source, prompts: int) -> Asked:
     faults = [
         _with_logits(lambda x: x[:-1]), _with_logits(lambda x: x[..., :1]), _with_logits(lambda x: x * np.nan),
         _with_logits(lambda x: x * 0 - np.inf), _with_logits(lambda x: x * 0 + np.inf), _with_logits(lambda x: odd),
-        _with_logits(lambda x: x.real.astype(np.float64)), _with_logits(lambda x: x[::-1]), lambda returned: [*returned],
+        _with_logits(lambda x: x.real.astype(np.float64)), _with_logits(lambda x: x[::-1]),
+        lambda returned: [*returned],
         _with_state(lambda _: odd), _with_state(lambda state: [state["at"][0][:-1]]), lambda returned: (*returned, 1),
     ]  # fmt: skip
     return Asked(step, s.below(9), replaced(s, *faults), still=1)
