@@ -125,8 +125,10 @@ def perturb_and_map(s: Source) -> Call:
         partial(structures.viterbi, pairwise=pair), structures.brute_force, lambda block: block.argmax(-1),
         lambda block: tuple(structures.viterbi(block, pair)),
     ])  # fmt: skip
-    faults = [lambda found: found[0], lambda found: (found[0] + 100, found[1]), lambda found: (found[0] * 1.0, found[1]),
-              lambda found: (found[0], found[1][1:])]  # fmt: skip
+    faults = [
+        lambda found: found[0], lambda found: (found[0] + 100, found[1]), lambda found: (found[0] * 1.0, found[1]),
+        lambda found: (found[0], found[1][1:]),
+    ]  # fmt: skip
     asked = Asked(solver, s.below(6), replaced(s, *faults))
     given = {"order": s.mostly(["unary", "unary", "full"])}
 

@@ -24,7 +24,9 @@ def shared_object(folder: Path, source: str) -> str:
     """The path of a small library compiled from C."""
     (folder / "helper.c").write_text(source, encoding="utf-8")
     library = folder / "helper.so"
-    subprocess.run([str(CC), "-shared", "-fPIC", "-o", str(library), str(folder / "helper.c")], check=True)
+    # The compiler is not what a sanitizer that is loaded beforehand looks at.
+    command = [str(CC), "-shared", "-fPIC", "-o", str(library), str(folder / "helper.c")]
+    subprocess.run(command, check=True, env={**os.environ, "LD_PRELOAD": ""})
     return str(library)
 
 
