@@ -1,6 +1,6 @@
-"""Elementary functions of float32 over all their inputs, on every compiled backend: worst errors and digests.
+"""Elementary functions on every compiled backend, float32 over all inputs and float64 over 10**9: errors and digests.
 
-`-m battery` takes every input, the other runs one of 4097. docs/trust.md records the worst errors.
+`-m battery` takes them all, the other runs one of 4097 and 10**6. docs/trust.md records the worst errors.
 """
 
 import shutil
@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from helpers import COMPILED
-from probes import build
+from probes import ROOT, build
 
 CROSS = "aarch64-linux-gnu"
 
@@ -35,6 +36,29 @@ SWEEPS = {
 }
 
 
+class Drawn(NamedTuple):
+    """Hard cases (tests/core/inputs64.hpp); a bound as above; digests of these and the inputs drawn, by number."""
+
+    hard: int
+    bound: float
+    digests: dict[int, str]
+
+
+# Ulp are those of the result; for minus-log64, top64 and gumbel64 those of max(1, |result|).
+DRAWN = {
+    "minus-log64": Drawn(1148707, 1.95, {10**6: "34faf33739800e15", 10**9: "0000000000000000"}),
+    "exp64": Drawn(1173660, 1.95, {10**6: "3de9c7295f8e859f", 10**9: "0000000000000000"}),
+    "log1p64": Drawn(579892, 1.95, {10**6: "1031c8e0ac520237", 10**9: "0000000000000000"}),
+    "word64": Drawn(59878, 1.95, {10**6: "096fb90945d8da8e", 10**9: "0000000000000000"}),
+    "word64-fine": Drawn(59878, 1.95, {10**6: "6528ee0fa41dbc62", 10**9: "0000000000000000"}),
+    "head64-fine": Drawn(59878, 1.95, {10**6: "76ee50dc1f415288", 10**9: "0000000000000000"}),
+    "top64": Drawn(59878, 1.95, {10**6: "a222ac935876e885", 10**9: "0000000000000000"}),
+    "gumbel64": Drawn(59878, 1.95, {10**6: "50f14f0cd6595d74", 10**9: "0000000000000000"}),
+    "exponential64": Drawn(59878, 1.95, {10**6: "b0a6d9344f020b4b", 10**9: "0000000000000000"}),
+}
+X87 = np.finfo(np.longdouble).nmant == 63  # without it the program measures no errors of float64
+
+
 def check(program: list[str], stride: int, backends: list[str]) -> None:
     done = subprocess.run([*program, str(stride), *backends], capture_output=True, text=True, check=True)
     found = [line.split() for line in done.stdout.splitlines()]
@@ -51,6 +75,58 @@ def test_worst_errors_and_digests(sweep_program: Path, stride: int) -> None:
     check([str(sweep_program)], stride, COMPILED)
 
 
+def check_drawn(program: list[str], name: str, count: int, backends: list[str], measured: bool) -> None:
+    done = subprocess.run([*program, "drawn", name, str(count), *backends], capture_output=True, text=True, check=True)
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert [row[:2] for row in found] == [[name, backend] for backend in backends]
+    function = DRAWN[name]
+    for _, backend, inputs, worst, argument, digest in found:
+        assert int(inputs) == function.hard + count
+        assert digest == function.digests[count], backend
+        assert (float(worst) > 0) == measured
+        assert float(worst) <= function.bound, (backend, argument)
+
+
+@pytest.mark.parametrize("count", [10**6, pytest.param(10**9, marks=pytest.mark.battery)])
+@pytest.mark.parametrize("name", DRAWN)
+def test_float64(sweep_program: Path, name: str, count: int) -> None:
+    check_drawn([str(sweep_program)], name, count, COMPILED, X87)
+
+
+# Coefficients of r**2 wrong by 2**-40 of themselves, and 2 ulp added to one result of 10**6.
+EXP = "[](F64 x) { return exp_nonpositive(x); });"
+WRONG = """
+  const auto* pattern = static_cast<const uint64_t*>(in);
+  for (int64_t i = 0; i < count; ++i)
+    if (pattern[i] % 1000003 == 0) static_cast<uint64_t*>(out)[i] += 2;"""
+FAULTS = [
+    ("csrc/kernels/tables.hpp", "-0x1.fffffffffffb6p-2", "-0x1.fffffffffdfb6p-2"),
+    ("csrc/kernels/tables.hpp", "-0x1.0000000000000p-1,", "-0x1.0000000001000p-1,"),
+    ("tests/core/probe.cpp", EXP, EXP + WRONG),
+]
+
+
+@pytest.fixture(scope="module")
+def faulty_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faulty")
+    for name in ("csrc", "tests/core"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "CMakeLists.txt", folder)
+    for name, sound, wrong in FAULTS:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert text.count(sound) == 1, (name, sound)
+        (folder / name).write_text(text.replace(sound, wrong), encoding="utf-8")
+    return build(folder / "build", source=folder)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_faults_are_seen(faulty_program: Path, name: str) -> None:
+    command = [str(faulty_program), "drawn", name, str(10**6), "scalar"]
+    row = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert row[5] != DRAWN[name].digests[10**6]
+    assert float(row[3]) > DRAWN[name].bound or not X87
+
+
 @pytest.mark.skipif(
     not (shutil.which("cmake") and shutil.which(f"{CROSS}-g++") and shutil.which("qemu-aarch64")),
     reason=f"needs cmake, {CROSS}-g++ and qemu-aarch64",
@@ -58,4 +134,7 @@ def test_worst_errors_and_digests(sweep_program: Path, stride: int) -> None:
 def test_neon(tmp_path: Path) -> None:
     options = ["SYSTEM_NAME=Linux", "SYSTEM_PROCESSOR=aarch64", f"CXX_COMPILER={CROSS}-g++"]
     program = build(tmp_path, *(f"-DCMAKE_{option}" for option in options))
-    check(["qemu-aarch64", "-L", f"/usr/{CROSS}", str(program)], 4097, ["neon", "scalar"])
+    command = ["qemu-aarch64", "-L", f"/usr/{CROSS}", str(program)]
+    check(command, 4097, ["neon", "scalar"])
+    for name in DRAWN:
+        check_drawn(command, name, 10**6, ["neon"], measured=False)
