@@ -68,6 +68,20 @@ void map_head(const void* in, void* out, int64_t count) {
   }
 }
 
+// The noise of an element whose head is its word with the halves swapped.
+template <Law law>
+void map_noise64(const void* in, void* out, int64_t count) {
+  each_block<uint64_t, double>(in, out, count, [](U64 word) {
+    const U64 s = simd::sar<5>((simd::shl<32>(word) | simd::shr<32>(word)) ^ set(~uint64_t{0}));
+    double minimum[8], top[8];
+    if constexpr (law == Law::exponential)
+      store(minimum, fine_minima(s));
+    else
+      store_minima(simd::signed_float(s), minimum, top);
+    return noise_of<law>(minus_log_unit < law == Law::exponential > (load(minimum), unit_float(word)));
+  });
+}
+
 }  // namespace
 }  // namespace gumbelfast
 
@@ -97,6 +111,8 @@ const Probe GUMBELFAST_PROBE = {
         {"exp64", 8, 8, map_exp64},
         {"word64", 8, 8, map_word64<false>},
         {"word64-fine", 8, 8, map_word64<true>},
+        {"gumbel64", 8, 8, map_noise64<Law::gumbel>},
+        {"exponential64", 8, 8, map_noise64<Law::exponential>},
         {"head64", 8, 8, map_head<Law::gumbel, false, double>},
         {"head64-fine", 8, 8, map_head<Law::exponential, false, double>},
         {"top64", 8, 8, map_head<Law::gumbel, true, double>},

@@ -1,10 +1,10 @@
-// sweep float32 STRIDE BACKEND...  every STRIDE-th float32 input of each elementary function, in lines of
-//                                  "map backend inputs worst-ulp worst-input digest"
-// sweep float64 COUNT BACKEND...   the same of COUNT float64 inputs drawn from its domain
-// sweep map BACKEND MAP            values of standard input to standard output
+// sweep STRIDE BACKEND...           every STRIDE-th float32 input of each elementary function, in lines of
+//                                   "map backend inputs worst-ulp worst-input digest"
+// sweep drawn MAP COUNT BACKEND...  the same of a float64 function: hard cases, and COUNT inputs drawn over its domain
+// sweep map BACKEND MAP             values of standard input to standard output
 // tests/battery/test_sweep.py and test_cdf.py say what must come out.
-#include <algorithm>
 #include <bit>
+#include <cfloat>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -12,6 +12,7 @@
 #include <cstring>
 #include <vector>
 
+#include "inputs64.hpp"
 #include "probe.hpp"
 
 namespace probe {
@@ -29,110 +30,101 @@ constexpr const Probe* probes[] = {&scalar};
 
 namespace {
 
-template <class Float>
-struct Format;
-// What the C library returns in `Exact` is right to one of its ulp: 2**-29 and 2**-11 of those counted here.
+template <class T>
+struct Result;
 template <>
-struct Format<float> {
-  using Word = uint32_t;
+struct Result<float> {
+  using Bits = uint32_t;
   using Exact = double;
+  static constexpr int mantissa = 23;
 };
 template <>
-struct Format<double> {
-  using Word = uint64_t;
+struct Result<double> {
+  using Bits = uint64_t;
   using Exact = long double;
+  static constexpr int mantissa = 52;
 };
-template <class Float>
-using Word = typename Format<Float>::Word;
-template <class Float>
-using Exact = typename Format<Float>::Exact;
+template <class T>
+using Bits = typename Result<T>::Bits;
+template <class T>
+using Exact = typename Result<T>::Exact;
 
-// `input` gives the words of the domain one by one; `least` is the exponent of the smallest result whose ulp counts.
-template <class Float>
+// The inputs of a map; `least` is the exponent of the smallest result whose ulp counts.
+template <class T>
 struct Sweep {
   const char* map;
-  Word<Float> (*input)(uint64_t i);
+  Domain domain;
   int least;
-  Exact<Float> (*exact)(Word<Float> word);
-};
-struct Whole : Sweep<float> {
-  uint64_t inputs;
+  Exact<T> (*exact)(Bits<T> input);
 };
 
 double float_of(uint32_t word) { return std::bit_cast<float>(word); }
-long double float_of(uint64_t word) { return std::bit_cast<double>(word); }
 
-template <uint32_t first>
-uint32_t from(uint64_t i) {
-  return static_cast<uint32_t>(first + i);
-}
-double log_unit(uint32_t w) { return -std::log((w + 0.5) * 0x1p-32); }
-
-constexpr Whole all[] = {
-    {{"minus-log", from<0x00800000>, 0, [](uint32_t w) { return -std::log(float_of(w)); }}, 0x7DFFFFFF + 1},
-    {{"exp", from<0x80000000>, -126, [](uint32_t w) { return std::exp(float_of(w)); }}, 0x7F800000 + 1},
-    {{"log1p", from<0>, -126, [](uint32_t w) { return std::log1p(float_of(w)); }}, 0x3F800000 + 1},
-    {{"word", from<0>, -126, log_unit}, uint64_t{1} << 32},
-    {{"word-fine", from<0>, -126, log_unit}, uint64_t{1} << 32},
+constexpr int subnormal = -126, subnormal64 = -1022;
+// The logarithm of a double is right to one of its ulp: 2**-29 of those counted here.
+constexpr Sweep<float> sweeps[] = {
+    {"minus-log", {0x00800000, 0x7E7FFFFF}, 0, [](uint32_t w) { return -std::log(float_of(w)); }},
+    {"exp", {0x80000000, 0xFF800000}, subnormal, [](uint32_t w) { return std::exp(float_of(w)); }},
+    {"log1p", {0, 0x3F800000}, subnormal, [](uint32_t w) { return std::log1p(float_of(w)); }},
+    {"word", {0, 0xFFFFFFFF}, subnormal, [](uint32_t w) { return -std::log((w + 0.5) * 0x1p-32); }},
+    {"word-fine", {0, 0xFFFFFFFF}, subnormal, [](uint32_t w) { return -std::log((w + 0.5) * 0x1p-32); }},
 };
 
-// The finalizer of SplitMix64 (Steele, Lea and Flood 2014).
-uint64_t mixed(uint64_t i) {
-  i = (i + 1) * 0x9E3779B97F4A7C15;
-  i = (i ^ i >> 30) * 0xBF58476D1CE4E5B9;
-  i = (i ^ i >> 27) * 0x94D049BB133111EB;
-  return i ^ i >> 31;
-}
+// x87's long double has 11 bits more, and glibc's functions are right to 3 of its ulp. Elsewhere no error is measured.
+constexpr bool measured64 = LDBL_MANT_DIG == 64;
 
-// Bit patterns from that of `low` to that of `high`: every binade is as likely.
-uint64_t between(double low, double high, uint64_t i) {
-  const auto first = std::bit_cast<uint64_t>(low), last = std::bit_cast<uint64_t>(high);
-  return first + static_cast<uint64_t>(static_cast<unsigned __int128>(mixed(i)) * (last - first + 1) >> 64);
-}
-uint64_t below(double end, uint64_t i) { return std::bit_cast<uint64_t>(end * (double(mixed(i) >> 11) * 0x1p-53)); }
-uint64_t word(uint64_t i) { return i & 1 ? mixed(i) : mixed(i) >> (i / 2 & 63); }
+long double double_of(uint64_t word) { return std::bit_cast<double>(word); }
 
-// With 64 bits of mantissa w + 1/2 is exact below 2**63, and so is its complement above.
-long double log_unit(uint64_t w) {
-  const auto half = [](uint64_t n) { return (static_cast<long double>(n) + 0.5L) * 0x1p-64L; };
-  return w >> 63 ? -std::log1p(-half(~w)) : -std::log(half(w));
+// -log((n + 1/2) / 2**bits), from the nearer end.
+template <int bits>
+long double minus_log_of(uint64_t n) {
+  constexpr long double grain = 0x1p-64L * (uint64_t{1} << (64 - bits));
+  const uint64_t rest = (~uint64_t{0} >> (64 - bits)) - n;
+  return rest < n ? -std::log1p(-(rest + 0.5L) * grain) : -std::log((n + 0.5L) * grain);
 }
+long double of_word(uint64_t w) { return minus_log_of<64>(w); }
+// The exponential of an element whose head is its word with the halves swapped.
+long double of_both(uint64_t w) { return minus_log_of<59>(~(w << 32 | w >> 32) >> 5) / 32 + of_word(w); }
 
-// By turns from all binades and from where results are of the size of their arguments.
-constexpr Sweep<double> drawn[] = {
+constexpr Domain all_words = {0, ~uint64_t{0}};
+constexpr Sweep<double> sweeps64[] = {
     {"minus-log64",
-     [](uint64_t i) { return i & 1 ? between(0x1p-1022, 0x1.fffffffffffffp1021, i) : between(0.5, 2, i); }, 0,
-     [](uint64_t w) { return -std::log(float_of(w)); }},
-    {"exp64", [](uint64_t i) { return i & 1 ? between(-0x1p-60, -746, i) : below(-746, i); }, -1022,
-     [](uint64_t w) { return std::exp(float_of(w)); }},
-    {"log1p64", [](uint64_t i) { return i & 1 ? between(0x1p-60, 1, i) : below(1, i); }, -1022,
-     [](uint64_t w) { return std::log1p(float_of(w)); }},
-    {"word64", word, -1022, log_unit},
-    {"word64-fine", word, -1022, log_unit},
+     {uint64_t{1} << 52, 0x7FCFFFFFFFFFFFFF, 0x1p-66, 64},
+     0,
+     [](uint64_t w) { return -std::log(double_of(w)); }},
+    {"exp64",
+     {0x8000000000000000, 0xFFF0000000000000, -0x1p-55, -746},
+     subnormal64,
+     [](uint64_t w) { return std::exp(double_of(w)); }},
+    {"log1p64", {0, 0x3FF0000000000000, 0x1p-55, 1}, subnormal64, [](uint64_t w) { return std::log1p(double_of(w)); }},
+    {"word64", all_words, subnormal64, of_word},
+    {"word64-fine", all_words, subnormal64, of_word},
+    {"gumbel64", all_words, 0, [](uint64_t w) { return -std::log(of_both(w)); }},
+    {"exponential64", all_words, subnormal64, of_both},
 };
 
-double ulps(float found, double wanted, int least) {
-  const int exponent = static_cast<int>(std::bit_cast<uint64_t>(wanted) >> 52 & 0x7FF) - 1023;
-  const auto per_ulp = static_cast<uint64_t>(1023 + 23 - (exponent < least ? least : exponent));
-  const double error = std::fabs(found - wanted) * std::bit_cast<double>(per_ulp << 52);
-  return error >= 0 ? error : INFINITY;
-}
-double ulps(double found, long double wanted, int least) {
-  const int exponent = std::max(std::ilogb(wanted), least);
-  const auto error = static_cast<double>(std::scalbn(std::fabs(found - wanted), 52 - exponent));
-  return error >= 0 ? error : INFINITY;
+// How many ulp of a result of this value one is.
+template <class T>
+Exact<T> per_ulp(Exact<T> wanted, int least) {
+  const int exponent = wanted == 0 ? least : std::max(std::ilogb(wanted), least);
+  const double power = std::bit_cast<double>(static_cast<uint64_t>(1023 - exponent) << 52);
+  return static_cast<Exact<T>>(power) * (uint64_t{1} << Result<T>::mantissa);
 }
 
-template <class Float>
 struct Findings {
   double worst = -1;
-  Word<Float> input = 0;
+  uint64_t input = 0;
   uint64_t digest = 0xCBF29CE484222325;
 
-  void add(Word<Float> word, Float found, Exact<Float> wanted, int least) {
-    const double error = ulps(found, wanted, least);
+  void see(uint64_t word, double error) {
+    if (!(error >= 0)) error = INFINITY;
     if (error > worst) worst = error, input = word;
-    digest = (digest ^ std::bit_cast<Word<Float>>(found)) * 0x100000001B3;  // FNV-1a, by words
+  }
+  void add(uint32_t found) { digest = (digest ^ found) * 0x100000001B3; }  // FNV-1a, by words
+  void add(float found) { add(std::bit_cast<uint32_t>(found)); }
+  void add(double found) {
+    add(static_cast<uint32_t>(bits_of(found)));
+    add(static_cast<uint32_t>(bits_of(found) >> 32));
   }
 };
 
@@ -150,29 +142,52 @@ const Map& map_of(const Probe& probe, const char* name) {
   std::exit(2);
 }
 
-template <class Float>
-void run(const Sweep<Float>& sweep, uint64_t inputs, uint64_t stride, const std::vector<const Probe*>& wanted) {
+// input(i) for i below `inputs`.
+template <class T, class Input>
+void run(const Sweep<T>& sweep, uint64_t inputs, const std::vector<const Probe*>& wanted, Input input) {
+  constexpr bool measured = sizeof(T) == 4 || measured64;
   constexpr int piece = 4096;
   static_assert(piece % step == 0);
-  Word<Float> words[piece];
-  Exact<Float> exact[piece];
-  Float found[piece];
-  std::vector<Findings<Float>> findings(wanted.size());
+  Bits<T> words[piece];
+  Exact<T> exact[piece], scale[piece];
+  T found[piece];
+  std::vector<Findings> findings(wanted.size());
   for (uint64_t done = 0; done < inputs; done += piece) {
-    const int count = static_cast<int>(inputs - done < piece ? inputs - done : piece);
+    const int count = static_cast<int>(std::min<uint64_t>(inputs - done, piece));
     for (int i = 0; i < piece; ++i)
-      words[i] = sweep.input((i < count ? done + static_cast<uint64_t>(i) : done) * stride);
-    for (int i = 0; i < count; ++i) exact[i] = sweep.exact(words[i]);
+      words[i] = static_cast<Bits<T>>(input(i < count ? done + static_cast<uint64_t>(i) : done));
+    for (int i = 0; i < count && measured; ++i) {
+      exact[i] = sweep.exact(words[i]);
+      scale[i] = per_ulp<T>(exact[i], sweep.least);
+    }
     for (size_t b = 0; b < wanted.size(); ++b) {
       map_of(*wanted[b], sweep.map).run(words, found, piece);
-      for (int i = 0; i < count; ++i) findings[b].add(words[i], found[i], exact[i], sweep.least);
+      for (int i = 0; i < count; ++i) {
+        findings[b].add(found[i]);
+        if (measured) findings[b].see(words[i], static_cast<double>(std::fabs(found[i] - exact[i]) * scale[i]));
+      }
     }
   }
   for (size_t b = 0; b < wanted.size(); ++b)
     std::printf("%s %s %" PRIu64 " %.4f %0*" PRIx64 " %016" PRIx64 "\n", sweep.map, wanted[b]->name, inputs,
-                findings[b].worst, static_cast<int>(2 * sizeof(Float)), uint64_t{findings[b].input},
-                findings[b].digest);
+                findings[b].worst, static_cast<int>(2 * sizeof(T)), findings[b].input, findings[b].digest);
   std::fflush(stdout);
+}
+
+void run_all(uint64_t stride, const std::vector<const Probe*>& wanted) {
+  for (const Sweep<float>& sweep : sweeps) {
+    const Domain& d = sweep.domain;
+    run(sweep, (d.last - d.first) / stride + 1, wanted, [&](uint64_t i) { return d.first + i * stride; });
+  }
+}
+
+void run_drawn(const char* map, uint64_t count, const std::vector<const Probe*>& wanted) {
+  for (const Sweep<double>& sweep : sweeps64) {
+    if (std::strcmp(sweep.map, map)) continue;
+    const std::vector<uint64_t> hard = hard_cases(sweep.domain);
+    run(sweep, hard.size() + count, wanted,
+        [&](uint64_t i) { return i < hard.size() ? hard[i] : drawn(sweep.domain, i - hard.size()); });
+  }
 }
 
 void filter(const Map& map) {
@@ -194,13 +209,14 @@ int main(int argc, char** argv) {
     filter(map_of(*probe_of(argv[2]), argv[3]));
     return 0;
   }
-  const uint64_t number = argc > 3 ? std::strtoull(argv[2], nullptr, 10) : 0;
+  const bool drawn = argc > 4 && !std::strcmp(argv[1], "drawn");
+  const uint64_t number = argc > 2 ? std::strtoull(argv[drawn ? 3 : 1], nullptr, 10) : 0;
   if (number == 0) return 2;
   std::vector<const Probe*> wanted;
-  for (int i = 3; i < argc; ++i) wanted.push_back(probe_of(argv[i]));
-  if (!std::strcmp(argv[1], "float64"))
-    for (const auto& sweep : drawn) run(sweep, number, 1, wanted);
+  for (int i = drawn ? 4 : 2; i < argc; ++i) wanted.push_back(probe_of(argv[i]));
+  if (drawn)
+    run_drawn(argv[2], number, wanted);
   else
-    for (const Whole& sweep : all) run<float>(sweep, (sweep.inputs - 1) / number + 1, number, wanted);
+    run_all(number, wanted);
   return 0;
 }
