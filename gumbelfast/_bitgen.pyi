@@ -63,6 +63,12 @@ class Philox4x32(BitGenerator):
             This generator.
         """
 
+    def spawn(self: _Self, n_children: int) -> list[_Self]:
+        """Children whose seed sequences are spawned from this one's; TypeError if it has one that cannot.
+
+        One call at a time, so that threads that share a generator are never given the same child.
+        """
+
     def jumped(self: _Self, jumps: SupportsIndex = 1) -> _Self:
         """A new generator, ``jumps * 2**64`` blocks (``2**66`` words) further.
 

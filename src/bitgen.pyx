@@ -256,7 +256,17 @@ cdef class Philox4x32(BitGenerator):
         return self
 
     def spawn(self, n_children):
-        """NumPy's; its seed sequence counts children without a lock, so that two threads could be given the same."""
+        """Children whose seed sequences are spawned from this one's; TypeError if it has one that cannot.
+
+        Parameters
+        ----------
+        n_children : int
+
+        Returns
+        -------
+        list of Philox4x32
+        """
+        # SeedSequence.spawn counts its children without a lock: two threads could be given the same.
         with self.lock:
             return super().spawn(n_children)
 
