@@ -76,6 +76,25 @@ def restored(x: Array, axis: int) -> Array:
     return x if axis == -1 else np.moveaxis(x, -1, axis)
 
 
+def _number(value: Any, name: str) -> float:
+    """A real number as a float; infinite for an integer above all floats."""
+    try:
+        if isinstance(value, str | bytes):  # which float would read
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    except OverflowError:
+        return math.inf
+
+
+def finite_number(value: Any, name: str) -> float:
+    number = _number(value, name)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return number
+
+
 def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     """1/value for a temperature; kept off zero, so that -inf times it stays -inf.
 
@@ -83,14 +102,7 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     """
     if type(value) is float and value == 1.0:
         return 1.0
-    try:
-        if isinstance(value, str | bytes):  # which float would read
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number, got {value!r}") from None
-    except OverflowError:  # an integer above all floats
-        number = math.inf
+    number = _number(value, name)
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {value!r}")
     largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE

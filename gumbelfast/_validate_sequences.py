@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validate import Array, float_dtype, refuse, work_dtype
+from ._validate import Array, finite_number, float_dtype, refuse, work_dtype
 
 
 def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tuple[int, int, int]:
@@ -23,14 +22,8 @@ def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tupl
             raise ValueError(f"{name} must be >= {least}, got {value!r}")
         if number >= 2**63:
             raise ValueError(f"{name} must be < 2**63, got {value!r}")
-    try:
-        finite = length_penalty is None or math.isfinite(length_penalty)
-    except TypeError:
-        raise TypeError(f"length_penalty must be a real number, got {length_penalty!r}") from None
-    except OverflowError:  # an integer above all floats
-        finite = False
-    if not finite:
-        raise ValueError(f"length_penalty must be finite, got {length_penalty!r}")
+    if length_penalty is not None:
+        finite_number(length_penalty, "length_penalty")
     return operator.index(k), operator.index(max_steps), -2 if eos is None else operator.index(eos)
 
 

@@ -94,7 +94,11 @@ def test_no_threads(tmp_path: Path) -> None:
     library = shared_object(tmp_path, NO_THREADS)
     wanted = run_python(ALONE.format(refused=0))
     refused = f'ctypes.c_int.in_dll(ctypes.CDLL("{library}"), "refused").value > 0'
-    found = run_python(ALONE.format(refused=refused), LD_PRELOAD=library, OPENBLAS_NUM_THREADS="1")
+    found = run_python(
+        ALONE.format(refused=refused),
+        LD_PRELOAD=f"{os.environ.get('LD_PRELOAD', '')} {library}",
+        OPENBLAS_NUM_THREADS="1",
+    )
     assert found.returncode == 0, found.stderr
     assert found.stdout == wanted.stdout.replace("\n0\n", "\nTrue\n")
 

@@ -115,6 +115,11 @@ def test_argmax_of_another_shape_than_that_of_theta() -> None:
         perturbed(ZEROS, rng=0)
 
 
+def test_eta_is_one_number() -> None:
+    text = "eta must be a real number, got [1, 2]"
+    assert_refused(lambda rng: _estimate("rebar", _sum, np.ones_like, eta=[1, 2], rng=rng), TypeError, text)
+
+
 @pytest.mark.parametrize("name", ["k", "max_steps", "eos"])
 def test_settings_of_a_search_beyond_int64(name: str) -> None:
     given = {"k": 1, "max_steps": 1, "eos": 0} | {name: 2**63}

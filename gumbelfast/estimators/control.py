@@ -99,7 +99,7 @@ def rebar(
     Raises
     ------
     TypeError, ValueError
-        As in `reparameterized`, and for an `eta` that is not finite.
+        As in `reparameterized`, and for an `eta` that is not a finite number.
 
     Notes
     -----
@@ -108,7 +108,7 @@ def rebar(
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
-    _validate.finite(eta, "eta")
+    eta = _validate.finite_number(eta, "eta")
 
     def values(z: Array) -> Array:
         return eta * problem.values(softmax(z, temperature=tau))
