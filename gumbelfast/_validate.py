@@ -29,6 +29,11 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found if found.isnative else found.newbyteorder("=")
 
 
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether it is of integers or one of the four of floats."""
+    return dtype.kind in "iu" or dtype.name in _NAMES
+
+
 def work_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """What a dtype is computed in."""
     return _F64 if dtype == _F64 else _F32

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import Array, first_place, float_dtype, row_name
+from ._validate import Array, first_place, is_real, row_name
 
 # Entries that are rounded, or were computed in float32, need not add up to 1 exactly.
 _SUM_TOLERANCE = 1e-6
@@ -22,11 +22,8 @@ def _refuse(fault: Array, values: Array, what: str, axis: int = -1, why: str = "
 def real(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Real numbers, integers included, as float64."""
     given = np.asarray(values)
-    if given.dtype.kind not in "iu":
-        try:
-            float_dtype(given.dtype)
-        except TypeError:
-            raise TypeError(f"{name} must be real numbers, got {given.dtype}") from None
+    if not is_real(given.dtype):
+        raise TypeError(f"{name} must be real numbers, got {given.dtype}")
     return given.astype(np.float64)
 
 

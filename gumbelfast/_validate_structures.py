@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import float_dtype, row_name, work_dtype
+from ._validate import float_dtype, is_real, row_name, work_dtype
 
 Array = NDArray[Any]
 
@@ -104,11 +104,8 @@ def labels(found: Any, shape: tuple[int, ...], count: int) -> Array:
 def returned(found: ArrayLike, name: str) -> Array:
     """The numbers that a user's function returned, as an array of some real dtype."""
     array = np.asarray(found)
-    if array.dtype.kind not in "biu":
-        try:
-            float_dtype(array.dtype)
-        except TypeError:
-            raise TypeError(f"{name} returned {array.dtype}, expected real numbers") from None
+    if array.dtype.kind != "b" and not is_real(array.dtype):
+        raise TypeError(f"{name} returned {array.dtype}, expected real numbers")
     return array
 
 
