@@ -21,6 +21,14 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """With -v, the figures that tests found (`record_property`)."""
+    if terminalreporter.verbosity >= 0:
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+            for name, value in report.user_properties:
+                terminalreporter.write_line(f"{report.nodeid}: {name} {value}")
+
+
 @pytest.fixture(params=COMPILED)
 def compiled(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a compiled backend, in force during the test."""

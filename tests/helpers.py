@@ -15,6 +15,8 @@ import gumbelfast as gf
 from gumbelfast.reference import noise
 
 Array = NDArray[Any]
+# pytest's fixture `record_property`: a figure of docs/trust.md, by its name.
+Record = Callable[[str, object], None]
 
 COMPILED = [name for name in gf.backends() if name != "reference"]
 DTYPES = ["float16", "bfloat16", "float32", "float64"]

@@ -28,7 +28,7 @@ def apply(request: pytest.FixtureRequest, sweep_program: Path) -> Map:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The battery may take as long as it takes."""
+    """What is asked for by name may take as long as it takes."""
     for item in items:
-        if item.get_closest_marker("battery"):
+        if item.get_closest_marker("battery") or item.get_closest_marker("release"):
             item.add_marker(pytest.mark.timeout(0))

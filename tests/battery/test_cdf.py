@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from helpers import Array, u64
+from helpers import Array, Record, u64
 from numpy.typing import NDArray
 from probes import Map
 
@@ -102,9 +102,10 @@ SIZES = [10**4, pytest.param(10**5, marks=pytest.mark.battery)]
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", LAWS)
-def test_patterns_beyond_thresholds(apply: Map, name: str, size: int) -> None:
+def test_patterns_beyond_thresholds(apply: Map, name: str, size: int, record_property: Record) -> None:
     t = thresholds(LAWS[name], size)
     errors = relative_errors(LAWS[name], patterns_at_most(apply, name, t), t)
+    record_property("largest relative error", f"{errors.max():.3g}")
     assert errors.max() <= RELATIVE, (float(t[errors.argmax()]), float(errors.max()))
 
 

@@ -3,13 +3,14 @@
 A run is one family. It passes unless some p-value times the number of statistics is below 1e-6. Seeds are fixed.
 """
 
+import os
 from collections.abc import Callable
 from functools import partial
 from itertools import permutations
 
 import numpy as np
 import pytest
-from helpers import KEY, Array
+from helpers import KEY, Array, Record
 
 import gumbelfast as gf
 
@@ -105,7 +106,7 @@ def in_groups(counts: Array, p: Array) -> list[float]:
 
 def by_gumbel(k: int, share: float, n: int) -> list[float]:
     logits, rng = logits_of(k), gf.Generator(KEY)
-    draw = partial(gf.categorical, logits, method="gumbel", rng=rng)
+    draw = partial(gf.categorical, logits, method="gumbel", rng=rng, num_threads=os.cpu_count())
     return in_groups(counted(k, int(n * share), lambda size: draw(size=size)), shares_of(logits))
 
 
@@ -129,25 +130,34 @@ def ordered_triples(n: int) -> list[float]:
     return chi_square(drawn, p)
 
 
-# The draws of perturbed rows are shared out by what a row costs.
+# The draws of perturbed rows of so many categories are shared out by what a row costs.
+SHARES = {2: 0.4, 3: 0.3, 16: 0.25, 1000: 0.046, 131072: 0.004}
 FAMILY: dict[str, Callable[[int], list[float]]] = {
     **{f"gumbel {dtype}": partial(noise, dtype) for dtype in ("float32", "float64")},
     **{f"exponential {dtype}": partial(exponentials, dtype) for dtype in ("float32", "float64")},
-    **{
-        f"gumbel-max of {k}": partial(by_gumbel, k, share)
-        for k, share in [(2, 0.4), (3, 0.3), (16, 0.25), (1000, 0.046), (131072, 0.004)]
-    },
-    **{f"{m} of {k}": partial(by_table, m, k) for m in ("alias", "inverse") for k in (2, 3, 16, 1000, 131072)},
+    **{f"gumbel-max of {k}": partial(by_gumbel, k, share) for k, share in SHARES.items()},
+    **{f"{m} of {k}": partial(by_table, m, k) for m in ("alias", "inverse") for k in SHARES},
     "Plackett-Luce": ordered_triples,
 }
 STATISTICS = 2 * 4 + 5 + 10 + 1
 
 
 @pytest.mark.parametrize("n", [10**6, pytest.param(10**8, marks=pytest.mark.battery)])
-def test_the_family_fits(n: int) -> None:
+def test_the_family_fits(n: int, record_property: Record) -> None:
     p = {name: statistic(n) for name, statistic in FAMILY.items()}
+    for name, values in p.items():
+        record_property(f"p, {name}", " ".join(f"{value:.3g}" for value in values))
     assert sum(map(len, p.values())) == STATISTICS
     assert min(min(values) for values in p.values()) * STATISTICS >= ALPHA, p
+
+
+@pytest.mark.release
+def test_perturbed_logits_at_length(record_property: Record) -> None:
+    """10**8 draws from as many categories as each of SHARES has, a family of their own."""
+    p = {k: by_gumbel(k, 1, 10**8)[0] for k in SHARES}
+    for k, value in p.items():
+        record_property(f"p, gumbel-max of {k}", f"{value:.3g}")
+    assert min(p.values()) * len(p) >= ALPHA, p
 
 
 def test_faults_of_a_sample_are_seen() -> None:

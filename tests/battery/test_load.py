@@ -1,4 +1,4 @@
-"""Eight threads and calls of random shape: every result right, memory bounded. GUMBELFAST_LOAD_SECONDS: how long."""
+"""Eight threads and calls of random shape: every result right, memory bounded."""
 
 import os
 import random
@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import DTYPES, Array, dtype_of, perturb, work_of
+from helpers import DTYPES, Array, Record, dtype_of, perturb, work_of
 
 import gumbelfast as gf
 
-SECONDS = float(os.environ.get("GUMBELFAST_LOAD_SECONDS", "30"))
 THREADS = 8
 LARGEST = 200_000  # elements of a call
 GROWTH = 2**26  # bytes; a result that every tenth call kept would be more within a minute
-
-pytestmark = pytest.mark.battery
 
 
 def check(pick: random.Random, pool: Array) -> str:
@@ -67,7 +64,8 @@ def resident() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
-def test_load() -> None:
+@pytest.mark.parametrize("seconds", [60, pytest.param(3600, marks=pytest.mark.release)])
+def test_load(seconds: float, record_property: Record) -> None:
     pool = np.random.default_rng(0).normal(size=LARGEST + 10**6) * 2
     begin = time.monotonic()
     done: list[str] = []
@@ -76,7 +74,7 @@ def test_load() -> None:
     def work(seed: int) -> None:
         pick = random.Random(seed)
         try:
-            while time.monotonic() < begin + SECONDS and not raised:
+            while time.monotonic() < begin + seconds and not raised:
                 done.append(check(pick, pool))
         except BaseException as error:
             raised.append(error)
@@ -85,12 +83,13 @@ def test_load() -> None:
     for worker in workers:
         worker.start()
     # What the allocator holds for eight threads is there after a third of the time; from then on nothing may pile up.
-    time.sleep(SECONDS / 3)
+    time.sleep(seconds / 3)
     early = resident()
     for worker in workers:
         worker.join()
     grown = resident() - early
-    print(f"{len(done)} calls in {time.monotonic() - begin:.0f} s, {grown / 2**20:+.1f} MiB")
+    record_property("calls", len(done))
+    record_property("MiB more after a third of the time", f"{grown / 2**20:+.1f}")
     if raised:
         raise raised[0]
     assert len(set(done)) == 6

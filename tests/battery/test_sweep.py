@@ -1,6 +1,6 @@
 """Elementary functions on every compiled backend, float32 over all inputs and float64 over 10**9: errors and digests.
 
-`-m battery` takes them all, the other runs one of 4097 and 10**6. docs/trust.md records the worst errors.
+`-m battery` takes all of the former, `-m release` all of the latter, the other runs one of 4097 and 10**6.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from helpers import COMPILED
+from helpers import COMPILED, Record
 from probes import ROOT, Map, build
 
 CROSS = "aarch64-linux-gnu"
@@ -70,11 +70,12 @@ WORST = {
 X87 = np.finfo(np.longdouble).nmant == 63  # without it the program measures no errors of float64
 
 
-def check(program: list[str], stride: int, backends: list[str]) -> None:
+def check(program: list[str], stride: int, backends: list[str], record: Record) -> None:
     done = subprocess.run([*program, str(stride), *backends], capture_output=True, text=True, check=True)
     found = [line.split() for line in done.stdout.splitlines()]
     assert [row[:2] for row in found] == [[name, backend] for name in SWEEPS for backend in backends]
     for name, backend, inputs, worst, argument, digest in found:
+        record(f"{name} {backend}", f"{worst} ulp at {argument}, {inputs} inputs")
         sweep = SWEEPS[name]
         assert int(inputs) == -(-sweep.inputs // stride)
         assert float(worst) <= sweep.bound, (name, backend, argument)
@@ -82,11 +83,12 @@ def check(program: list[str], stride: int, backends: list[str]) -> None:
 
 
 @pytest.mark.parametrize("stride", [4097, pytest.param(1, marks=pytest.mark.battery)])
-def test_worst_errors_and_digests(sweep_program: Path, stride: int) -> None:
-    check([str(sweep_program)], stride, COMPILED)
+def test_worst_errors_and_digests(sweep_program: Path, stride: int, record_property: Record) -> None:
+    check([str(sweep_program)], stride, COMPILED, record_property)
 
 
-def check_drawn(program: list[str], name: str, count: int, backends: list[str], measured: bool) -> None:
+def check_drawn(program: list[str], name: str, count: int, backends: list[str], record: Record | None) -> None:
+    """Of a program that measures no errors there is nothing to record."""
     done = subprocess.run([*program, "drawn", name, str(count), *backends], capture_output=True, text=True, check=True)
     found = [line.split() for line in done.stdout.splitlines()]
     assert [row[:2] for row in found] == [[name, backend] for backend in backends]
@@ -94,14 +96,16 @@ def check_drawn(program: list[str], name: str, count: int, backends: list[str], 
     for _, backend, inputs, worst, argument, digest in found:
         assert int(inputs) == function.hard + count
         assert digest == function.digests[count], backend
-        assert (float(worst) > 0) == measured
+        assert (float(worst) > 0) == (record is not None)
+        if record:
+            record(f"{name} {backend}", f"{worst} ulp at {argument}, {inputs} inputs")
         assert float(worst) <= function.bound, (backend, argument)
 
 
-@pytest.mark.parametrize("count", [10**6, pytest.param(10**9, marks=pytest.mark.battery)])
+@pytest.mark.parametrize("count", [10**6, pytest.param(10**9, marks=pytest.mark.release)])
 @pytest.mark.parametrize("name", DRAWN)
-def test_float64(sweep_program: Path, name: str, count: int) -> None:
-    check_drawn([str(sweep_program)], name, count, COMPILED, X87)
+def test_float64(sweep_program: Path, name: str, count: int, record_property: Record) -> None:
+    check_drawn([str(sweep_program)], name, count, COMPILED, record_property if X87 else None)
 
 
 def exact(mp: Any, name: str, pattern: int) -> Any:
@@ -167,10 +171,10 @@ def test_faults_are_seen(faulty_program: Path, name: str) -> None:
     not (shutil.which("cmake") and shutil.which(f"{CROSS}-g++") and shutil.which("qemu-aarch64")),
     reason=f"needs cmake, {CROSS}-g++ and qemu-aarch64",
 )
-def test_neon(tmp_path: Path) -> None:
+def test_neon(tmp_path: Path, record_property: Record) -> None:
     options = ["SYSTEM_NAME=Linux", "SYSTEM_PROCESSOR=aarch64", f"CXX_COMPILER={CROSS}-g++"]
     program = build(tmp_path, *(f"-DCMAKE_{option}" for option in options))
     command = ["qemu-aarch64", "-L", f"/usr/{CROSS}", str(program)]
-    check(command, 4097, ["neon", "scalar"])
+    check(command, 4097, ["neon", "scalar"], record_property)
     for name in DRAWN:
-        check_drawn(command, name, 10**6, ["neon"], measured=False)
+        check_drawn(command, name, 10**6, ["neon"], None)

@@ -1,15 +1,13 @@
 """Rare events, drawn: counts beyond far quantiles, and categories whose share is rare together.
 
 A count is judged by the binomial law it should have, in a band that holds it but for a chance of 1e-9.
-GUMBELFAST_TAIL_DRAWS sets the draws of the long run (default 2**33).
 """
 
-import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from helpers import DTYPES, KEY, Array, dtype_of
+from helpers import DTYPES, KEY, Array, Record, dtype_of
 
 import gumbelfast as gf
 
@@ -19,7 +17,6 @@ ALPHA = 1e-9
 PIECE = 2**20
 TAILS = 2.0 ** -np.array([20, 24, 27])
 HIGH, LOW = -np.log(-np.log1p(-TAILS)), -np.log(-np.log(TAILS))
-LONG = int(os.environ.get("GUMBELFAST_TAIL_DRAWS", 2**33))
 
 
 def assert_binomial(count: int, draws: int, p: float) -> None:
@@ -27,7 +24,7 @@ def assert_binomial(count: int, draws: int, p: float) -> None:
     assert low <= count <= high, (count, draws * p, (low, high))
 
 
-def assert_tails(pieces: Iterator[Array]) -> None:
+def assert_tails(pieces: Iterator[Array], record: Record = lambda name, value: None) -> None:
     """Standard Gumbels in pieces: how many lie below each of LOW and above each of HIGH."""
     draws, below, above = 0, np.zeros(3, np.int64), np.zeros(3, np.int64)
     for x in pieces:
@@ -38,17 +35,20 @@ def assert_tails(pieces: Iterator[Array]) -> None:
         above += [np.count_nonzero(rare > end) for end in high]
         rare = x[x < low[0]]
         below += [np.count_nonzero(rare < end) for end in low]
+    record("expected", (draws * TAILS).tolist())
+    record("above", above.tolist())
+    record("below", below.tolist())
     for i in range(3):
         assert_binomial(above[i], draws, -np.expm1(-np.exp(-float(high[i]))))
         assert_binomial(below[i], draws, np.exp(-np.exp(-float(low[i]))))
 
 
-@pytest.mark.parametrize("draws", [2**28, pytest.param(LONG, marks=pytest.mark.battery)])
+@pytest.mark.parametrize("draws", [2**28, pytest.param(2**33, marks=pytest.mark.battery)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_counts_beyond_far_quantiles(dtype: str, draws: int) -> None:
+def test_counts_beyond_far_quantiles(dtype: str, draws: int, record_property: Record) -> None:
     rng = gf.Generator(KEY)
     out = np.empty(PIECE, dtype)
-    assert_tails(gf.gumbel(out=out, rng=rng) for _ in range(draws // PIECE))
+    assert_tails((gf.gumbel(out=out, rng=rng) for _ in range(draws // PIECE)), record_property)
 
 
 def uniforms_of_18_bits() -> Iterator[Array]:
@@ -78,7 +78,7 @@ TAIL, GAP = 262_144, 20.5
     + [pytest.param(dtype, 10**5, marks=pytest.mark.battery) for dtype in DTYPES if dtype != "float32"]
     + [pytest.param("float32", 10**6, marks=pytest.mark.battery)],
 )
-def test_many_rare_categories_race_a_likely_one(dtype: str, draws: int) -> None:
+def test_many_rare_categories_race_a_likely_one(dtype: str, draws: int, record_property: Record) -> None:
     """262,144 categories that lie 20.5 below one are drawn 32.76 times in 100,000 (vllm-project/vllm#43150).
 
     Their share is w / (1 + w) of w = 262,144 exp(-20.5) = 3.277e-4. Noise of 24-bit uniforms, which ends at 16.6, would
@@ -89,6 +89,7 @@ def test_many_rare_categories_race_a_likely_one(dtype: str, draws: int) -> None:
     weight = TAIL * np.exp(-GAP)
     index = gf.categorical(logits, size=draws, method="gumbel", rng=gf.Generator(KEY))
     hits = index[index > 0]
+    record_property("rare categories drawn", hits.size)
     assert_binomial(hits.size, draws, weight / (1 + weight))
     for count in np.bincount((hits - 1) * 4 // TAIL, minlength=4).tolist():
         assert_binomial(count, hits.size, 0.25)
