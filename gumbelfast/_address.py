@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _validate, random
+from . import _validate, _validate_rows, random
 from ._types import RowCall, SeedLike
 from .generator import Generator
 
@@ -36,8 +36,8 @@ def draw_rows(
             if value is not None:
                 raise ValueError(f"seeds addresses rows by itself: {name} must be None")
         width = columns + -columns % 32
-        keys = _validate.uint64_rows(seeds, "seeds", shape)
-        places = _validate.uint64_rows(
+        keys = _validate_rows.uint64_rows(seeds, "seeds", shape)
+        places = _validate_rows.uint64_rows(
             0 if positions is None else positions, "positions", shape, _validate.LAST_ELEMENT // width
         )
         return call(0, 0, 0, keys, places * np.uint64(width))
@@ -51,7 +51,7 @@ def draw_rows(
     if np.ndim(offset):
         if row_stride is not None:
             raise ValueError("row_stride needs a single offset, not one per row")
-        starts = _validate.uint64_rows(offset, "offset", shape, _validate.LAST_ELEMENT - columns + 1)
+        starts = _validate_rows.uint64_rows(offset, "offset", shape, _validate.LAST_ELEMENT - columns + 1)
         return _with_key(rng, lambda key: call(key, 0, 0, None, starts))
     first = _first_element(offset, max(math.prod(shape) - 1, 0) * stride + columns)
     return _with_key(rng, lambda key: call(key, first, stride, None, None))

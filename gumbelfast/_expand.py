@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate, _validate_sequences, random
+from . import _address, _threads, _validate_rows, _validate_sequences, random
 from ._backend import active
 from ._beams import NOTHING, Array, Children, Model
 from ._types import SeedLike
@@ -35,7 +35,7 @@ class Draw:
 
         seeds = positions = None
         if self._seeds is not None:
-            seeds = _validate.uint64_rows(self._seeds, "seeds", (model.prompts,))[places // self._width]
+            seeds = _validate_rows.uint64_rows(self._seeds, "seeds", (model.prompts,))[places // self._width]
             positions = model.steps * self._width + places % self._width
         if _address.draw_rows(call, logits.shape, logits.size, self._rng, seeds, positions) < 0:
             _validate_sequences.refuse_step(model.logits, model.steps)

@@ -1,4 +1,4 @@
-"""What input is accepted, and what is said of input that is not. All error texts of the package are written here."""
+"""What input is accepted, and what is said of input that is not. Error texts are written here and in _validate_*.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Array = NDArray[Any]
 
 LAST_ELEMENT = 2**62  # elements of the noise array are numbered below this
-_UINT64_END = 2**64
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _F32_RANGE, _F64_RANGE = ((float(f.max), float(f.smallest_subnormal)) for f in (np.finfo(_F32), np.finfo(_F64)))
@@ -37,6 +36,11 @@ def is_real(dtype: np.dtype[Any]) -> bool:
 def work_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """What a dtype is computed in."""
     return _F64 if dtype == _F64 else _F32
+
+
+def work_range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The largest and the smallest positive number of what a dtype is computed in."""
+    return _F64_RANGE if dtype == _F64 else _F32_RANGE
 
 
 def axis_index(axis: int, ndim: int) -> int:
@@ -110,7 +114,7 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     number = _number(value, name)
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {value!r}")
-    largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
+    largest, smallest = work_range(dtype)
     inverse = 1.0 / number
     if not inverse <= largest:
         work = work_dtype(dtype)
@@ -156,91 +160,6 @@ def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
     except ValueError:
         raise ValueError(f"mask of shape {array.shape} does not broadcast to logits of shape {shape}") from None
     return np.ascontiguousarray(np.moveaxis(whole, axis, -1))
-
-
-def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
-    """One integer a row in [0, end), as uint64; scalars serve all rows."""
-    array = given = np.asarray(values)
-    if given.dtype.kind not in "iu":
-        # A list of Python integers around 2**63 comes out as float64, an empty one as well.
-        array = given if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
-        if array.dtype != object or any(type(v) is bool or not isinstance(v, int) for v in array.ravel().tolist()):
-            raise TypeError(f"{name} must be integers, got {given.dtype}")
-    for place, value in ((int(f(array)), array.ravel()[int(f(array))]) for f in (np.argmin, np.argmax) if array.size):
-        if not 0 <= int(value) < end:
-            last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
-            raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
-    try:
-        return np.ascontiguousarray(np.broadcast_to(array.astype(np.uint64), shape)).ravel()
-    except ValueError:
-        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
-
-
-def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    array = np.asarray(values, dtype)
-    try:
-        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
-    except ValueError:
-        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
-
-
-def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
-    """One real number a row, as float64."""
-    given = np.asarray(values)
-    if given.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be real numbers, got {values!r}")
-    return _one_a_row(given, name, shape, np.float64)
-
-
-def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why: str = "") -> None:
-    if bad.any():
-        row = int(bad.argmax())
-        raise ValueError(f"{what}, got {seen[row]} in row {row_name(row, (*shape, 1))}{why}")
-
-
-def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
-    if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
-        return np.full(math.prod(shape), 1.0 / values)
-    value = real_rows(values, name, shape)
-    if value.size and value.min() > 1e-30 and value.max() < 1e30:
-        return 1.0 / value
-    _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
-    largest, smallest = _F64_RANGE if dtype == _F64 else _F32_RANGE
-    with np.errstate(divide="ignore", over="ignore"):
-        inverse = np.where(value > 0, 1.0 / value, 0.0)
-    why = f", whose reciprocal overflows {work_dtype(dtype)}"
-    _refuse_rows(~(inverse <= largest), value, f"{name} must be 0 or have a finite reciprocal", shape, why)
-    return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
-
-
-def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
-    """One integer >= 0 a row, as int64; None if no row has one above 0."""
-    if values is None or (type(values) is int and values == 0):
-        return None
-    if type(values) is int and 0 < values < 2**63:
-        return np.full(math.prod(shape), values, np.int64)
-    given = np.asarray(values)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {values!r}")
-    _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
-    number = _one_a_row(np.minimum(given, np.iinfo(np.int64).max), name, shape, np.int64)
-    return number if number.any() else None
-
-
-def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], zero_allowed: bool) -> Array | None:
-    """One number a row in [0, 1], or (0, 1] where 0 is not allowed; None if no row has one that filters."""
-    nothing = 0.0 if zero_allowed else 1.0
-    if values is None or (type(values) is float and values == nothing):
-        return None
-    if type(values) is float and 0 < values <= 1:
-        return np.full(math.prod(shape), values)
-    value = real_rows(values, name, shape)
-    if not value.size or (value.min() > 0 and value.max() <= 1):
-        return value
-    least = value >= 0 if zero_allowed else value > 0
-    _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
-    return value if (value != nothing).any() else None
 
 
 def count(k: Any, columns: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _subsets, _validate, _validate_tables
+from . import _subsets, _validate, _validate_rows, _validate_tables
 from .softmax import logsumexp
 
 Array = NDArray[Any]
@@ -86,7 +86,7 @@ def plackett_luce_log_prob_backward(grad: ArrayLike, logits: ArrayLike, order: A
     """
     x, axis = _logits(logits, axis)
     columns = _validate_tables.columns_of(order, x.shape, axis, "order")
-    outer = _validate.real_rows(grad, "grad", x.shape[:-1]).reshape(x.shape[:-1])
+    outer = _validate_rows.real_rows(grad, "grad", x.shape[:-1]).reshape(x.shape[:-1])
     picked, others = _split(x, columns)
     with np.errstate(invalid="ignore"):
         shares = np.logaddexp.accumulate(-_remaining(picked, others), axis=-1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _address, _threads, _validate
+from . import _address, _threads, _validate, _validate_rows
 from ._backend import active
 from ._types import SeedLike
 
@@ -82,10 +82,10 @@ def sample_tokens(
     """
     x, _ = _validate.rows(logits, -1)
     batch = x.shape[:-1]
-    scale = _validate.reciprocal_rows(temperature, "temperature", batch, x.dtype)
-    k = _validate.count_rows(top_k, "top_k", batch)
-    p = _validate.fraction_rows(top_p, "top_p", batch, zero_allowed=False)
-    m = _validate.fraction_rows(min_p, "min_p", batch, zero_allowed=True)
+    scale = _validate_rows.reciprocal_rows(temperature, "temperature", batch, x.dtype)
+    k = _validate_rows.count_rows(top_k, "top_k", batch)
+    p = _validate_rows.fraction_rows(top_p, "top_p", batch, zero_allowed=False)
+    m = _validate_rows.fraction_rows(min_p, "min_p", batch, zero_allowed=True)
     allowed = None if mask is None else _validate.mask_for(mask, x.shape, -1)
     index = np.empty(batch, np.int64)
     call = partial(active().sample_tokens, x, allowed, scale, k, p, m, index, _threads.resolve(num_threads))
