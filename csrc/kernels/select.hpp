@@ -52,12 +52,12 @@ T kth_largest(T* values, int64_t n, int64_t k) {
   return from_ordered(low);
 }
 
-// The place of each of n values in descending order, equal ones in their own order; up to a block may be read behind
-// the values and written behind the places. Every value is compared with every other: for a few hundred that beats a
-// sort.
+// The place of each of n values in descending order, equal ones in their own order; a block behind the values and the
+// places is overwritten. Every value is compared with every other: for a few hundred that beats a sort.
 template <class T, class Word>
-void descending_places(const T* values, int64_t n, Word* place) {
+void descending_places(T* values, int64_t n, Word* place) {
   using V = VectorOf<T>;
+  store(values + n, minus_infinity<V>());
   for (int64_t i = 0; i < n; i += V::lanes) {
     const V mine = load(values + i);
     auto before = set(Word{0});
