@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-import math
 import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _validate, _validate_out
+from . import _numpy_calls, _validate
 from ._bitgen import Philox4x32
 from .states import TopK
 
 Array = NDArray[Any]
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
-_SIZES = (int, tuple, list, np.integer, np.ndarray)
 
 
 class Generator(np.random.Generator):
@@ -109,9 +107,9 @@ class Generator(np.random.Generator):
         ndarray, or a float where neither `size` nor an array is given
         """
         found = _F64 if dtype is np.float64 else _validate.float_dtype(dtype)
-        shape = _shape(size if size is not None or out is None else np.shape(out), loc, scale)
-        if shape is None or not (_is_finite(loc) and _is_scale(scale)):
-            return _converted(super().gumbel(loc, scale, size), found, out)
+        shape = _numpy_calls.shape_of(size if size is not None or out is None else np.shape(out), loc, scale)
+        if shape is None or not (_numpy_calls.is_finite(loc) and _numpy_calls.is_scale(scale)):
+            return _numpy_calls.converted(super().gumbel(loc, scale, size), found, out)
         result = noise.fill("gumbel", loc, scale, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
@@ -127,8 +125,8 @@ class Generator(np.random.Generator):
         -------
         ndarray, or a float where neither `size` nor an array is given
         """
-        shape = _shape(size, scale)
-        if shape is None or not _is_scale(scale):
+        shape = _numpy_calls.shape_of(size, scale)
+        if shape is None or not _numpy_calls.is_scale(scale):
             return super().exponential(scale, size)
         result = noise.fill("exponential", 0.0, scale, shape, _F64, None, self)
         return result if shape or size is not None else float(result)
@@ -149,9 +147,9 @@ class Generator(np.random.Generator):
         -------
         ndarray, or a float where `size` and `out` are None
         """
-        found = _F64 if dtype is np.float64 else _F32 if dtype is np.float32 else _dtype(dtype)
-        shape = _shape(size if size is not None or out is None else np.shape(out))
-        if shape is None or found is None or not (out is None or _takes(out, shape, found)):
+        found = _F64 if dtype is np.float64 else _F32 if dtype is np.float32 else _numpy_calls.native_dtype(dtype)
+        shape = _numpy_calls.shape_of(size if size is not None or out is None else np.shape(out))
+        if shape is None or found is None or not (out is None or _numpy_calls.takes(out, shape, found)):
             return super().standard_exponential(size, dtype, method, out)
         result = noise.fill("exponential", 0.0, 1.0, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
@@ -223,67 +221,6 @@ def _from_key(key: Any) -> Philox4x32:
     if not 0 <= key < 2**64:
         raise ValueError(f"key must lie in [0, 2**64), got {key}")
     return Philox4x32(key=key)
-
-
-# Below: what our own code draws. All else goes to NumPy, which refuses it in its own words, or draws it.
-
-
-def _shape(size: Any, *numbers: Any) -> tuple[int, ...] | None:
-    """The shape of a draw; None for a size that is bad, or to which the numbers do not broadcast."""
-    try:
-        natural: tuple[int, ...] = ()
-        for x in numbers:
-            if type(x) is not float:
-                natural = np.broadcast_shapes(natural, np.shape(x))
-        if size is None:
-            return natural
-        if type(size) is int and size >= 0:
-            shape: tuple[int, ...] = (size,)
-        elif isinstance(size, _SIZES) and type(size) is not bool:
-            shape = _validate.size_tuple(size)
-        else:
-            return None
-        return shape if not natural or np.broadcast_shapes(natural, shape) == shape else None
-    except (TypeError, ValueError):
-        return None
-
-
-def _is_finite(x: Any) -> bool:
-    if type(x) is float:
-        return math.isfinite(x)
-    array = np.asarray(x)
-    return array.dtype.kind in "fiub" and bool(np.isfinite(array).all())
-
-
-def _is_scale(x: Any) -> bool:
-    if type(x) is float:
-        return math.copysign(1, x) > 0 and x < math.inf
-    return _is_finite(x) and not bool(np.signbit(np.asarray(x, np.float64)).any())
-
-
-def _dtype(dtype: DTypeLike) -> np.dtype[Any] | None:
-    """float64 or float32; None for others."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        return None
-    return found if found in (_F32, _F64) else None
-
-
-def _takes(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    """Whether NumPy writes to such an array."""
-    if type(out) is not np.ndarray or out.shape != shape or out.dtype != dtype:
-        return False
-    return bool(out.flags.behaved and out.flags.forc)
-
-
-def _converted(drawn: Any, dtype: np.dtype[Any], out: Array | None) -> Any:
-    """NumPy's float64 draw in another dtype, or in `out`."""
-    if out is not None:
-        _validate_out.output(out, np.shape(drawn) or out.shape, dtype, ())
-        out[...] = drawn
-        return out
-    return drawn.astype(dtype, copy=False) if isinstance(drawn, np.ndarray) else drawn
 
 
 # Last, since these modules name this one's types.
