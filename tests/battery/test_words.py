@@ -45,20 +45,20 @@ def test_the_script_stops_when_its_reader_does(stream: str) -> None:
 
 # Tests that dieharder itself calls suspect (5, 6, 7) or faulty (14) are left out.
 QUICK = [0, 1, 2, 3, 15, 100, 101, 102]
-SLOW = [4, 8, 9, 10, 11, 12, 13, 16, 17, *range(200, 210)]
+SLOW = [4, 8, 9, 10, 11, 12, 13, 16, 17, "200 -n 4", "201 -n 3", "202 -n 5", "203 -n 8", *range(204, 210)]
 
 
 @pytest.mark.skipif(not shutil.which("dieharder"), reason="needs dieharder")
 @pytest.mark.parametrize("stream", words.STREAMS)
 @pytest.mark.parametrize(
-    "number",
+    "test",
     [pytest.param(n, marks=pytest.mark.battery) for n in QUICK]
     + [pytest.param(n, marks=pytest.mark.release) for n in SLOW],
 )
-def test_dieharder(stream: str, number: int, record_property: Record) -> None:
+def test_dieharder(stream: str, test: int | str, record_property: Record) -> None:
     """FAILED is dieharder's word for a p-value within 1e-6 of 0 or 1; its seeds play no part in tests of raw words."""
     with subprocess.Popen([sys.executable, str(SCRIPT), stream], stdout=-1, env=ENVIRONMENT) as process:
-        command = ["dieharder", "-g", "200", "-d", str(number)]
+        command = ["dieharder", "-g", "200", "-d", *str(test).split()]
         done = subprocess.run(command, stdin=process.stdout, capture_output=True, text=True, check=True)
         assert process.stdout is not None
         process.stdout.close()
