@@ -49,7 +49,7 @@ def is_scale(x: Any) -> bool:
     return is_finite(x) and not bool(np.signbit(np.asarray(x, np.float64)).any())
 
 
-def native_dtype(dtype: DTypeLike) -> np.dtype[Any] | None:
+def single_or_double(dtype: DTypeLike) -> np.dtype[Any] | None:
     """float64 or float32; None for others."""
     try:
         found = np.dtype(dtype)

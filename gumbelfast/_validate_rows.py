@@ -13,6 +13,14 @@ from ._validate import Array, row_name, work_dtype, work_range
 _UINT64_END = 2**64
 
 
+def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    array = np.asarray(values, dtype)
+    try:
+        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
+    except ValueError:
+        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+
+
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
     """One integer a row in [0, end), as uint64; scalars serve all rows."""
     array = given = np.asarray(values)
@@ -25,18 +33,8 @@ def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int =
         if not 0 <= int(value) < end:
             last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
             raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
-    try:
-        return np.ascontiguousarray(np.broadcast_to(array.astype(np.uint64), shape)).ravel()
-    except ValueError:
-        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
-
-
-def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    array = np.asarray(values, dtype)
-    try:
-        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
-    except ValueError:
-        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+    # A copy: what has been checked is not to change while the kernel reads it.
+    return _one_a_row(array.astype(np.uint64), name, shape, np.uint64)
 
 
 def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:

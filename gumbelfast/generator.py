@@ -147,7 +147,7 @@ class Generator(np.random.Generator):
         -------
         ndarray, or a float where `size` and `out` are None
         """
-        found = _F64 if dtype is np.float64 else _F32 if dtype is np.float32 else _numpy_calls.native_dtype(dtype)
+        found = _F64 if dtype is np.float64 else _F32 if dtype is np.float32 else _numpy_calls.single_or_double(dtype)
         shape = _numpy_calls.shape_of(size if size is not None or out is None else np.shape(out))
         if shape is None or found is None or not (out is None or _numpy_calls.takes(out, shape, found)):
             return super().standard_exponential(size, dtype, method, out)
