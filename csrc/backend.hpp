@@ -13,13 +13,19 @@ struct Key {
 };
 
 // Where the noise of a matrix lies: row i, column j is element `offset + i * row_stride + j` under `key`.
-// offsets[i], where given, replaces the first two terms; seeds[i] gives row i a key of its own.
+// offsets[i], where given, replaces the first two terms; keys[i] replaces the key.
 struct Address {
   Key key;
   uint64_t offset;
   uint64_t row_stride;
-  const uint64_t* seeds;
+  const uint64_t* keys;
   const uint64_t* offsets;
+};
+
+// 1/temperature, rounded to the working type by the kernel: one number, or one a row of the data.
+struct Scale {
+  double one = 1;
+  const double* each = nullptr;
 };
 
 // Row i of a result reads row i % rows of the data, so that n draws a row need no copies.
@@ -27,9 +33,10 @@ struct Logits {
   const void* data;
   int64_t rows;
   int64_t cols;
-  const uint8_t* mask;  // null, or one byte an element: nonzero is allowed
-  bool mask_per_row;    // false: one row of mask serves all
-  double scale;         // 1/temperature, rounded to the working type by the kernel
+  int64_t stride;  // elements from one row to the next, >= 0; what lies between two rows may be read
+  const uint8_t* mask = nullptr;  // one byte an element: nonzero is allowed
+  bool mask_per_row = false;      // false: one row of mask serves all
+  Scale scale = {};
 };
 
 // The rows and columns of the result that one call of a kernel works on.
@@ -74,10 +81,12 @@ struct TokenArgs {
   int64_t* index;
 };
 
+// Rows of the inputs lie their strides apart, in elements; those of the output follow each other.
 struct SoftmaxArgs {
   const void* x;
   int64_t cols;
-  double scale;
+  int64_t stride;
+  Scale scale;
   void* out;
 };
 
@@ -85,7 +94,9 @@ struct SoftmaxBackwardArgs {
   const void* grad;
   const void* y;
   int64_t cols;
-  double scale;
+  int64_t grad_stride;
+  int64_t y_stride;
+  Scale scale;
   void* out;
 };
 
@@ -123,7 +134,7 @@ using NoiseKernel = void (*)(const NoiseArgs&, int64_t begin, int64_t end);
 
 // Scans return how many tiles had their noise computed: `tiles`, or `lacking(tiles)` if some row had less to draw than
 // was asked for, or `refused` for NaN or +inf (gumbel_softmax, conditional_gumbel: for a row without a finite logit as
-// well).
+// well). A perturbed value that overflows is infinite, and its index the right one.
 inline constexpr int64_t refused = -1;
 // static: an inline function would be shared between instruction sets by the linker.
 static constexpr int64_t lacking(int64_t tiles) { return -2 - tiles; }
@@ -131,6 +142,8 @@ static constexpr int64_t lacking(int64_t tiles) { return -2 - tiles; }
 struct Backend {
   const char* name;
   void (*philox)(Key, uint32_t domain, uint64_t block, int64_t count, uint32_t* out);
+  // The keys of rows, from seeds given one a row.
+  void (*row_keys)(const uint64_t* seeds, int64_t count, uint64_t* keys);
   NoiseKernel gumbel[dtype_count];
   NoiseKernel exponential[dtype_count];
   // index and perturbed hold one entry a row of the span; perturbed is of the working type and may be null.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -58,8 +59,7 @@ void merge_parts(int64_t parts, int64_t k, const int64_t* index, const T* value,
   for (int64_t j = 0; j < k; ++j) {
     const bool present = j < count;
     out_index[j] = present ? entries[static_cast<size_t>(j)].second : -1;
-    if (out_value)
-      out_value[j] = present ? -entries[static_cast<size_t>(j)].first : -std::numeric_limits<T>::infinity();
+    out_value[j] = present ? -entries[static_cast<size_t>(j)].first : -std::numeric_limits<T>::infinity();
   }
 }
 
@@ -96,11 +96,19 @@ Result scan_rows(const Logits& logits, int64_t rows, int64_t k, double cost, int
   if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
   // A part may lack what the row has.
   bool lack = false;
+  std::vector<T> merged(static_cast<size_t>(k));
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t at = row * parts * k;
-    merge_parts(parts, k, part_index.data() + at, part_value.data() + at, index + row * k,
-                advance<T>(perturbed, row * k));
-    lack = lack || index[row * k + k - 1] < 0;
+    int64_t* const places = index + row * k;
+    merge_parts(parts, k, part_index.data() + at, part_value.data() + at, places, merged.data());
+    // Of values that overflow in several parts, only the whole row tells the order.
+    for (int64_t j = 0; j < k; ++j)
+      if (places[j] >= 0 && std::isinf(merged[static_cast<size_t>(j)])) {
+        tally.add(scan(Span{row, row + 1, 0, cols}, places, merged.data()));
+        break;
+      }
+    if (perturbed) std::copy(merged.begin(), merged.end(), advance<T>(perturbed, row * k));
+    lack = lack || places[k - 1] < 0;
   }
   return {lack ? Outcome::lacking : Outcome::done, result.opened};
 }

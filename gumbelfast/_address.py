@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _validate, _validate_rows, random
+from ._backend import active
 from ._types import RowCall, SeedLike
 from .generator import Generator
 
@@ -32,15 +33,10 @@ def draw_rows(
         return random.source(rng)._draw(size, call, shape[-1])
     shape, columns = shape[:-1], shape[-1]
     if seeds is not None:
-        for name, value in (("rng", rng), ("offset", offset), ("row_stride", row_stride)):
+        for name, value in (("offset", offset), ("row_stride", row_stride)):
             if value is not None:
                 raise ValueError(f"seeds addresses rows by itself: {name} must be None")
-        width = columns + -columns % 32
-        keys = _validate_rows.uint64_rows(seeds, "seeds", shape)
-        places = _validate_rows.uint64_rows(
-            0 if positions is None else positions, "positions", shape, _validate.LAST_ELEMENT // width
-        )
-        return call(0, 0, 0, keys, places * np.uint64(width))
+        return _draw_seeded(call, shape, columns, rng, seeds, 0 if positions is None else positions)
     if positions is not None:
         raise ValueError("positions needs seeds")
     if offset is None:
@@ -55,6 +51,28 @@ def draw_rows(
         return _with_key(rng, lambda key: call(key, 0, 0, None, starts))
     first = _first_element(offset, max(math.prod(shape) - 1, 0) * stride + columns)
     return _with_key(rng, lambda key: call(key, first, stride, None, None))
+
+
+def _draw_seeded(
+    call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedLike, seeds: Any, positions: Any
+) -> int:
+    """Rows with a seed take the noise of it; the others the next elements of `rng`, as if they were all of the call."""
+    width = columns + -columns % 32
+    given, missing = _validate_rows.seed_rows(seeds, shape)
+    places = _validate_rows.uint64_rows(positions, "positions", shape, _validate.LAST_ELEMENT // width)
+    _validate_rows.different_noise(seeds, positions, shape)
+    keys, starts = np.empty_like(given), places * np.uint64(width)
+    active().row_keys(given, keys)
+    if missing is None:
+        return call(0, 0, 0, keys, starts)
+    unseeded = int(missing.sum())
+
+    def mixed(key: int, first: int, *_: Any) -> int:
+        keys[missing] = key
+        starts[missing] = np.uint64(first) + np.arange(unseeded, dtype=np.uint64) * np.uint64(columns)
+        return call(0, 0, 0, keys, starts)
+
+    return random.source(rng)._draw(unseeded * columns, mixed, columns)
 
 
 def draw_flat(call: RowCall, elements: int, rng: SeedLike, offset: Any) -> None:

@@ -2,7 +2,8 @@
 
 A backend is an object with the methods of `Backend`. The compiled core offers one per instruction set, and
 `gumbelfast.reference.kernels` is a module with the same functions. Everything was validated before a call arrives here:
-arrays are C-contiguous, aligned and in native byte order, with the sampled axis last.
+arrays are C-contiguous, aligned and in native byte order, with the sampled axis last. Logits, ``x``, ``grad`` and ``y``
+need no more than rows without gaps at equal distances.
 """
 
 from typing import Any
@@ -18,13 +19,15 @@ class Backend:
     Conventions shared by all methods:
 
     - dtypes of data are float16, bfloat16, float32, float64; the work is done in float32, for float64 in float64.
-    - ``scale`` and ``inv_tau`` are 1/temperature as a Python float; the kernel rounds it to the working dtype.
+    - ``scale`` and ``inv_tau`` are 1/temperature as a Python float, or as float64 with one entry per row of the data; the
+      kernel rounds it to the working dtype.
     - the noise of row i, column j is element ``offset + i * row_stride + j`` under ``key`` (64 bits: k0 low, k1 high).
-      ``offsets[i]`` (uint64), where given, takes the place of ``offset + i * row_stride``; ``seeds[i]`` (uint64), where
-      given, gives row i a key of its own. These five come last, so that a call can be prepared without them.
+      ``offsets[i]`` (uint64), where given, takes the place of ``offset + i * row_stride``, ``keys[i]`` (uint64) that of
+      ``key``. These five come last, so that a call can be prepared without them.
     - ``logits`` may hold fewer rows than the result: row i of the result reads row ``i % logit_rows``.
     - ``mask`` is None or a bool array (True: allowed) of ``K`` entries (one row for all) or as many as logits.
     - ``threads`` is the most threads that may be used.
+    - a perturbed value that overflows is infinite; among such values the logits decide.
     - sampling kernels return the number of tiles whose noise they computed, ``-2 - tiles`` when some row had less to
       draw than was asked for, or -1 when they refuse the input (NaN, +inf).
     """
@@ -33,6 +36,9 @@ class Backend:
 
     def philox(self, key: int, domain: int, block: int, out: _Array) -> None:
         """The four words of each block ``block, block + 1, ...`` into the uint32 array ``out`` of shape (n, 4)."""
+
+    def row_keys(self, seeds: _U64, keys: _U64) -> None:
+        """The key of each row's seed into ``keys``."""
 
     def gumbel(self, out: _Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
         """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
@@ -44,14 +50,14 @@ class Backend:
         self,
         logits: _Array,
         mask: _Array | None,
-        scale: float,
+        scale: float | _Array,
         index: _Array,
         perturbed: _Array | None,
         threads: int,
         key: int,
         offset: int,
         row_stride: int,
-        seeds: _U64 | None,
+        keys: _U64 | None,
         offsets: _U64 | None,
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` into ``index`` (int64; -1 where the row has nothing to draw).
@@ -63,14 +69,14 @@ class Backend:
         self,
         logits: _Array,
         mask: _Array | None,
-        scale: float,
+        scale: float | _Array,
         index: _Array,
         perturbed: _Array,
         threads: int,
         key: int,
         offset: int,
         row_stride: int,
-        seeds: _U64 | None,
+        keys: _U64 | None,
         offsets: _U64 | None,
     ) -> int:
         """The k largest of ``logits * scale + g`` per row, largest first, the lower index first among equals.
@@ -82,14 +88,14 @@ class Backend:
     def gumbel_softmax(
         self,
         logits: _Array,
-        inv_tau: float,
+        inv_tau: float | _Array,
         soft: _Array | None,
         hard: _Array | None,
         threads: int,
         key: int,
         offset: int,
         row_stride: int,
-        seeds: _U64 | None,
+        keys: _U64 | None,
         offsets: _U64 | None,
     ) -> int:
         """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``.
@@ -107,7 +113,7 @@ class Backend:
         key: int,
         offset: int,
         row_stride: int,
-        seeds: _U64 | None,
+        keys: _U64 | None,
         offsets: _U64 | None,
     ) -> int:
         """``-log(exp(-M) + exp(-(logits + g)))`` into ``out`` (working dtype), one M a row.
@@ -130,7 +136,7 @@ class Backend:
         key: int,
         offset: int,
         row_stride: int,
-        seeds: _U64 | None,
+        keys: _U64 | None,
         offsets: _U64 | None,
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` over what the filters leave into ``index`` (int64; -1: nothing).
@@ -140,17 +146,19 @@ class Backend:
         filters nothing. ``docs/api.md`` tells what stays.
         """
 
-    def softmax(self, x: _Array, scale: float, out: _Array, threads: int) -> None:
+    def softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
         """``softmax(x * scale)`` along the last axis; ``out`` may be ``x``. NaN and infinities propagate."""
 
-    def log_softmax(self, x: _Array, scale: float, out: _Array, threads: int) -> None: ...
-    def logsumexp(self, x: _Array, scale: float, out: _Array, threads: int) -> None:
+    def log_softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None: ...
+    def logsumexp(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
         """``log(sum(exp(x * scale)))`` of each row into ``out`` (one value a row, dtype of x)."""
 
-    def softmax_backward(self, grad: _Array, y: _Array, scale: float, out: _Array, threads: int) -> None:
+    def softmax_backward(self, grad: _Array, y: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
         """``scale * y * (grad - sum(grad * y))``; ``out`` may be ``grad`` or ``y``."""
 
-    def log_softmax_backward(self, grad: _Array, log_y: _Array, scale: float, out: _Array, threads: int) -> None:
+    def log_softmax_backward(
+        self, grad: _Array, log_y: _Array, scale: float | _Array, out: _Array, threads: int
+    ) -> None:
         """``scale * (grad - exp(log_y) * sum(grad))``; ``out`` may be ``grad`` or ``log_y``."""
 
     def alias_table(self, bounds: _U64, table: _U64, threads: int) -> None:

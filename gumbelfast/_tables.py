@@ -18,15 +18,23 @@ U64 = NDArray[np.uint64]
 END = np.uint64(2**64 - 1)  # stands for 2**64
 
 
-def weights_of_logits(x: Array, axis: int, scale: float, mask: Array | None, threads: int) -> NDArray[np.float64]:
-    """``softmax(x * scale)`` in float64, as (rows, K); logits that `_validate.rows` laid out, bad ones are refused."""
-    wide: NDArray[np.float64] = x.astype(np.float64).reshape(-1, x.shape[-1])
+def weights_of_logits(
+    x: Array, axis: int, scale: float | NDArray[np.float64], mask: Array | None, threads: int, empty_allowed: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """``softmax(x * scale)`` in float64, as (rows, K), and in the batch shape which rows are empty; those hold ones.
+
+    Bad logits that `_validate.rows` laid out are refused, empty rows too where they are not allowed.
+    """
+    wide: NDArray[np.float64] = x.astype(np.float64, order="C").reshape(-1, x.shape[-1])
     if mask is not None:
         np.copyto(wide, -np.inf, where=~mask.reshape(-1, x.shape[-1]))
-    if not np.isfinite(wide.max(axis=-1)).all():
+    largest = wide.max(axis=-1)
+    empty = np.isneginf(largest)
+    if not np.isfinite(largest[~empty]).all() or (empty.any() and not empty_allowed):
         _validate.refuse(x, mask, axis)
     active().softmax(wide, scale, wide, threads)
-    return wide
+    wide[empty] = 1
+    return wide, empty.reshape(x.shape[:-1])
 
 
 def distribution(weights: Array) -> NDArray[np.float64]:

@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 SeedLike = Any  # None, int, sequence of ints, SeedSequence, BitGenerator, numpy Generator, or a Generator of ours
 
-# (key, offset, row_stride, seeds, offsets), as backends take them.
+# (key, offset, row_stride, keys, offsets), as backends take them.
 RowCall = Callable[[int, int, int, "U64 | None", "U64 | None"], int]

@@ -50,8 +50,23 @@ def axis_index(axis: int, ndim: int) -> int:
     return index % ndim
 
 
+def lies_in_rows(x: Array) -> bool:
+    """Whether kernels can read an array as it lies: rows without gaps, each at the same distance from the last."""
+    shape, strides, size = x.shape, x.strides, x.itemsize
+    if strides[-1] != size and shape[-1] != 1:
+        return False
+    step, count = 0, 1
+    for n, stride in zip(reversed(shape[:-1]), reversed(strides[:-1]), strict=True):
+        if n != 1:
+            step = stride if count == 1 else step
+            if stride != step * count:
+                return False
+            count *= n
+    return step >= 0 and step % size == 0
+
+
 def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
-    """The array with `axis` last, C-contiguous, aligned, native, copied only where it must be; the axis, -1 if last.
+    """The array with `axis` last, in rows, aligned, native, copied only where it must be; the axis, -1 if last.
 
     Raises TypeError for a dtype outside the four, ValueError for an axis of size 0.
     """
@@ -75,7 +90,7 @@ def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
     if x.shape[-1] == 0:
         raise ValueError(f"axis {given} has size 0")
     flags = x.flags
-    if not (flags.c_contiguous and flags.aligned and x.dtype is dtype):
+    if not (flags.aligned and x.dtype is dtype and (flags.c_contiguous or lies_in_rows(x))):
         x = np.array(x, dtype=dtype, order="C")
     return x, axis
 
@@ -193,18 +208,15 @@ def row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
 
 
-def refuse(x: Array, mask: Array | None, axis: int, empty_allowed: bool = False) -> NoReturn:
+def refuse(x: Array, mask: Array | None, axis: int) -> NoReturn:
     """Says why a kernel refused logits that `rows` laid out."""
     seen = x.astype(work_dtype(x.dtype), copy=False)
     allowed = np.broadcast_to(True if mask is None else mask, x.shape)
     for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
         if (fault & allowed).any():
             raise ValueError(f"logits contain {what} at index {first_place(fault & allowed, axis)}")
-    if not empty_allowed:
-        none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
-        if none.any():
-            raise ValueError(f"row {row_name(int(none.argmax()), x.shape)} has no finite logit")
-    raise ValueError("logits overflow when divided by the temperature")
+    none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
+    raise ValueError(f"row {row_name(int(none.argmax()), x.shape)} has no finite logit")
 
 
 def too_few(x: Array, k: int, index: NDArray[np.int64], what: str = "allowed entries") -> NoReturn:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._validate import Array, row_name, work_dtype, work_range
+from ._validate import Array, positive_reciprocal, row_name, work_dtype, work_range
 
 _UINT64_END = 2**64
 
@@ -37,6 +37,31 @@ def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int =
     return _one_a_row(array.astype(np.uint64), name, shape, np.uint64)
 
 
+def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:
+    """One seed a row, and which rows have none: None in a list, what is masked in a masked array."""
+    given: Any = seeds
+    if isinstance(seeds, np.ma.MaskedArray):
+        missing, given = np.ma.getmaskarray(seeds), seeds.filled(0)
+    elif (array := np.asarray(seeds)).dtype == object:
+        missing = np.array([seed is None for seed in array.ravel()], bool).reshape(array.shape)
+        given = np.where(missing, 0, array) if missing.any() else seeds
+    else:
+        return uint64_rows(seeds, "seeds", shape), None
+    found = uint64_rows(given, "seeds", shape)
+    return found, _one_a_row(missing, "seeds", shape, np.bool_) if missing.any() else None
+
+
+def different_noise(seeds: ArrayLike, positions: ArrayLike | None, shape: tuple[int, ...]) -> None:
+    """Refuses seeds and positions that would serve several rows at once: rows of the same noise are hardly wanted."""
+    given = [np.shape(seeds), np.shape(positions)]  # type: ignore[arg-type]
+    for axis, rows in enumerate(shape, -len(shape)):
+        if rows > 1 and not any(len(each) >= -axis and each[axis] == rows for each in given):
+            raise ValueError(
+                f"seeds of shape {given[0]} and positions of shape {given[1]} give all {rows} rows along an axis the"
+                f" same noise: give one seed per row, shape {shape}, or positions that differ"
+            )
+
+
 def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
     """One real number a row, as float64."""
     given = np.asarray(values)
@@ -55,15 +80,31 @@ def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype:
     """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
     if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
         return np.full(math.prod(shape), 1.0 / values)
-    value = real_rows(values, name, shape)
+    return _reciprocals(real_rows(values, name, shape), name, shape, dtype, zero_allowed=True)
+
+
+def positive_reciprocals(
+    values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> float | NDArray[np.float64]:
+    """1/value for a temperature, or for one a row; as `positive_reciprocal`."""
+    if type(values) is float or np.ndim(values) == 0:
+        return positive_reciprocal(values, name, dtype)
+    return _reciprocals(real_rows(values, name, shape), name, shape, dtype, zero_allowed=False)
+
+
+def _reciprocals(
+    value: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], zero_allowed: bool
+) -> NDArray[np.float64]:
     if value.size and value.min() > 1e-30 and value.max() < 1e30:
-        return 1.0 / value
-    _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
+        quick: NDArray[np.float64] = 1.0 / value
+        return quick
+    least, relation = (value >= 0, ">=") if zero_allowed else (value > 0, ">")
+    _refuse_rows(~(least & (value < math.inf)), value, f"{name} must be finite and {relation} 0", shape)
     largest, smallest = work_range(dtype)
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(value > 0, 1.0 / value, 0.0)
     why = f", whose reciprocal overflows {work_dtype(dtype)}"
-    _refuse_rows(~(inverse <= largest), value, f"{name} must be 0 or have a finite reciprocal", shape, why)
+    _refuse_rows(~(inverse <= largest), value, f"{name} must {'be 0 or ' * zero_allowed}have a finite reciprocal", shape, why)
     return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
 
 

@@ -93,6 +93,13 @@ def one_of(value: Any, name: str, known: tuple[Any, ...]) -> None:
         raise ValueError(f"{name} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, got {value!r}")
 
 
+def for_tables(**given: Any) -> None:
+    """Refuses arguments that draws from tables do not have."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"method='alias' takes no {name}, got {value!r}")
+
+
 def exactly_one(logits: Any, probs: Any) -> None:
     if (logits is None) == (probs is None):
         raise TypeError(f"give logits or probs, got {'neither' if logits is None else 'both'}")

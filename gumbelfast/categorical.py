@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +15,7 @@ from ._types import SeedLike
 
 Array = NDArray[Any]
 
-_METHODS = ("auto", "alias", "inverse", "gumbel")
-
-# Measured on rows of 10 to 10**6 categories: a table costs as much as 25 to 300 draws without one. It is kept, so that
-# later calls have it for nothing: hence nearer to the lower end.
-_MANY_DRAWS = 64
-_SMALL = 2**12  # entries of all rows together whose tables take a few tens of microseconds
+_METHODS = ("alias", "inverse", "gumbel")
 
 
 class Categorical:
@@ -55,7 +49,7 @@ class Categorical:
         The first category whose cumulative probability exceeds that uniform, looked for from where a guide table says:
         Chen and Asau (1974). Draws do not decrease as the uniform grows.
     "gumbel"
-        `categorical` with the same arguments, bit for bit: no table.
+        `categorical` with the same arguments, bit for bit: no table. The cheapest for fewer draws than 25 to 300.
 
     Tables hold the float64 cumulative sums of a row, divided by the total and rounded up to multiples of ``2**-64``;
     both give a category the same share of the ``2**64`` uniforms (``docs/stream.md``). They are built at the first draw
@@ -91,24 +85,9 @@ class Categorical:
         """The shape of what one draw per row gives."""
         return self._x.shape[:-1]
 
-    @property
-    def method(self) -> str:
-        """The route that "auto" takes for many draws."""
-        return self.method_for(_MANY_DRAWS)
-
-    def method_for(self, size: int | tuple[int, ...] | None = None) -> str:
-        """The route that "auto" takes for a call of `sample` with this size.
-
-        It depends on nothing but the shape and the size, so the same call draws the same values whatever came before:
-        "alias" for 64 draws per row or more, and for up to 4096 categories in all rows together; otherwise "gumbel",
-        since building tables costs as much as 25 to 300 draws without them.
-        """
-        draws = 1 if size is None else math.prod(_validate.size_tuple(size))
-        return "alias" if draws >= _MANY_DRAWS or self._x.size <= _SMALL else "gumbel"
-
     def _weights(self) -> NDArray[np.float64]:
         if self._from_logits:
-            return weights_of_logits(self._x, -1, 1.0, None, _threads.resolve(None)).reshape(self._x.shape)
+            return weights_of_logits(self._x, -1, 1.0, None, _threads.resolve(None))[0].reshape(self._x.shape)
         return self._x.astype(np.float64)
 
     def _normalised(self) -> NDArray[np.float64]:
@@ -147,7 +126,7 @@ class Categorical:
         rng: SeedLike = None,
         *,
         offset: int | None = None,
-        method: str = "auto",
+        method: str = "alias",
         num_threads: int | None = None,
     ) -> Any:
         """Draw from each row.
@@ -155,14 +134,14 @@ class Categorical:
         Parameters
         ----------
         size : int or tuple of ints, optional
-            Draws per row; the result has shape ``size + batch shape``.
+            Draws per row; the result has shape ``size + batch shape``. The first of n draws are those of fewer.
         rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
             Where the randomness comes from.
         offset : int, optional
             First element of the key to take; the generator is then left as it is. Draws from tables take one element
             each, in C order of the result; "gumbel" takes those that `categorical` takes.
-        method : {"auto", "alias", "inverse", "gumbel"}
-            The route; "auto" is what `method_for` says.
+        method : {"alias", "inverse", "gumbel"}, default "alias"
+            The route.
         num_threads : int, optional
             The most threads to use; no number changes a result.
 
@@ -177,12 +156,11 @@ class Categorical:
         """
         _validate_tables.one_of(method, "method", _METHODS)
         shape = () if size is None else _validate.size_tuple(size)
-        route = self.method_for(shape) if method == "auto" else method
-        if route == "gumbel":
+        if method == "gumbel":
             x = self._x if self._from_logits else self._log_probs
-            return sampling.categorical(x, size=shape, rng=rng, offset=offset, method="gumbel", num_threads=num_threads)
+            return sampling.categorical(x, size=shape, rng=rng, offset=offset, num_threads=num_threads)
         index = np.empty(shape + self.batch_shape, np.int64)
-        self._tables.draw(route, index, rng, offset, _threads.resolve(num_threads))
+        self._tables.draw(method, index, rng, offset, _threads.resolve(num_threads))
         return index if index.ndim else index[()]
 
     def log_prob(self, value: ArrayLike) -> Any:

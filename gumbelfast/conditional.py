@@ -33,6 +33,8 @@ def conditional_gumbel(
 ) -> Any:
     r"""Perturbed logits ``logits + g``, given which is the largest, its value, or a bound above all of them.
 
+    The same seed at the same position gives the same noise again: with `seeds`, move `positions` from call to call.
+
     Parameters
     ----------
     logits : array_like of float16, bfloat16, float32 or float64

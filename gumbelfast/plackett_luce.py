@@ -145,7 +145,7 @@ def plackett_luce_set_log_prob(logits: ArrayLike, items: ArrayLike, *, axis: int
 def _logits(logits: ArrayLike, axis: int) -> tuple[Array, int]:
     x, axis = _validate.rows(logits, axis)
     if x.size and not x.max(initial=-np.inf) < np.inf:
-        _validate.refuse(x, None, axis, empty_allowed=True)
+        _validate.refuse(x, None, axis)
     return x, axis
 
 

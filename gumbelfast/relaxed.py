@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate, _validate_out
+from . import _address, _threads, _validate, _validate_out, _validate_rows
 from ._backend import active
 from ._types import SeedLike
 from .softmax import backward, logsumexp
@@ -25,7 +25,7 @@ def refuse_early(x: Array, axis: int, num_threads: int | None) -> None:
 
 def gumbel_softmax(
     logits: ArrayLike,
-    tau: float = 1.0,
+    tau: ArrayLike = 1.0,
     hard: bool = False,
     *,
     axis: int = -1,
@@ -40,12 +40,14 @@ def gumbel_softmax(
 ) -> Any:
     r"""Relaxed one-hot samples, ``softmax((logits + g) / tau)``, or straight-through hard ones.
 
+    The same seed at the same position gives the same noise again: with `seeds`, move `positions` from call to call.
+
     Parameters
     ----------
     logits : array_like of float16, bfloat16, float32 or float64
         Unnormalised log-probabilities.
-    tau : float, default 1.0
-        Temperature of the relaxation.
+    tau : float or array_like of float, default 1.0
+        Temperature of the relaxation: one number, or one per row, which broadcasts to the batch shape.
     hard : bool, default False
         Return exact one-hot rows, 1 at the largest perturbed logit: the index that `categorical` draws there.
     axis, rng, seeds, positions, offset, row_stride, num_threads
@@ -79,7 +81,7 @@ def gumbel_softmax(
     True
     """
     x, axis = _validate.rows(logits, axis)
-    scale = _validate.positive_reciprocal(tau, "tau", x.dtype)
+    scale = _validate_rows.positive_reciprocals(tau, "tau", x.shape[:-1], x.dtype)
     target = None
     if out is not None:
         direct = _validate_out.output(out, np.shape(logits), x.dtype, (logits,))
@@ -105,7 +107,7 @@ def gumbel_softmax(
 def gumbel_softmax_backward(
     grad: ArrayLike,
     y_soft: ArrayLike,
-    tau: float = 1.0,
+    tau: ArrayLike = 1.0,
     *,
     axis: int = -1,
     out: Array | None = None,
@@ -119,8 +121,8 @@ def gumbel_softmax_backward(
         Gradient with respect to the result, of the dtype of `y_soft`.
     y_soft : array_like of float16, bfloat16, float32 or float64
         The soft result. For straight-through gradients pass it as well, whatever went forward.
-    tau : float, default 1.0
-        Temperature of the forward pass.
+    tau : float or array_like of float, default 1.0
+        Temperature of the forward pass: one number, or one per row.
     axis : int, default -1
         Axis of the categories.
     out : ndarray, optional

@@ -28,6 +28,8 @@ def sample_tokens(
 ) -> Any:
     r"""Draw one token per row from the logits that top-k, top-p and min-p leave, each row with its own settings.
 
+    The same seed at the same position gives the same noise again: with `seeds`, move `positions` from token to token.
+
     Parameters
     ----------
     logits : array_like of float16, bfloat16, float32 or float64, shape (..., V)
@@ -46,7 +48,7 @@ def sample_tokens(
         True where a token is allowed; broadcasts to `logits`. What is masked is not looked at.
     seeds, positions : array_like of int, optional
         One per row: row i draws at place ``positions[i]`` (default 0) of the noise of ``seeds[i]``, whatever its
-        batch-mates. No generator is touched.
+        batch-mates. Rows whose seed is None draw from `rng`. More in `categorical`.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
         Where the randomness comes from.
     num_threads : int, optional

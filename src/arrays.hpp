@@ -64,16 +64,49 @@ const uint64_t* words_of(const MaybeArray& a, int64_t rows) { return one_a_row<u
 
 gf::Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}; }
 
-gf::Logits logits_of(const py::array& x, const MaybeArray& mask, double scale) {
-  const int64_t cols = columns_of(x);
-  require(cols > 0, "rows have no columns");
-  if (mask) require(mask->itemsize() == 1 && (mask->size() == cols || mask->size() == x.size()), "mask does not fit");
-  return {data_of(x),
-          x.size() / cols,
-          cols,
-          mask ? static_cast<const uint8_t*>(data_of(*mask)) : nullptr,
-          mask && mask->size() != cols,
-          scale};
+// Rows of an array that only its last axis must hold without gaps.
+struct Rows {
+  const void* data;
+  int64_t count, cols, stride;
+};
+
+Rows rows_of(const py::array& a) {
+  const int64_t cols = columns_of(a), count = cols ? a.size() / cols : 0;
+  Rows rows{a.data(), count, cols, cols};
+  if (a.flags() & py::array::c_style || count == 0) return rows;
+  const int64_t size = a.itemsize();
+  require(cols == 1 || a.strides(a.ndim() - 1) == size, "columns do not follow each other");
+  int64_t inner = 0, extent = 1;  // the bytes from row to row, and how many rows the axes so far hold
+  for (int64_t axis = a.ndim() - 1; axis-- > 0;) {
+    if (a.shape(axis) == 1) continue;
+    if (extent == 1) inner = a.strides(axis);
+    require(a.strides(axis) == inner * extent, "rows do not lie at equal distances");
+    extent *= a.shape(axis);
+  }
+  require(inner >= 0 && inner % size == 0, "rows do not lie at distances of whole elements");
+  rows.stride = inner / size;
+  return rows;
+}
+
+// A number, or an array with one a row.
+gf::Scale scale_of(const py::handle& scale, int64_t rows) {
+  if (PyFloat_Check(scale.ptr())) return {PyFloat_AS_DOUBLE(scale.ptr())};
+  require(py::isinstance<py::array>(scale), "scale is neither a float nor an array");
+  return {0, one_a_row<double>(py::reinterpret_borrow<py::array>(scale), rows)};
+}
+
+gf::Logits logits_of(const py::array& x, const MaybeArray& mask, const py::handle& scale) {
+  const Rows rows = rows_of(x);
+  require(rows.cols > 0, "rows have no columns");
+  if (mask)
+    require(mask->itemsize() == 1 && (mask->size() == rows.cols || mask->size() == x.size()), "mask does not fit");
+  return {.data = rows.data,
+          .rows = rows.count,
+          .cols = rows.cols,
+          .stride = rows.stride,
+          .mask = mask ? static_cast<const uint8_t*>(data_of(*mask)) : nullptr,
+          .mask_per_row = mask && mask->size() != rows.cols,
+          .scale = scale ? scale_of(scale, rows.count) : gf::Scale{}};
 }
 
 // The entries of tables of 2**bits words a row, and that number of bits, at least 1.

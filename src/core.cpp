@@ -15,6 +15,11 @@ struct Bound {
     backend->philox(key_of(key), domain, block, out.size() / 4, static_cast<uint32_t*>(mutable_data_of(out)));
   }
 
+  void row_keys(const py::array& seeds, py::array keys) const {
+    require(keys.itemsize() == 8, "keys have 64 bits");
+    backend->row_keys(words_of(seeds, keys.size()), keys.size(), static_cast<uint64_t*>(mutable_data_of(keys)));
+  }
+
   template <gf::NoiseKernel (gf::Backend::*table)[gf::dtype_count]>
   void noise(py::array out, double loc, double scale, uint64_t key, uint64_t offset, int threads) const {
     const gf::NoiseArgs args{mutable_data_of(out), loc, scale, key_of(key), offset};
@@ -23,12 +28,12 @@ struct Bound {
     run(count, [&] { return gf::fill(kernel, args, count, workers_of(threads)); });
   }
 
-  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, double scale, py::array index, MaybeArray perturbed,
-                     int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, const py::object& scale, py::array index, MaybeArray perturbed,
+                     int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
                      const MaybeArray& offsets) const {
     const int64_t rows = index.size();
     const gf::Logits logits = logits_of(x, mask, scale);
-    const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)};
+    const gf::Address address{key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)};
     require(index.itemsize() == 8 && (!perturbed || perturbed->size() == rows), "results do not fit");
     auto* out = static_cast<int64_t*>(mutable_data_of(index));
     void* value = mutable_data_of(perturbed);
@@ -37,15 +42,15 @@ struct Bound {
                [&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
   }
 
-  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, double scale, py::array index, py::array perturbed,
-                       int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, const py::object& scale, py::array index, py::array perturbed,
+                       int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
                        const MaybeArray& offsets) const {
     if (index.size() == 0) return 0;
     const int64_t k = columns_of(index);
     require(k > 0 && index.itemsize() == 8 && perturbed.size() == index.size(), "results do not fit");
     const int64_t rows = index.size() / k;
     const gf::Logits logits = logits_of(x, mask, scale);
-    const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)};
+    const gf::Address address{key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)};
     auto* out = static_cast<int64_t*>(mutable_data_of(index));
     void* value = mutable_data_of(perturbed);
     const gf::DType dtype = dtype_of(x);
@@ -54,11 +59,11 @@ struct Bound {
     });
   }
 
-  int64_t gumbel_softmax(const py::array& x, double inv_tau, MaybeArray soft, MaybeArray hard, int threads,
-                         uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+  int64_t gumbel_softmax(const py::array& x, const py::object& inv_tau, MaybeArray soft, MaybeArray hard, int threads,
+                         uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
                          const MaybeArray& offsets) const {
     const gf::Logits logits = logits_of(x, std::nullopt, inv_tau);
-    const gf::Address address{key_of(key), offset, row_stride, words_of(seeds, logits.rows),
+    const gf::Address address{key_of(key), offset, row_stride, words_of(keys, logits.rows),
                               words_of(offsets, logits.rows)};
     require(soft || hard, "need a place for the result");
     require(!soft || (soft->size() == x.size() && soft->itemsize() == x.itemsize()), "soft does not fit");
@@ -69,15 +74,15 @@ struct Bound {
   }
 
   int64_t conditional_gumbel(const py::array& x, const MaybeArray& bound, const MaybeArray& index, py::array out,
-                             int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                             int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
                              const MaybeArray& offsets) const {
-    const gf::Logits logits = logits_of(x, std::nullopt, 1);
+    const gf::Logits logits = logits_of(x, std::nullopt, {});
     const int64_t rows = logits.rows;
     const gf::DType dtype = dtype_of(x);
     require(bound || index, "need a bound or an index");
     require(out.size() == x.size() && out.itemsize() == (dtype == gf::DType::f64 ? 8 : 4), "out does not fit");
     const gf::ConditionalArgs args{logits,
-                                   {key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)},
+                                   {key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)},
                                    one_a_row<double>(bound, rows),
                                    one_a_row<int64_t>(index, rows),
                                    mutable_data_of(out)};
@@ -86,13 +91,13 @@ struct Bound {
 
   int64_t sample_tokens(const py::array& x, const MaybeArray& mask, const py::array& scale, const MaybeArray& top_k,
                         const MaybeArray& top_p, const MaybeArray& min_p, py::array index, int threads, uint64_t key,
-                        uint64_t offset, uint64_t row_stride, const MaybeArray& seeds,
+                        uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
                         const MaybeArray& offsets) const {
     const int64_t rows = index.size();
-    const gf::Logits logits = logits_of(x, mask, 1);
+    const gf::Logits logits = logits_of(x, mask, {});
     require(logits.rows == rows && index.itemsize() == 8, "results do not fit");
     const gf::TokenArgs args{logits,
-                             {key_of(key), offset, row_stride, words_of(seeds, rows), words_of(offsets, rows)},
+                             {key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)},
                              one_a_row<double>(scale, rows),
                              one_a_row<int64_t>(top_k, rows),
                              one_a_row<double>(top_p, rows),
@@ -103,23 +108,24 @@ struct Bound {
   }
 
   template <gf::RowKernel (gf::Backend::*table)[gf::dtype_count], bool one_a_row>
-  void forward(const py::array& x, double scale, py::array out, int threads) const {
-    const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
-    require(out.size() == (one_a_row ? rows : x.size()) && out.itemsize() == x.itemsize(), "out does not fit");
-    const gf::SoftmaxArgs args{data_of(x), cols, scale, mutable_data_of(out)};
+  void forward(const py::array& x, const py::object& scale, py::array out, int threads) const {
+    const Rows rows = rows_of(x);
+    require(out.size() == (one_a_row ? rows.count : x.size()) && out.itemsize() == x.itemsize(), "out does not fit");
+    const gf::SoftmaxArgs args{rows.data, rows.cols, rows.stride, scale_of(scale, rows.count), mutable_data_of(out)};
     const gf::RowKernel kernel = (backend->*table)[static_cast<int>(dtype_of(x))];
-    run(rows * cols, [&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
+    run(x.size(), [&] { return gf::over_rows(kernel, args, rows.count, workers_of(threads)); });
   }
 
   template <gf::BackwardKernel (gf::Backend::*table)[gf::dtype_count]>
-  void backward(const py::array& grad, const py::array& y, double scale, py::array out, int threads) const {
-    const int64_t cols = columns_of(y), rows = cols ? y.size() / cols : 0;
+  void backward(const py::array& grad, const py::array& y, const py::object& scale, py::array out, int threads) const {
+    const Rows above = rows_of(grad), rows = rows_of(y);
     require(grad.size() == y.size() && out.size() == y.size() && grad.itemsize() == y.itemsize() &&
                 out.itemsize() == y.itemsize(),
             "arrays do not fit each other");
-    const gf::SoftmaxBackwardArgs args{data_of(grad), data_of(y), cols, scale, mutable_data_of(out)};
+    const gf::SoftmaxBackwardArgs args{
+        above.data, rows.data, rows.cols, above.stride, rows.stride, scale_of(scale, rows.count), mutable_data_of(out)};
     const gf::BackwardKernel kernel = (backend->*table)[static_cast<int>(dtype_of(y))];
-    run(rows * cols, [&] { return gf::over_rows(kernel, args, rows, workers_of(threads)); });
+    run(y.size(), [&] { return gf::over_rows(kernel, args, rows.count, workers_of(threads)); });
   }
 
   void alias_table(const py::array& bounds, py::array table, int threads) const {
@@ -185,6 +191,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<Bound>(m, "Backend")
       .def_property_readonly("name", [](const Bound& b) { return b.backend->name; })
       .def("philox", &Bound::philox)
+      .def("row_keys", &Bound::row_keys)
       .def("gumbel", &Bound::noise<&gf::Backend::gumbel>)
       .def("exponential", &Bound::noise<&gf::Backend::exponential>)
       .def("gumbel_max", &Bound::gumbel_max)

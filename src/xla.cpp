@@ -63,8 +63,11 @@ struct Examples {
 
   gf::Logits logits(const AnyBuffer& x, int64_t example, double scale) const {
     const Dims own = after(x.dimensions(), lead.size());
-    return {
-        item(x, in(x, example), product(own)), product(own.first(own.size() - 1)), own.back(), nullptr, false, scale};
+    return {.data = item(x, in(x, example), product(own)),
+            .rows = product(own.first(own.size() - 1)),
+            .cols = own.back(),
+            .stride = own.back(),
+            .scale = {scale}};
   }
 };
 
@@ -185,7 +188,7 @@ Error softmax(AnyBuffer x, Out out, std::string_view backend, int64_t threads, b
   return with_core(backend, threads, [&](const Core& core) {
     const int64_t cols = x.dimensions().back();
     const auto& table = log ? core.backend->log_softmax : core.backend->softmax;
-    gf::over_rows(table[static_cast<int>(dtype_of(x))], {x.untyped_data(), cols, 1, out->untyped_data()},
+    gf::over_rows(table[static_cast<int>(dtype_of(x))], {x.untyped_data(), cols, cols, {}, out->untyped_data()},
                   product(x.dimensions()) / cols, {core.threads, {}});
     return Error::Success();
   });
@@ -200,7 +203,13 @@ Error softmax_backward(AnyBuffer grad, AnyBuffer y, AnyBuffer scale, Out out, st
     const auto kernel = core.backend->softmax_backward[static_cast<int>(dtype_of(y))];
     core.each(examples, each, [&](int64_t i, const gf::Workers& workers) {
       return gf::over_rows(kernel,
-                           {item(grad, i, each), item(y, i, each), cols, widened(scale, i), item(*out, i, each)},
+                           {.grad = item(grad, i, each),
+                            .y = item(y, i, each),
+                            .cols = cols,
+                            .grad_stride = cols,
+                            .y_stride = cols,
+                            .scale = {widened(scale, i)},
+                            .out = item(*out, i, each)},
                            each / cols, workers);
     });
     return Error::Success();

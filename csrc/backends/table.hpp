@@ -30,6 +30,7 @@ extern const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME);
 const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .name = GUMBELFAST_TEXT(GUMBELFAST_BACKEND_NAME),
     .philox = philox_words,
+    .row_keys = row_keys,
     .gumbel = GUMBELFAST_EACH_TYPE(gumbel),
     .exponential = GUMBELFAST_EACH_TYPE(exponential),
     .gumbel_max = GUMBELFAST_EACH_TYPE(gumbel_max),

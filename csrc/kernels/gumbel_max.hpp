@@ -25,6 +25,30 @@ GF_OP void take_best(const V (&value)[n], int64_t column, Best<typename V::Scala
   }
 }
 
+// The first of the largest logits of columns [begin, end); -1 and -inf where all are -inf.
+template <class S, bool masked, class V = VectorOf<S>>
+Best<WorkOf<S>> largest_logit(const Row<S, masked>& row, int64_t begin, int64_t end, Met<V>& met) {
+  for_blocks<V>(end - begin, [&](int64_t j, int n) { met.see(row.block(begin + j, n)); });
+  const Best<WorkOf<S>> none, best{simd::lane_max(met.largest), begin};
+  if (!(best.value > none.value)) return none;
+  for (int64_t j = begin; j < end; j += V::lanes) {
+    const int n = static_cast<int>(end - j < V::lanes ? end - j : V::lanes);
+    if (const uint32_t at = bits(row.block(j, n) == set(best.value))) return {best.value, j + __builtin_ctz(at)};
+  }
+  return none;
+}
+
+// Where the largest perturbed value overflows, it is that of the largest logit: the noise is far below its last bit.
+template <class S, bool masked>
+GF_OP void settle_overflow(const Row<S, masked>& row, int64_t begin, int64_t end, WorkOf<S> scale,
+                           Best<WorkOf<S>>& best) {
+  if (is_finite(best.value)) [[likely]]
+    return;
+  Met<VectorOf<S>> met;
+  best = largest_logit(row, begin, end, met);
+  best.value *= scale;
+}
+
 // One row whose tiles are opened only where their bound reaches a value known to occur.
 template <class S, bool masked>
 int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
@@ -115,15 +139,19 @@ GF_OP Best<WorkOf<S>> filled_row(const Row<S, masked>& row, int64_t begin, int64
   return best;
 }
 
-// Rows of a few columns that lie side by side in memory and in the noise: perturbed as one, then picked row by row.
+// Rows of a few columns that follow each other in the noise: perturbed as one, then picked row by row.
 template <class S, bool masked>
-int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span, VectorOf<S> scale, int64_t* index,
+int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span, int64_t* index,
                   WorkOf<S>* perturbed) {
+  using V = VectorOf<S>;
   using T = WorkOf<S>;
   const int64_t cols = logits.cols, batch = noise_chunk / cols;
   int64_t opened = 0;
   bool lacks = false;
-  Met<VectorOf<S>> met;
+  Met<V> met;
+  PackedRows<S, noise_chunk> packed;
+  const V one_scale = set(scale_of<T>(logits.scale, 0));
+  alignas(64) T each_scale[noise_chunk + V::lanes];
   for (int64_t i = span.row_begin, count; i < span.row_end; i += count) {
     count = span.row_end - i < batch ? span.row_end - i : batch;
     const int64_t before_wrap = logits.rows - i % logits.rows;
@@ -132,19 +160,27 @@ int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span
     const RowNoise at(address, i);
     fill_noise(at.key, at.first, count * cols, value);
     opened += (count * cols + tile_size - 1) / tile_size;
-    const Row<S, masked> rows(logits, i);
-    for_blocks<VectorOf<S>>(count * cols, [&](int64_t j, int n) {
-      const VectorOf<S> x = rows.block(j, n);
+    const int64_t first = i % logits.rows;
+    Row<S, masked> rows(logits, first);
+    rows.x = packed.pack(logits, first, count);
+    if (logits.scale.each)
+      for (int64_t r = 0; r < count; ++r)  // what a store writes too much belongs to the next row
+        for (int64_t j = 0; j < cols; j += V::lanes)
+          store(each_scale + r * cols + j, set(scale_of<T>(logits.scale, first + r)));
+    for_blocks<V>(count * cols, [&](int64_t j, int n) {
+      const V x = rows.block(j, n);
       met.see(x);
-      store(value + j, perturb(x, scale, load(value + j)));
+      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, load(value + j)));
     });
-    for (const T* row = value; row < value + count * cols; row += cols) {
+    for (int64_t r = 0; r < count; ++r) {
+      const T* row = value + r * cols;
       Best<T> best;
       for (int64_t j = 0; j < cols; ++j) {
         const bool better = row[j] > best.value;
         best.value = better ? row[j] : best.value;
         best.index = better ? j : best.index;
       }
+      settle_overflow(Row<S, masked>(logits, first + r), 0, cols, scale_of<T>(logits.scale, first + r), best);
       lacks |= best.index < 0;
       *index++ = best.index;
       if (perturbed) *perturbed++ = best.value;
@@ -158,28 +194,29 @@ template <class S, bool masked>
 int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span& span, int64_t* index,
                         WorkOf<S>* perturbed) {
   using T = WorkOf<S>;
-  const VectorOf<S> scale = set(static_cast<T>(logits.scale));
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
   const bool flat = is_flat(address, cols);
   if (cols <= tiny_row && flat && (!masked || logits.mask_per_row))
-    return tiny_rows<S, masked>(logits, address, span, scale, index, perturbed);
+    return tiny_rows<S, masked>(logits, address, span, index, perturbed);
   Piece<T> piece(cols > short_row ? piece_tiles : 0);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
   for (int64_t i = span.row_begin; i < span.row_end; ++i) {
     const Row<S, masked> row(logits, i);
+    const T scale = scale_of<T>(logits.scale, i % logits.rows);
     Best<T> best;
     if (cols > short_row) {
       const int64_t ahead = flat ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, scale, piece, best);
+      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, best);
       if (tiles == refused) return refused;
       opened += tiles;
     } else {
       Met<VectorOf<S>> met;
-      best = filled_row(row, begin, end, scale, noise.row(i, opened), met);
+      best = filled_row(row, begin, end, set(scale), noise.row(i, opened), met);
       if (met.refused()) return refused;
     }
+    settle_overflow(row, begin, end, scale, best);
     lacks |= best.index < 0;
     *index++ = best.index;
     if (perturbed) *perturbed++ = best.value;

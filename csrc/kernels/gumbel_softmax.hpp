@@ -46,7 +46,7 @@ template <class S>
 int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
   constexpr int64_t batch = 128;
   Logits logits = args.logits;
-  logits.scale = 1;
+  logits.scale = {};
   int64_t index[batch], opened = 0;
   for (int64_t i = begin, last; i < end; i = last) {
     last = end - i < batch ? end : i + batch;
@@ -61,8 +61,9 @@ int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
 
 // A row of perturbed logits becomes its results; `p` may be the row of soft itself.
 template <class S>
-GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, VectorOf<S> scale, WorkOf<S> most, const WorkOf<S>* p) {
+GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, const WorkOf<S>* p) {
   const int64_t cols = args.logits.cols;
+  const VectorOf<S> scale = set(scale_of<WorkOf<S>>(args.logits.scale, i));
   if (!(most > -static_cast<WorkOf<S>>(__builtin_inff()))) return false;
   if (args.hard) one_hot(static_cast<S*>(args.hard) + i * cols, cols, find_first(p, cols, most));
   softmax_row(p, cols, scale, most, static_cast<S*>(args.soft) + i * cols);
@@ -98,21 +99,22 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
   using T = WorkOf<S>;
   if (!args.soft) return hard_rows<S>(args, begin, end);
   const int64_t cols = args.logits.cols;
-  const V scale = set(static_cast<T>(args.logits.scale));
   const int64_t batch = flat_batch(args.noise, cols);
   PerturbedRows<S> rows(args.soft, cols, batch);
+  PackedRows<S, noise_chunk> packed;
   for (int64_t i = begin, count; i < end; i += count) {
     count = end - i < batch ? end - i : batch;
     T* p = rows.from_row(i);
     const RowNoise noise(args.noise, i);
-    const Row<S, false> row(args.logits, i);
+    Row<S, false> row(args.logits, i);
     Perturbed<V> seen;
     if (count > 1) {
+      row.x = packed.pack(args.logits, i, count);
       fill_noise(noise.key, noise.first, count * cols, p);
       add_logits(row, 0, count * cols, p, seen);
       if (seen.met.refused()) return refused;
       for (int64_t r = 0; r < count; ++r)
-        if (!finish_row<S>(args, i + r, scale, row_max(p + r * cols, cols), p + r * cols)) return refused;
+        if (!finish_row<S>(args, i + r, row_max(p + r * cols, cols), p + r * cols)) return refused;
       continue;
     }
     for (int64_t j = 0, next; j < cols; j = next) {
@@ -120,7 +122,7 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
       fill_noise(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
       add_logits(row, j, next, p, seen);
     }
-    if (seen.met.refused() || !finish_row<S>(args, i, scale, simd::lane_max(seen.most), p)) return refused;
+    if (seen.met.refused() || !finish_row<S>(args, i, simd::lane_max(seen.most), p)) return refused;
   }
   return ((end - begin) * cols + tile_size - 1) / tile_size;
 }

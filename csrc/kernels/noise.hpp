@@ -54,13 +54,13 @@ struct RowNoise {
   Key key;
   uint64_t first;
   RowNoise(const Address& a, int64_t row)
-      : key(a.seeds ? row_key(a.seeds[row]) : a.key),
+      : key(a.keys ? Key{static_cast<uint32_t>(a.keys[row]), static_cast<uint32_t>(a.keys[row] >> 32)} : a.key),
         first(a.offsets ? a.offsets[row] : a.offset + static_cast<uint64_t>(row) * a.row_stride) {}
 };
 
 // Rows that follow each other in the noise of one key, nothing between them.
 GF_OP bool is_flat(const Address& a, int64_t cols) {
-  return !a.seeds && !a.offsets && a.row_stride == static_cast<uint64_t>(cols);
+  return !a.keys && !a.offsets && a.row_stride == static_cast<uint64_t>(cols);
 }
 
 // How many rows a chunk of noise serves: several where they are short and follow each other in the array of noise.

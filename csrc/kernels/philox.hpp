@@ -49,6 +49,12 @@ inline Key row_key(uint64_t seed) {
   const Block4 b = philox_block(Key{0, 0}, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), 0, 1);
   return {b.word[0], b.word[1]};
 }
+inline void row_keys(const uint64_t* seeds, int64_t count, uint64_t* keys) {
+  for (int64_t i = 0; i < count; ++i) {
+    const Key key = row_key(seeds[i]);
+    keys[i] = static_cast<uint64_t>(key.k1) << 32 | key.k0;
+  }
+}
 
 // Words 0 and 1 of eight blocks, joined, and words 2 and 3 likewise.
 struct Words {

@@ -134,6 +134,17 @@ GF_OP void for_places(int64_t cols, Step step) {
   for (; j < cols; j += V::lanes) step(PartOfBlock{j, static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes)});
 }
 
+template <class T>
+GF_OP bool is_finite(T x) {
+  return x - x == 0;
+}
+
+// The scale of a row of the data, in the working type.
+template <class T>
+GF_OP T scale_of(const Scale& scale, int64_t row) {
+  return static_cast<T>(scale.each ? scale.each[row] : scale.one);
+}
+
 // A row of logits under its mask: what is masked reads as -inf, whatever lies there.
 template <class S, bool masked>
 struct Row {
@@ -145,9 +156,9 @@ struct Row {
 
   Row(const Logits& logits, int64_t row) {
     const int64_t i = row % logits.rows;
-    x = static_cast<const S*>(logits.data) + i * logits.cols;
-    first = -i * logits.cols;
-    last = first + logits.rows * logits.cols;
+    x = static_cast<const S*>(logits.data) + i * logits.stride;
+    first = -i * logits.stride;
+    last = first + (logits.rows - 1) * logits.stride + logits.cols;
     mask = masked ? logits.mask + (logits.mask_per_row ? i * logits.cols : 0) : nullptr;
   }
   GF_OP V block(int64_t j) const {
@@ -165,6 +176,28 @@ struct Row {
     return select(load_mask(padded, v), v, minus_infinity<V>());
   }
   GF_OP S element(int64_t j) const { return !masked || mask[j] ? x[j] : Storage<S>::minus_infinity; }
+};
+
+// Some rows as if they followed each other: as they lie, or copied where they lie apart.
+template <class S, int64_t capacity>
+struct PackedRows {
+  const S* pack(const Logits& logits, int64_t row, int64_t count) {
+    const int64_t cols = logits.cols, stride = logits.stride;
+    const S* from = static_cast<const S*>(logits.data) + row * stride;
+    if (stride == cols) return from;
+    // Copies of fixed size are a few moves; what they take too much the next row writes over.
+    const S* const end = from + (logits.rows - 1 - row) * stride + cols;
+    for (S* to = copy; count--; to += cols, from += stride) {
+      int64_t j = 0;
+      for (; j < cols && from + j + chunk <= end; j += chunk) __builtin_memcpy(to + j, from + j, chunk * sizeof(S));
+      if (j < cols) __builtin_memcpy(to + j, from + j, static_cast<uint64_t>(cols - j) * sizeof(S));
+    }
+    return copy;
+  }
+
+ private:
+  static constexpr int64_t chunk = 16;
+  alignas(64) S copy[capacity + chunk];
 };
 
 }  // namespace

@@ -97,8 +97,8 @@ template <class S, class V = VectorOf<S>>
 // Rows and columns of a call: what stands before and behind every row kernel below.
 template <class S, class RowStep>
 GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep step) {
-  const VectorOf<S> scale = set(static_cast<WorkOf<S>>(args.scale));
-  for (int64_t i = begin; i < end; ++i) step(static_cast<const S*>(args.x) + i * args.cols, i, scale);
+  for (int64_t i = begin; i < end; ++i)
+    step(static_cast<const S*>(args.x) + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
 }
 
 // A row of one block need not leave its register.
@@ -170,10 +170,12 @@ struct BackwardRow {
   using V = VectorOf<S>;
   const S *grad_row, *y_row;
   S* out;
+  V scale;
   BackwardRow(const SoftmaxBackwardArgs& args, int64_t i)
-      : grad_row(static_cast<const S*>(args.grad) + i * args.cols),
-        y_row(static_cast<const S*>(args.y) + i * args.cols),
-        out(static_cast<S*>(args.out) + i * args.cols) {}
+      : grad_row(static_cast<const S*>(args.grad) + i * args.grad_stride),
+        y_row(static_cast<const S*>(args.y) + i * args.y_stride),
+        out(static_cast<S*>(args.out) + i * args.cols),
+        scale(set(scale_of<WorkOf<S>>(args.scale, i))) {}
   GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
   GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
 };
@@ -182,12 +184,11 @@ struct BackwardRow {
 template <class S>
 void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
-  const V scale = set(static_cast<WorkOf<S>>(args.scale));
   for (int64_t i = begin; i < end; ++i) {
     const BackwardRow<S> row(args, i);
     const double dot = row_sum<V>(args.cols, [&](auto at) { return row.grad(at) * row.y(at); });
     const V sum = set(static_cast<WorkOf<S>>(dot));
-    for_places<V>(args.cols, [&](auto at) { store_at(row.out, at, row.y(at) * scale * (row.grad(at) - sum)); });
+    for_places<V>(args.cols, [&](auto at) { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
   }
 }
 
@@ -195,7 +196,6 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
 template <class S>
 void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
-  const V scale = set(static_cast<WorkOf<S>>(args.scale));
   const WorkOf<S> infinity = -Storage<WorkOf<S>>::minus_infinity;
   for (int64_t i = begin; i < end; ++i) {
     const BackwardRow<S> row(args, i);
@@ -204,7 +204,7 @@ void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_
     for_places<V>(args.cols, [&](auto at) {
       // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
       const auto y = row.y(at), e = select(y > set(Format<V>::exp_most), set(infinity), exp_nonpositive(y));
-      store_at(row.out, at, scale * (row.grad(at) - e * sum));
+      store_at(row.out, at, row.scale * (row.grad(at) - e * sum));
     });
   }
 }

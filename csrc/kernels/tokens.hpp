@@ -48,6 +48,14 @@ int64_t draw_survivors(const Survivors<T>& left, const RowNoise& noise, T scale,
       if (value > best.value) best = {value, static_cast<int64_t>(left.column[i])};
     }
   }
+  if (!is_finite(best.value)) {  // as settle_overflow
+    T most = -static_cast<T>(__builtin_inff());
+    for (int64_t i = 0; i < left.n; ++i)
+      if (left.value[i] > most) {
+        most = left.value[i];
+        best.index = static_cast<int64_t>(left.column[i]);
+      }
+  }
   return opened;
 }
 
@@ -88,25 +96,6 @@ bool filter_row(const Row<S, masked>& row, int64_t cols, const Filters& filters,
   return true;
 }
 
-// The first of the largest logits.
-template <class S, bool masked>
-bool greedy_row(const Row<S, masked>& row, int64_t cols, int64_t& index) {
-  using V = VectorOf<S>;
-  Met<V> met;
-  for_blocks<V>(cols, [&](int64_t j, int n) { met.see(row.block(j, n)); });
-  if (met.refused()) return false;
-  index = -1;
-  const auto most = simd::lane_max(met.largest);
-  for (int64_t j = 0; j < cols && bits(set(most) > minus_infinity<V>()); j += V::lanes) {
-    const int n = static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes);
-    const uint32_t at = bits(row.block(j, n) == set(most));
-    if (!at) continue;
-    index = j + __builtin_ctz(at);
-    break;
-  }
-  return true;
-}
-
 template <class S, bool masked>
 int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
@@ -131,6 +120,7 @@ int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
       best = filled_row(row, 0, cols, set(scale), gumbel, met);
       refusal |= met.refused();
     }
+    settle_overflow(row, 0, cols, scale, best);
   };
   for (int64_t i = begin; i < end && !refusal; ++i) {
     const Row<S, masked> row(args.logits, i);
@@ -140,7 +130,9 @@ int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
     Best<T> best;
     bool few = false;
     if (scale == 0) {
-      refusal = !greedy_row(row, cols, best.index);
+      Met<V> met;
+      best = largest_logit(row, 0, cols, met);
+      refusal = met.refused();
     } else if (!filters.any()) {
       draw(row, i, scale, gumbel, best);
     } else if (!filter_row(row, cols, filters, scale, left, few)) {
@@ -148,7 +140,7 @@ int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
     } else if (few) {
       opened += draw_survivors(left, RowNoise(args.noise, i), scale, best);
     } else {
-      draw(Row<T, false>({left.value, 1, cols, nullptr, false, 1}, 0), i, scale, gumbel, best);
+      draw(Row<T, false>({.data = left.value, .rows = 1, .cols = cols, .stride = cols}, 0), i, scale, gumbel, best);
     }
     lacks |= best.index < 0;
     args.index[i] = best.index;

@@ -181,11 +181,64 @@ bool top_k_filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, Vec
   return !met.refused();
 }
 
+// The columns of finite logits whose product with the scale is this infinity, the largest logits first.
+template <class T>
+struct Overflowed {
+  using V = VectorOf<T>;
+  using Word = typename UnitOf<T>::Type;
+  explicit Overflowed(int64_t cols)
+      : value(new T[static_cast<uint64_t>(cols + V::lanes)]), column(new Word[static_cast<uint64_t>(cols + V::lanes)]) {}
+  ~Overflowed() {
+    delete[] value;
+    delete[] column;
+  }
+  Overflowed(const Overflowed&) = delete;
+  Overflowed& operator=(const Overflowed&) = delete;
+
+  template <class S, bool masked>
+  void find(const Row<S, masked>& row, int64_t begin, int64_t end, T scale, T infinity) {
+    n = 0;
+    for_blocks<V>(end - begin, [&](int64_t j, int lanes) {
+      const V x = row.block(begin + j, lanes);
+      const uint32_t chosen = bits(x * set(scale) == set(infinity)) & bits(x > minus_infinity<V>());
+      simd::compress(value + n, simd::lane_mask(chosen, x), x);
+      simd::compress(column + n, simd::lane_mask(chosen, x), set(static_cast<Word>(j)) + iota(x));
+      n += __builtin_popcount(chosen);
+    });
+    sort_descending(value, column, n);
+  }
+
+  T* value;
+  Word* column;
+  int64_t n = 0;
+};
+
+// Puts what overflowed where it belongs among k places that `Candidates::write` filled: in front of the finite values
+// or behind them, in the order of the logits. True if all places are taken.
+template <class S, bool masked>
+bool settle_overflows(const Row<S, masked>& row, int64_t begin, int64_t end, WorkOf<S> scale, int64_t k, int64_t* index,
+                      WorkOf<S>* perturbed) {
+  using T = WorkOf<S>;
+  const T infinity = static_cast<T>(__builtin_inff());
+  Overflowed<T> overflowed(end - begin);
+  int64_t at = 0;
+  const auto place = [&](T value) {
+    overflowed.find(row, begin, end, scale, value);
+    for (int64_t i = 0; i < overflowed.n && at < k; ++i, ++at) {
+      index[at] = begin + static_cast<int64_t>(overflowed.column[i]);
+      perturbed[at] = value;
+    }
+  };
+  place(infinity);
+  while (at < k && index[at] >= 0) ++at;
+  place(-infinity);
+  return at == k;
+}
+
 template <class S, bool masked>
 int64_t top_k_rows(const Logits& logits, const Address& address, const Span& span, int64_t k, int64_t* index,
                    WorkOf<S>* perturbed) {
   using T = WorkOf<S>;
-  const VectorOf<S> scale = set(static_cast<T>(logits.scale));
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
   Piece<T> piece(cols > short_row ? piece_for(k) : 0);
   Candidates<T> best(k, piece.capacity);
@@ -194,15 +247,19 @@ int64_t top_k_rows(const Logits& logits, const Address& address, const Span& spa
   bool lacks = false;
   for (int64_t i = span.row_begin; i < span.row_end; ++i) {
     const Row<S, masked> row(logits, i);
+    const T scale = scale_of<T>(logits.scale, i % logits.rows);
     if (cols > short_row) {
       const int64_t ahead = is_flat(address, cols) ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = top_k_row(row, RowNoise(address, i), begin, end, ahead, scale, piece, best);
+      const int64_t tiles = top_k_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, best);
       if (tiles == refused) return refused;
       opened += tiles;
-    } else if (!top_k_filled_row(row, begin, end, scale, noise.row(i, opened), best)) {
+    } else if (!top_k_filled_row(row, begin, end, set(scale), noise.row(i, opened), best)) {
       return refused;
     }
-    lacks |= !best.write(begin, index, perturbed);
+    bool whole = best.write(begin, index, perturbed);
+    if (!whole || !is_finite(perturbed[0])) [[unlikely]]
+      whole = settle_overflows(row, begin, end, scale, k, index, perturbed);
+    lacks |= !whole;
     index += k;
     perturbed += k;
   }

@@ -33,7 +33,7 @@ def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis
     if tiles < -1:
         _validate.too_few(x, out[0].shape[-1], index)
     if tiles < 0:
-        _validate.refuse(x, None, -1 - axis, empty_allowed=True)
+        _validate.refuse(x, None, -1 - axis)
     out[0][...] = index
 
 

@@ -11,17 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def perturb(logits: NDArray[Any], noise: NDArray[Any], scale: float) -> NDArray[Any]:
+def perturb(logits: NDArray[Any], noise: NDArray[Any], scale: float | NDArray[Any]) -> NDArray[Any]:
     """fl(fl(x * s) + g) in the dtype of the logits, s = 1 / T rounded to it: the one rounding of the stream law.
 
     A logit of -inf stays -inf, also where s rounds to 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        s = logits.dtype.type(scale)
+        s = np.asarray(scale, logits.dtype)
         return np.where(np.isneginf(logits), logits, logits * s + noise)
 
 
-def gumbel_max(logits: NDArray[Any], noise: NDArray[Any], scale: float = 1.0) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def tie_breakers(logits: NDArray[Any], perturbed: NDArray[Any]) -> NDArray[Any]:
+    """What decides between equal perturbed values: the logits where these overflow, nothing where they do not."""
+    return np.where(np.isinf(perturbed), logits, 0)
+
+
+def gumbel_max(
+    logits: NDArray[Any], noise: NDArray[Any], scale: float | NDArray[Any] = 1.0
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Draw one category per row.
 
     Parameters
@@ -30,16 +37,18 @@ def gumbel_max(logits: NDArray[Any], noise: NDArray[Any], scale: float = 1.0) ->
         Unnormalised log-probabilities; -inf is never drawn.
     noise : array like ``logits``
         Standard Gumbel noise.
-    scale : float
+    scale : float, or array of shape (rows, 1)
         1 / T.
 
     Returns
     -------
     index : int64 array of shape (rows,)
-        The argmax, the lowest of equals; -1 for a row with nothing to draw.
+        The argmax, the lowest of equals; -1 for a row with nothing to draw. Where the maximum overflows, equal values
+        are told apart by their logits.
     perturbed : array of shape (rows,)
         The maximum; -inf for a row with nothing to draw.
     """
     perturbed = perturb(logits, noise, scale)
-    best = perturbed.max(axis=-1)
-    return np.where(np.isneginf(best), -1, perturbed.argmax(axis=-1)), best
+    best = perturbed.max(axis=-1, keepdims=True)
+    index = np.where(perturbed == best, tie_breakers(logits, perturbed), -np.inf).argmax(axis=-1)
+    return np.where(np.isneginf(logits).all(axis=-1), -1, index), best[..., 0]

@@ -15,7 +15,7 @@ from .softmax import softmax
 
 
 def gumbel_softmax(
-    logits: NDArray[Any], noise: NDArray[Any], inv_tau: float = 1.0
+    logits: NDArray[Any], noise: NDArray[Any], inv_tau: float | NDArray[Any] = 1.0
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Draw a relaxed and a hard one-hot vector per row.
 

@@ -14,8 +14,18 @@ from .conditional import maximum_at
 from .gumbel_max import gumbel_max as gumbel_max_rows
 from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
 from .noise import exponential_noise, gumbel_noise
-from .philox import U64, block_words
-from .rows import addresses, count_tiles, load, load_logits, repeat_rows, store, tiles_or_lack, working_dtype
+from .philox import U64, block_words, row_key
+from .rows import (
+    addresses,
+    count_tiles,
+    load,
+    load_logits,
+    repeat_rows,
+    scale_rows,
+    store,
+    tiles_or_lack,
+    working_dtype,
+)
 from .softmax import log_softmax as log_softmax_rows
 from .softmax import log_softmax_backward as log_softmax_backward_rows
 from .softmax import logsumexp as logsumexp_rows
@@ -38,6 +48,11 @@ def philox(key: int, domain: int, block: int, out: Array) -> None:
     out[...] = np.stack(block_words(key, domain, blocks), axis=-1)
 
 
+def row_keys(seeds: U64, keys: U64) -> None:
+    """The key of each row's seed into ``keys``."""
+    keys[...] = row_key(seeds)
+
+
 def gumbel(out: Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
     """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
     work = working_dtype(out.dtype)
@@ -57,23 +72,23 @@ def exponential(out: Array, loc: float, scale: float, key: int, offset: int, thr
 def gumbel_max(
     logits: Array,
     mask: Array | None,
-    scale: float,
+    scale: float | Array,
     index: Array,
     perturbed: Array | None,
     threads: int,
     key: int,
     offset: int,
     row_stride: int,
-    seeds: U64 | None,
+    keys: U64 | None,
     offsets: U64 | None,
 ) -> int:
     """Per row the argmax of ``logits * scale + g``; -1 and -inf for a row with nothing to draw."""
     x = load_logits(logits, mask)
     if x is None:
         return -1
-    elements, keys = addresses(index.size, x.shape[1], key, offset, row_stride, seeds, offsets)
+    elements, each_key = addresses(index.size, x.shape[1], key, offset, row_stride, keys, offsets)
     rows = repeat_rows(x, index.size)
-    which, best = gumbel_max_rows(rows, gumbel_noise(keys, elements, x.dtype), scale)
+    which, best = gumbel_max_rows(rows, gumbel_noise(each_key, elements, x.dtype), scale_rows(scale, index.size))
     store(index, which)
     if perturbed is not None:
         store(perturbed, best)
@@ -83,14 +98,14 @@ def gumbel_max(
 def gumbel_top_k(
     logits: Array,
     mask: Array | None,
-    scale: float,
+    scale: float | Array,
     index: Array,
     perturbed: Array,
     threads: int,
     key: int,
     offset: int,
     row_stride: int,
-    seeds: U64 | None,
+    keys: U64 | None,
     offsets: U64 | None,
 ) -> int:
     """The k largest of ``logits * scale + g`` per row, in order; missing places hold -1 and -inf."""
@@ -100,9 +115,9 @@ def gumbel_top_k(
     if index.size == 0:
         return 0
     k = index.shape[-1]
-    elements, keys = addresses(index.size // k, x.shape[1], key, offset, row_stride, seeds, offsets)
-    rows = repeat_rows(x, index.size // k)
-    which, best = gumbel_top_k_rows(rows, gumbel_noise(keys, elements, x.dtype), scale, k)
+    elements, each_key = addresses(index.size // k, x.shape[1], key, offset, row_stride, keys, offsets)
+    rows, scales = repeat_rows(x, index.size // k), scale_rows(scale, index.size // k)
+    which, best = gumbel_top_k_rows(rows, gumbel_noise(each_key, elements, x.dtype), scales, k)
     store(index, which)
     store(perturbed, best)
     return tiles_or_lack(elements, which)
@@ -110,14 +125,14 @@ def gumbel_top_k(
 
 def gumbel_softmax(
     logits: Array,
-    inv_tau: float,
+    inv_tau: float | Array,
     soft: Array | None,
     hard: Array | None,
     threads: int,
     key: int,
     offset: int,
     row_stride: int,
-    seeds: U64 | None,
+    keys: U64 | None,
     offsets: U64 | None,
 ) -> int:
     """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``."""
@@ -125,8 +140,9 @@ def gumbel_softmax(
     if x is None or np.isneginf(x).all(axis=-1).any():
         return -1
     count = max(out.size for out in (soft, hard) if out is not None) // x.shape[1]
-    elements, keys = addresses(count, x.shape[1], key, offset, row_stride, seeds, offsets)
-    soft_rows, hard_rows = gumbel_softmax_rows(repeat_rows(x, count), gumbel_noise(keys, elements, x.dtype), inv_tau)
+    elements, each_key = addresses(count, x.shape[1], key, offset, row_stride, keys, offsets)
+    noise = gumbel_noise(each_key, elements, x.dtype)
+    soft_rows, hard_rows = gumbel_softmax_rows(repeat_rows(x, count), noise, scale_rows(inv_tau, count))
     if soft is not None:
         store(soft, soft_rows)
     if hard is not None:
@@ -143,15 +159,15 @@ def conditional_gumbel(
     key: int,
     offset: int,
     row_stride: int,
-    seeds: U64 | None,
+    keys: U64 | None,
     offsets: U64 | None,
 ) -> int:
     """Perturbed logits at most ``bound``, or with the maximum at ``index``."""
     x = load_logits(logits, None)
     if x is None or np.isneginf(x).all(axis=-1).any():
         return -1
-    elements, keys = addresses(len(x), x.shape[1], key, offset, row_stride, seeds, offsets)
-    noise = gumbel_noise(keys, elements, x.dtype)
+    elements, each_key = addresses(len(x), x.shape[1], key, offset, row_stride, keys, offsets)
+    noise = gumbel_noise(each_key, elements, x.dtype)
     which = None if index is None else index.reshape(-1)
     if bound is not None:
         top = bound.reshape(-1).astype(x.dtype)
@@ -174,15 +190,15 @@ def sample_tokens(
     key: int,
     offset: int,
     row_stride: int,
-    seeds: U64 | None,
+    keys: U64 | None,
     offsets: U64 | None,
 ) -> int:
     """Per row the argmax of ``logits * scale + g`` over what the filters leave; -1 for a row with nothing to draw."""
     x = load_logits(logits, mask)
     if x is None:
         return -1
-    elements, keys = addresses(index.size, x.shape[1], key, offset, row_stride, seeds, offsets)
-    noise = gumbel_noise(keys, elements, x.dtype)
+    elements, each_key = addresses(index.size, x.shape[1], key, offset, row_stride, keys, offsets)
+    noise = gumbel_noise(each_key, elements, x.dtype)
     which = np.full(index.size, -1, np.int64)
     for i, s in enumerate(scale.ravel().astype(x.dtype)):
         k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
@@ -193,29 +209,34 @@ def sample_tokens(
     return tiles_or_lack(elements, which)
 
 
-def softmax(x: Array, scale: float, out: Array, threads: int) -> None:
+def softmax(x: Array, scale: float | Array, out: Array, threads: int) -> None:
     """``softmax(x * scale)`` along the last axis."""
-    store(out, softmax_rows(load(x), scale))
+    rows = load(x)
+    store(out, softmax_rows(rows, scale_rows(scale, len(rows))))
 
 
-def log_softmax(x: Array, scale: float, out: Array, threads: int) -> None:
+def log_softmax(x: Array, scale: float | Array, out: Array, threads: int) -> None:
     """``log(softmax(x * scale))`` along the last axis."""
-    store(out, log_softmax_rows(load(x), scale))
+    rows = load(x)
+    store(out, log_softmax_rows(rows, scale_rows(scale, len(rows))))
 
 
-def logsumexp(x: Array, scale: float, out: Array, threads: int) -> None:
+def logsumexp(x: Array, scale: float | Array, out: Array, threads: int) -> None:
     """``log(sum(exp(x * scale)))`` of each row."""
-    store(out, logsumexp_rows(load(x), scale))
+    rows = load(x)
+    store(out, logsumexp_rows(rows, scale_rows(scale, len(rows))))
 
 
-def softmax_backward(grad: Array, y: Array, scale: float, out: Array, threads: int) -> None:
+def softmax_backward(grad: Array, y: Array, scale: float | Array, out: Array, threads: int) -> None:
     """``scale * y * (grad - sum(grad * y))``."""
-    store(out, softmax_backward_rows(load(grad), load(y), scale))
+    rows = load(y)
+    store(out, softmax_backward_rows(load(grad), rows, scale_rows(scale, len(rows))))
 
 
-def log_softmax_backward(grad: Array, log_y: Array, scale: float, out: Array, threads: int) -> None:
+def log_softmax_backward(grad: Array, log_y: Array, scale: float | Array, out: Array, threads: int) -> None:
     """``scale * (grad - exp(log_y) * sum(grad))``."""
-    store(out, log_softmax_backward_rows(load(grad), load(log_y), scale))
+    rows = load(log_y)
+    store(out, log_softmax_backward_rows(load(grad), rows, scale_rows(scale, len(rows))))
 
 
 def alias_table(bounds: U64, table: U64, threads: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .philox import TILE, U64, row_key
+from .philox import TILE, U64
 
 Array: TypeAlias = NDArray[Any]
 
@@ -16,8 +16,8 @@ def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def load(x: Array) -> Array:
-    """The array in its working dtype."""
-    return x.astype(working_dtype(x.dtype))
+    """The array in its working dtype, as (rows, K)."""
+    return x.astype(working_dtype(x.dtype)).reshape(-1, x.shape[-1])
 
 
 def store(out: Array, value: Array) -> None:
@@ -31,7 +31,7 @@ def store(out: Array, value: Array) -> None:
 
 def load_logits(logits: Array, mask: Array | None) -> Array | None:
     """Logits as a (rows, K) array of the working dtype, -inf where masked out; None if NaN or +inf is among them."""
-    x = load(logits).reshape(-1, logits.shape[-1])
+    x = load(logits)
     if mask is not None:
         x = np.where(mask.reshape(-1, x.shape[1]), x, x.dtype.type(-np.inf))
     return None if np.any(np.isnan(x) | np.isposinf(x)) else x
@@ -42,14 +42,19 @@ def repeat_rows(x: Array, count: int) -> Array:
     return x[np.arange(count) % max(len(x), 1)]
 
 
+def scale_rows(scale: float | Array, count: int) -> float | Array:
+    """The scale of each row of the result, as a column where there is one a row."""
+    return repeat_rows(scale.reshape(-1, 1), count) if isinstance(scale, np.ndarray) else scale
+
+
 def addresses(
-    rows: int, columns: int, key: int, offset: int, row_stride: int, seeds: U64 | None, offsets: U64 | None
+    rows: int, columns: int, key: int, offset: int, row_stride: int, keys: U64 | None, offsets: U64 | None
 ) -> tuple[U64, int | U64]:
     """Element addresses of shape (rows, columns), and the one key or a column of keys."""
     if offsets is None:
         offsets = np.arange(rows, dtype=np.uint64) * np.uint64(row_stride) + np.uint64(offset)
     column: U64 = np.arange(columns, dtype=np.uint64)
-    return offsets.reshape(-1, 1) + column, key if seeds is None else row_key(seeds).reshape(-1, 1)
+    return offsets.reshape(-1, 1) + column, key if keys is None else keys.reshape(-1, 1)
 
 
 def tiles_or_lack(elements: U64, index: NDArray[np.int64]) -> int:

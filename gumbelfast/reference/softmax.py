@@ -1,7 +1,8 @@
 """Softmax, its logarithm, their normaliser, and both gradients, along the last axis.
 
 Arrays are float32 or float64. The work is done one precision above and returned unrounded, so that the caller rounds
-once. The scale s is 1 / T rounded to the dtype of x. NaN and infinities come out as from scipy.special.
+once. The scale s is 1 / T rounded to the dtype of x, one number or a column with one a row. NaN and infinities come out
+as from scipy.special.
 """
 
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 
 
-def softmax(x: Array, scale: float = 1.0) -> Array:
+def softmax(x: Array, scale: float | Array = 1.0) -> Array:
     """exp(s x_i) / sum_j exp(s x_j).
 
     Subtracting the maximum first makes overflow impossible: the largest exponent is 0.
@@ -24,7 +25,7 @@ def softmax(x: Array, scale: float = 1.0) -> Array:
     return y
 
 
-def log_softmax(x: Array, scale: float = 1.0) -> Array:
+def log_softmax(x: Array, scale: float | Array = 1.0) -> Array:
     """The logarithm of `softmax`: s x_i - logsumexp(s x)."""
     x, s = widen(x, scale)
     pivot, log_sum = log_sum_exp_above(x, s)
@@ -32,14 +33,14 @@ def log_softmax(x: Array, scale: float = 1.0) -> Array:
         return times(x - pivot, s) - log_sum
 
 
-def logsumexp(x: Array, scale: float = 1.0) -> Array:
+def logsumexp(x: Array, scale: float | Array = 1.0) -> Array:
     """log(sum_j exp(s x_j)), one value a row."""
     x, s = widen(x, scale)
     pivot, log_sum = log_sum_exp_above(x, s)
     return (times(pivot, s) + log_sum)[..., 0]
 
 
-def softmax_backward(grad: Array, y: Array, scale: float = 1.0) -> Array:
+def softmax_backward(grad: Array, y: Array, scale: float | Array = 1.0) -> Array:
     """Gradient by x of a loss whose gradient by y = softmax(s x) is ``grad``.
 
     The Jacobian is s (diag(y) - y y^T); it is symmetric.
@@ -51,7 +52,7 @@ def softmax_backward(grad: Array, y: Array, scale: float = 1.0) -> Array:
     return result
 
 
-def log_softmax_backward(grad: Array, log_y: Array, scale: float = 1.0) -> Array:
+def log_softmax_backward(grad: Array, log_y: Array, scale: float | Array = 1.0) -> Array:
     """Gradient by x of a loss whose gradient by log_y = log_softmax(s x) is ``grad``."""
     grad, s = widen(grad, scale)
     log_y, _ = widen(log_y)
@@ -60,10 +61,10 @@ def log_softmax_backward(grad: Array, log_y: Array, scale: float = 1.0) -> Array
     return result
 
 
-def widen(x: Array, scale: float = 1.0) -> tuple[Array, Any]:
+def widen(x: Array, scale: float | Array = 1.0) -> tuple[Array, Any]:
     """Take x and its rounded scale one precision up: float32 to float64, float64 to longdouble."""
     wide = np.longdouble if x.dtype == np.float64 else np.float64
-    return x.astype(wide), wide(x.dtype.type(scale))
+    return x.astype(wide), np.asarray(scale, x.dtype).astype(wide)[()]
 
 
 def times(x: Array, s: Any) -> Array:

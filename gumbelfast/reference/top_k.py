@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .gumbel_max import perturb
+from .gumbel_max import perturb, tie_breakers
 
 
 def gumbel_top_k(
-    logits: NDArray[Any], noise: NDArray[Any], scale: float, k: int
+    logits: NDArray[Any], noise: NDArray[Any], scale: float | NDArray[Any], k: int
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Draw k categories per row without replacement, in order.
 
@@ -23,7 +23,7 @@ def gumbel_top_k(
         Unnormalised log-probabilities; -inf is never drawn.
     noise : array like ``logits``
         Standard Gumbel noise.
-    scale : float
+    scale : float, or array of shape (rows, 1)
         1 / T.
     k : int
         Draws per row, at most K.
@@ -31,12 +31,13 @@ def gumbel_top_k(
     Returns
     -------
     index : int64 array of shape (rows, k)
-        Largest perturbed value first, the lower index first among equals; -1 where the row has nothing left.
+        Largest perturbed value first, the lower index first among equals, and of values that overflow the larger logit;
+        -1 where the row has nothing left.
     perturbed : array of shape (rows, k)
         The perturbed values, -inf where the row has nothing left.
     """
     perturbed = perturb(logits, noise, scale)
     # A stable ascending sort of the negated values keeps equals in the order of their indices.
-    index = np.argsort(-perturbed, axis=-1, kind="stable")[:, :k]
+    index = np.lexsort((-tie_breakers(logits, perturbed), -perturbed), axis=-1)[:, :k]
     best = np.take_along_axis(perturbed, index, axis=-1)
-    return np.where(np.isneginf(best), -1, index), best
+    return np.where(np.isneginf(np.take_along_axis(logits, index, axis=-1)), -1, index), best

@@ -13,9 +13,11 @@ from .. import _threads, _validate, _validate_tables
 from .._backend import active
 from .._tables import Tables, weights_of_logits
 from ..generator import Generator
-from ..sampling import _TABLE_DRAWS
 from . import _key, _tensors
 from ._tensors import Array
+
+# Draws per row that an alias table pays for: measured, 25 to 300 on rows of 10 to 10**6 categories.
+_TABLE_DRAWS = 256
 
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
@@ -51,7 +53,7 @@ def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any
     index = torch.empty((*shape, *x.shape[:-1]), dtype=torch.int64, device="cpu")
     rows = x.size // x.shape[-1]
     if shape and index.numel() >= _TABLE_DRAWS * rows > 0:
-        weights = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, _threads.resolve(None))
+        weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, _threads.resolve(None))
         _draw_tables(weights, index.numpy(), generator)
     elif _argmax(x, index.numpy(), generator) < 0:
         _tensors.refuse(logits, dim)

@@ -73,15 +73,16 @@ void scan_cases(const Backend& backend, const Type& type) {
   const struct {
     int64_t rows, cols, k;
   } shapes[] = {{61, 10, 3}, {17, 300, 17}, {5, 5000, 40}, {2, 70001, 300}};
-  std::vector<uint64_t> seeds(64), offsets(64);
+  std::vector<uint64_t> seeds(64), keys(64), offsets(64);
   for (size_t i = 0; i < 64; ++i) seeds[i] = i * 0x9E3779B97F4A7C15, offsets[i] = 1000 * i + 7;
+  backend.row_keys(seeds.data(), 64, keys.data());
   for (const auto& [rows, cols, k] : shapes) {
     const Bytes x = logits(backend, type, rows * cols, 1);
     std::vector<uint8_t> mask(static_cast<size_t>(rows * cols));
     for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 5 != 0;
     for (const bool special : {false, true}) {
-      const Logits in{x.data(), rows, cols, special ? mask.data() : nullptr, true, special ? 1 / 0.7 : 1.0};
-      const Address at{key, 99, static_cast<uint64_t>(cols), special ? seeds.data() : nullptr,
+      const Logits in{x.data(), rows, cols, cols, special ? mask.data() : nullptr, true, {special ? 1 / 0.7 : 1.0}};
+      const Address at{key, 99, static_cast<uint64_t>(cols), special ? keys.data() : nullptr,
                        special ? offsets.data() : nullptr};
       std::vector<int64_t> index(static_cast<size_t>(rows * k));
       Bytes value(static_cast<size_t>(rows * k) * type.work_size);
@@ -117,7 +118,7 @@ void conditional_cases(const Backend& backend, const Type& type) {
         {"index", nullptr, index.data()}, {"value", bound.data(), index.data()}, {"upper", bound.data(), nullptr}};
     for (const auto& known : knowns) {
       Bytes z(static_cast<size_t>(rows * cols) * type.work_size);
-      const ConditionalArgs args{{x.data(), rows, cols, nullptr, false, 1},
+      const ConditionalArgs args{{x.data(), rows, cols, cols},
                                  {key, 5, static_cast<uint64_t>(cols), nullptr, nullptr},
                                  known.bound,
                                  known.index,
@@ -143,7 +144,7 @@ void token_cases(const Backend& backend, const Type& type) {
       top_p.push_back(i % 3 ? 0.3 * static_cast<double>(i % 4) + 0.05 : 1);
       min_p.push_back(i % 4 == 1 ? 0.125 : 0);
     }
-    const TokenArgs args{{x.data(), rows, cols, nullptr, false, 1},
+    const TokenArgs args{{x.data(), rows, cols, cols},
                          {key, 99, static_cast<uint64_t>(cols), nullptr, nullptr},
                          scale.data(),
                          top_k.data(),
@@ -164,19 +165,19 @@ void softmax_cases(const Backend& backend, const Type& type) {
     const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
     const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
     Bytes y(x.size()), hard(x.size()), out(x.size()), sums(static_cast<size_t>(rows) * type.size);
-    over_rows(backend.logsumexp[t], {x.data(), cols, 1.0, sums.data()}, rows, workers);
+    over_rows(backend.logsumexp[t], {x.data(), cols, cols, {}, sums.data()}, rows, workers);
     put("logsumexp" + tag, sums);
-    over_rows(backend.log_softmax[t], {x.data(), cols, 1.25, y.data()}, rows, workers);
+    over_rows(backend.log_softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
     put("log-softmax" + tag, y);
-    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, workers);
+    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows, workers);
     put("log-softmax-backward" + tag, out);
-    over_rows(backend.softmax[t], {x.data(), cols, 1.25, y.data()}, rows, workers);
+    over_rows(backend.softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
     put("softmax" + tag, y);
-    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, 1.25, out.data()}, rows, workers);
+    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows, workers);
     put("softmax-backward" + tag, out);
     // A small tau drives most results below the smallest normal number.
     for (const double inverse_tau : {2.0, 30.0}) {
-      const GumbelSoftmaxArgs args{{x.data(), rows, cols, nullptr, false, inverse_tau},
+      const GumbelSoftmaxArgs args{{x.data(), rows, cols, cols, nullptr, false, {inverse_tau}},
                                    {key, 5, static_cast<uint64_t>(cols), nullptr, nullptr},
                                    y.data(),
                                    hard.data()};
