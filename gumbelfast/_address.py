@@ -53,9 +53,7 @@ def draw_rows(
     return _with_key(rng, lambda key: call(key, first, stride, None, None))
 
 
-def _draw_seeded(
-    call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedLike, seeds: Any, positions: Any
-) -> int:
+def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedLike, seeds: Any, positions: Any) -> int:
     """Rows with a seed take the noise of it; the others the next elements of `rng`, as if they were all of the call."""
     width = columns + -columns % 32
     given, missing = _validate_rows.seed_rows(seeds, shape)

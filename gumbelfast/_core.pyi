@@ -19,8 +19,8 @@ class Backend:
     Conventions shared by all methods:
 
     - dtypes of data are float16, bfloat16, float32, float64; the work is done in float32, for float64 in float64.
-    - ``scale`` and ``inv_tau`` are 1/temperature as a Python float, or as float64 with one entry per row of the data; the
-      kernel rounds it to the working dtype.
+    - ``scale`` and ``inv_tau`` are 1/temperature as a Python float, or as float64 with one entry per row of the data;
+      the kernel rounds it to the working dtype.
     - the noise of row i, column j is element ``offset + i * row_stride + j`` under ``key`` (64 bits: k0 low, k1 high).
       ``offsets[i]`` (uint64), where given, takes the place of ``offset + i * row_stride``, ``keys[i]`` (uint64) that of
       ``key``. These five come last, so that a call can be prepared without them.

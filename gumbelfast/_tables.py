@@ -19,7 +19,12 @@ END = np.uint64(2**64 - 1)  # stands for 2**64
 
 
 def weights_of_logits(
-    x: Array, axis: int, scale: float | NDArray[np.float64], mask: Array | None, threads: int, empty_allowed: bool = False
+    x: Array,
+    axis: int,
+    scale: float | NDArray[np.float64],
+    mask: Array | None,
+    threads: int,
+    empty_allowed: bool = False,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """``softmax(x * scale)`` in float64, as (rows, K), and in the batch shape which rows are empty; those hold ones.
 

@@ -65,6 +65,13 @@ def lies_in_rows(x: Array) -> bool:
     return step >= 0 and step % size == 0
 
 
+def as_array(x: ArrayLike) -> Array:
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise TypeError(f"expected an array of float16, bfloat16, float32 or float64: {error}") from None
+
+
 def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
     """The array with `axis` last, in rows, aligned, native, copied only where it must be; the axis, -1 if last.
 
@@ -73,10 +80,7 @@ def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
     if type(x) is np.ndarray and axis == -1 and x.dtype is _F32 and x.flags.carray and x.ndim and x.size:
         return x, -1  # what most calls bring, so that small ones stay cheap
     if type(x) is not np.ndarray:
-        try:
-            x = np.asarray(x)
-        except ValueError as error:
-            raise TypeError(f"expected an array of float16, bfloat16, float32 or float64: {error}") from None
+        x = as_array(x)
     dtype = x.dtype
     if dtype is not _F32 and dtype is not _F64:
         dtype = float_dtype(dtype)

@@ -104,7 +104,9 @@ def _reciprocals(
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(value > 0, 1.0 / value, 0.0)
     why = f", whose reciprocal overflows {work_dtype(dtype)}"
-    _refuse_rows(~(inverse <= largest), value, f"{name} must {'be 0 or ' * zero_allowed}have a finite reciprocal", shape, why)
+    _refuse_rows(
+        ~(inverse <= largest), value, f"{name} must {'be 0 or ' * zero_allowed}have a finite reciprocal", shape, why
+    )
     return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
 
 

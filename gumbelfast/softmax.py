@@ -10,35 +10,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _threads, _validate, _validate_out
+from . import _axes, _signed_sum, _threads, _validate_out, _validate_rows, _validate_softmax
+from ._axes import Axes
 from ._backend import active
 
 Array = NDArray[Any]
 
 
-def _place(x: Array, out: Array | None, shape: tuple[int, ...], axis: int, inputs: tuple[Any, ...]) -> Array:
-    """Where a kernel writes a result with `axis` last: `out` itself if it lies right, else a new array."""
-    if out is not None and _validate_out.output(out, shape, x.dtype, inputs) and axis == -1:
+def _place(
+    x: Array, out: Array | None, shape: tuple[int, ...], axes: int | tuple[int, ...], inputs: tuple[Any, ...]
+) -> Array:
+    """Where a kernel writes a result with one `axis` last: `out` itself if it lies right, else a new array."""
+    if out is not None and _validate_out.output(out, shape, x.dtype, inputs) and axes == -1:
         return out
     return np.empty(x.shape, x.dtype)
 
 
-def _give(result: Array, out: Array | None, axis: int) -> Array:
-    if result is out:
+def _give(result: Array, out: Array | None, axes: int | tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    if result is out or (out is None and axes == -1):
         return result
-    moved = _validate.restored(result, axis)
+    moved = _axes.restored(result, axes, shape)
     if out is None:
         return moved
     out[...] = moved
     return out
 
 
-def _forward(kernel: str, x: ArrayLike, axis: int, temperature: float, out: Array | None, threads: int | None) -> Array:
-    rows, axis = _validate.rows(x, axis)
-    scale = _validate.positive_reciprocal(temperature, "temperature", rows.dtype)
-    result = _place(rows, out, np.shape(x), axis, (x,))
+def _forward(
+    kernel: str, x: ArrayLike, axis: Axes, temperature: ArrayLike, out: Array | None, threads: int | None
+) -> Array:
+    rows, axes = _axes.rows(x, axis)
+    scale = _validate_rows.positive_reciprocals(temperature, "temperature", rows.shape[:-1], rows.dtype)
+    shape = np.shape(x)
+    result = _place(rows, out, shape, axes, (x,))
     getattr(active(), kernel)(rows, scale, result, _threads.resolve(threads))
-    return _give(result, out, axis)
+    return _give(result, out, axes, shape)
 
 
 def backward(
@@ -46,30 +52,31 @@ def backward(
     grad: ArrayLike,
     y: ArrayLike,
     y_name: str,
-    temperature: float,
+    temperature: ArrayLike,
     temperature_name: str,
-    axis: int,
+    axis: Axes,
     out: Array | None,
     threads: int | None,
 ) -> Array:
     """The way of every backward pass: `grad` and `y` alike in shape and dtype, one kernel, one result."""
-    if np.shape(grad) != np.shape(y):
-        raise ValueError(f"grad has shape {np.shape(grad)}, expected that of {y_name}, {np.shape(y)}")
-    y_rows, axis = _validate.rows(y, axis)
-    grad_rows, _ = _validate.rows(grad, axis)
+    shape = np.shape(y)
+    if np.shape(grad) != shape:
+        raise ValueError(f"grad has shape {np.shape(grad)}, expected that of {y_name}, {shape}")
+    y_rows, axes = _axes.rows(y, axis)
+    grad_rows, _ = _axes.rows(grad, axes)
     if grad_rows.dtype != y_rows.dtype:
         raise TypeError(f"grad has dtype {grad_rows.dtype}, expected that of {y_name}, {y_rows.dtype}")
-    scale = _validate.positive_reciprocal(temperature, temperature_name, y_rows.dtype)
-    result = _place(y_rows, out, np.shape(y), axis, (grad, y))
+    scale = _validate_rows.positive_reciprocals(temperature, temperature_name, y_rows.shape[:-1], y_rows.dtype)
+    result = _place(y_rows, out, shape, axes, (grad, y))
     getattr(active(), kernel)(grad_rows, y_rows, scale, result, _threads.resolve(threads))
-    return _give(result, out, axis)
+    return _give(result, out, axes, shape)
 
 
 def softmax(
     x: ArrayLike,
     *,
-    axis: int = -1,
-    temperature: float = 1.0,
+    axis: Axes = -1,
+    temperature: ArrayLike = 1.0,
     out: Array | None = None,
     num_threads: int | None = None,
 ) -> Array:
@@ -78,11 +85,11 @@ def softmax(
     Parameters
     ----------
     x : array_like of float16, bfloat16, float32 or float64
-        Any shape with at least one axis.
-    axis : int, default -1
-        Axis that the sum runs over.
-    temperature : float, default 1.0
-        T.
+        Any shape with the axes that `axis` names.
+    axis : int, tuple of ints or None, default -1
+        Axis or axes that the sum runs over; None: all of them.
+    temperature : float or array_like of float, default 1.0
+        T: one number, or one per row, which broadcasts to the shape without `axis`.
     out : ndarray, optional
         Takes the result; shape and dtype of `x`, which it may be itself.
     num_threads : int, optional
@@ -98,13 +105,21 @@ def softmax(
     TypeError
         For a dtype outside the four.
     ValueError
-        For an axis of size 0, a bad temperature or an unfit `out`.
+        For an axis of size 0 or named twice, a bad temperature or an unfit `out`.
+    numpy.exceptions.AxisError
+        For an axis that `x` does not have.
 
     Notes
     -----
     The maximum is subtracted first, so nothing overflows: Blanchard, Higham and Higham, "Accurately computing the
     log-sum-exp and softmax functions" (2021). Sums are taken in a fixed order: results do not depend on threads or SIMD
     width. NaN and infinities propagate as in `scipy.special.softmax`.
+
+    Examples
+    --------
+    >>> y = softmax(np.zeros((2, 2, 2)), axis=(1, 2))
+    >>> y.shape, y[0].tolist()
+    ((2, 2, 2), [[0.25, 0.25], [0.25, 0.25]])
     """
     return _forward("softmax", x, axis, temperature, out, num_threads)
 
@@ -112,14 +127,23 @@ def softmax(
 def log_softmax(
     x: ArrayLike,
     *,
-    axis: int = -1,
-    temperature: float = 1.0,
+    axis: Axes = -1,
+    temperature: ArrayLike = 1.0,
     out: Array | None = None,
     num_threads: int | None = None,
 ) -> Array:
     r"""Logarithm of the softmax, :math:`x_i / T - \log \sum_j \exp(x_j / T)`.
 
     Parameters, results and errors are those of `softmax`.
+
+    Examples
+    --------
+    A row so uneven that the logarithm of its softmax would be -inf:
+
+    >>> log_softmax(np.array([800.0, 0.0])).tolist()
+    [0.0, -800.0]
+    >>> log_softmax(np.zeros((2, 4)), axis=None).round(4)[0].tolist()  # -log(8)
+    [-2.0794, -2.0794, -2.0794, -2.0794]
     """
     return _forward("log_softmax", x, axis, temperature, out, num_threads)
 
@@ -127,54 +151,94 @@ def log_softmax(
 def logsumexp(
     x: ArrayLike,
     *,
-    axis: int = -1,
-    temperature: float = 1.0,
+    axis: Axes = -1,
+    b: ArrayLike | None = None,
+    temperature: ArrayLike = 1.0,
     keepdims: bool = False,
+    return_sign: bool = False,
     out: Array | None = None,
     num_threads: int | None = None,
 ) -> Any:
-    r"""Logarithm of a sum of exponentials, :math:`\log \sum_j \exp(x_j / T)`.
+    r"""Logarithm of a sum of exponentials, :math:`\log \sum_j b_j \exp(x_j / T)`.
 
     Parameters
     ----------
     x, axis, temperature, num_threads
         As in `softmax`.
+    b : array_like of real numbers, optional
+        Factors, 1 by default; `x` and `b` are broadcast against each other. They may be negative. Where one is 0 its
+        entry adds nothing, even if `x` is inf or NaN there.
     keepdims : bool, default False
-        Keep `axis` with size 1.
+        Keep the axes that are summed over, with size 1.
+    return_sign : bool, default False
+        Return the sign of the sum as well, and the logarithm of its absolute value. Otherwise a negative sum gives NaN.
     out : ndarray, optional
-        Takes the result.
+        Takes the logarithm.
 
     Returns
     -------
     ndarray, or a scalar where no axis is left
-        Dtype of `x`; -inf for a row of nothing but -inf, as in `scipy.special.logsumexp`.
+        Dtype of `x`; -inf for a sum of 0.
+    sign : ndarray or scalar
+        Only with `return_sign`: 1, 0, -1 or NaN, in the dtype of `x`.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `softmax`.
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As in `softmax`, and for a `b` that is not real or does not fit.
+
+    Notes
+    -----
+    NaN and infinities propagate as in `scipy.special.logsumexp`: a sum that is 0 or infinite becomes NaN if an entry
+    with factor 0 is inf or NaN, since 0 times these is.
+
+    With `b` the terms :math:`x_j / T + \log |b_j|` are formed in float64. The positive and the negative ones are summed
+    apart, to P and N say, and joined as :math:`\log P + \log(1 - N / P)` if P is larger. The result is rounded once.
+    The relative error of the sum is a few times
+    :math:`2^{-52} (1 + \max_j |x_j / T + \log |b_j||) (P + N) / |P - N|`: signs that cancel cost digits, as in any
+    subtraction.
+
+    Examples
+    --------
+    >>> float(logsumexp([1000.0, 1000.0]).round(4))  # 1000 + log(2)
+    1000.6931
+    >>> value, sign = logsumexp([0.0, 0.0], b=[1, -3], return_sign=True)  # 1 - 3 = -2
+    >>> float(value.round(4)), float(sign)
+    (0.6931, -1.0)
     """
-    rows, axis = _validate.rows(x, axis)
-    scale = _validate.positive_reciprocal(temperature, "temperature", rows.dtype)
-    shape = rows.shape[:-1]
-    if keepdims:
-        shape = (*shape[: axis % rows.ndim], 1, *shape[axis % rows.ndim :])
-    direct = out is not None and _validate_out.output(out, shape, rows.dtype, (x,)) and out is not x
+    factors = None
+    if b is not None:
+        x, factors = _validate_softmax.factors(b, x)
+    rows, axes = _axes.rows(x, axis)
+    scale = _validate_rows.positive_reciprocals(temperature, "temperature", rows.shape[:-1], rows.dtype)
+    plain = axes == -1 and not keepdims  # as small calls are, which should stay cheap
+    shape = rows.shape[:-1] if plain else _axes.reduced_shape(np.shape(x), axes, keepdims)
+    direct = out is not None and _validate_out.output(out, shape, rows.dtype, (x, b)) and out is not x
     result = out if out is not None and direct else np.empty(shape, rows.dtype)
-    active().logsumexp(rows, scale, result, _threads.resolve(num_threads))
+    threads = _threads.resolve(num_threads)
+    if factors is None:
+        active().logsumexp(rows, scale, result, threads)
+        sign = _signed_sum.sign_of_positive(result) if return_sign else None
+    else:
+        logs, sign = _signed_sum.logsumexp(rows, _axes.rows(factors, axes)[0], scale, threads)
+        with np.errstate(over="ignore"):
+            result.reshape(logs.shape)[...] = logs if return_sign else np.where(sign < 0, np.nan, logs)
     if out is None:
-        return result if shape else result[()]
-    if not direct:
+        result = result if shape else result[()]
+    elif not direct:
         out[...] = result
-    return out
+        result = out
+    if not return_sign or sign is None:
+        return result
+    return result, sign.astype(rows.dtype).reshape(shape)[()]
 
 
 def softmax_backward(
     grad: ArrayLike,
     y: ArrayLike,
     *,
-    axis: int = -1,
-    temperature: float = 1.0,
+    axis: Axes = -1,
+    temperature: ArrayLike = 1.0,
     out: Array | None = None,
     num_threads: int | None = None,
 ) -> Array:
@@ -208,8 +272,8 @@ def log_softmax_backward(
     grad: ArrayLike,
     log_y: ArrayLike,
     *,
-    axis: int = -1,
-    temperature: float = 1.0,
+    axis: Axes = -1,
+    temperature: ArrayLike = 1.0,
     out: Array | None = None,
     num_threads: int | None = None,
 ) -> Array:
