@@ -145,7 +145,7 @@ def prepared(s: Source) -> Call:
     from_logits = s.one_in(2)
     x = floats(s, dims) if from_logits else weights(s, dims)
     given = axis | {"size": s.mostly([None, 0, 3, (2, 2), 70], [*ODD_SIZES, (2, -1)])} | threads(s)
-    given |= {"method": s.mostly(["auto", "alias", "inverse", "gumbel"])}
+    given |= {"method": s.mostly(["alias", "inverse", "gumbel"])}
     value = integers(s, batch, dims[-1] if dims else 1)
 
     def function(x: Any, value: Any, *, axis: Any = -1, **given: Any) -> Any:

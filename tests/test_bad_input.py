@@ -190,5 +190,5 @@ def test_size() -> None:
 
 
 def test_method() -> None:
-    text = "method must be 'auto' or 'gumbel', got 'alias'"
-    assert_refused(lambda rng: gf.categorical(ZEROS, method="alias", rng=rng), ValueError, text)
+    text = "method must be 'gumbel' or 'alias', got 'vose'"
+    assert_refused(lambda rng: gf.categorical(ZEROS, method="vose", rng=rng), ValueError, text)

@@ -16,18 +16,14 @@ INF = np.inf
 METHODS = ["alias", "inverse", "gumbel"]
 
 
-def test_auto_depends_on_shape_and_size_alone() -> None:
-    small, large = gf.Categorical(np.zeros(4096)), gf.Categorical(np.zeros((2, 2049)))
-    assert small.method == large.method == "alias"
-    assert [small.method_for(n) for n in (None, 1, 63, 64)] == ["alias"] * 4
-    assert [large.method_for(n) for n in (None, 1, 63, 64, (8, 8), (7, 9))] == [
-        *("gumbel", "gumbel", "gumbel", "alias", "alias", "gumbel")
-    ]
-    few, many = large.sample(3, rng=1), large.sample(64, rng=1)
-    assert np.array_equal(few, large.sample(3, rng=1, method="gumbel"))
-    assert np.array_equal(many, large.sample(64, rng=1, method="alias"))
-    # Tables that exist by now change nothing.
-    assert np.array_equal(few, large.sample(3, rng=1))
+@pytest.mark.parametrize("method", METHODS)
+def test_fewer_draws_are_the_first_of_more(compiled: str, method: str) -> None:
+    found = gf.Categorical(normal("float32", (2, 2049)))
+    many = found.sample(300, rng=1, method=method)
+    for size in (1, 3, 63, 64, 255, 256):
+        assert np.array_equal(found.sample(size, rng=1, method=method), many[:size])
+    assert np.array_equal(found.sample(rng=1, method=method), many[0])
+    assert np.array_equal(found.sample(300, rng=1), found.sample(300, rng=1, method="alias"))
 
 
 def test_routes_agree_with_what_they_are_made_of(compiled: str) -> None:
@@ -142,7 +138,7 @@ def test_bad_addresses_leave_generators_alone(method: str) -> None:
         return lambda rng: found.sample(**({"rng": rng, "method": method} | given))
 
     assert_refused(sample(size=-1), ValueError, "negative dimensions are not allowed")
-    text = "method must be 'auto', 'alias', 'inverse' or 'gumbel', got 'vose'"
+    text = "method must be 'alias', 'inverse' or 'gumbel', got 'vose'"
     assert_refused(sample(method="vose"), ValueError, text)
     rng = gf.Generator(1, 2**62 - 40)
     with pytest.raises(ValueError, match=r"ends at element 2\*\*62"):

@@ -76,7 +76,7 @@ def test_offsets_start_at_whole_tiles(compiled: str) -> None:
         (lambda: rng.gumbel_softmax(x.T, axis=0), 640 + 100),
         (lambda: gf.gumbel(size=5, rng=rng), 768 + 5),
         (lambda: gf.categorical(x, rng=rng, offset=3), 768 + 5),
-        (lambda: gf.categorical(x, seeds=3), 768 + 5),
+        (lambda: gf.categorical(x, seeds=[3, 4]), 768 + 5),
         (lambda: rng.gumbel(size=(2, 0)), 800),
     ]
     for step, offset in steps:

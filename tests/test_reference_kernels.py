@@ -16,7 +16,7 @@ INF = np.inf
 
 def draw(x: NDArray[Any], rows: int, **given: Any) -> tuple[NDArray[np.int64], NDArray[Any], int]:
     """`kernels.gumbel_max` with defaults: row i starts at element i * K."""
-    arguments = {"mask": None, "scale": 1.0, "offset": 0, "row_stride": x.shape[-1], "seeds": None, "offsets": None}
+    arguments = {"mask": None, "scale": 1.0, "offset": 0, "row_stride": x.shape[-1], "keys": None, "offsets": None}
     index, best = np.full(rows, -7), np.zeros(rows, np.float64 if x.dtype == np.float64 else np.float32)
     tiles = kernels.gumbel_max(x, key=KEY, index=index, perturbed=best, threads=1, **(arguments | given))
     return index, best, tiles
@@ -24,7 +24,7 @@ def draw(x: NDArray[Any], rows: int, **given: Any) -> tuple[NDArray[np.int64], N
 
 def draw_k(x: NDArray[Any], rows: int, k: int, **given: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """`kernels.gumbel_top_k` likewise."""
-    arguments = {"mask": None, "scale": 1.0, "offset": 0, "row_stride": x.shape[-1], "seeds": None, "offsets": None}
+    arguments = {"mask": None, "scale": 1.0, "offset": 0, "row_stride": x.shape[-1], "keys": None, "offsets": None}
     index, best = np.full((rows, k), -7), np.zeros((rows, k), np.float64 if x.dtype == np.float64 else np.float32)
     kernels.gumbel_top_k(x, key=KEY, index=index, perturbed=best, threads=1, **(arguments | given))
     return index, best
@@ -71,7 +71,7 @@ def test_offset_stride_seeds_and_repeated_rows() -> None:
     assert np.array_equal(np.maximum(left[1], right[1]), best[:6])
     assert np.array_equal(np.where(left[1] >= right[1], left[0], right[0] + 20), index[:6])
     seeds, places = u64(5, 2**64 - 1, 5, 0, 1, 2), u64(0, 64, 128, 0, 0, 0)
-    seeded = draw(x, 6, seeds=seeds, offsets=places)[1]
+    seeded = draw(x, 6, keys=philox.row_key(seeds), offsets=places)[1]
     for i, (key, place) in enumerate(zip(philox.row_key(seeds), places, strict=True)):
         noise = gumbel_noise(int(key), place + np.arange(45, dtype=np.uint64), np.float64)
         assert seeded[i] == (x[i] + noise).max()

@@ -175,30 +175,43 @@ def test_more_categories_than_floats_can_count() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_categorical_takes_a_table_for_many_draws(compiled: str, dtype: str) -> None:
+def test_categorical_takes_a_table_where_asked(compiled: str, dtype: str) -> None:
     x = normal(dtype, (2, 3, 40))
-    many = gf.categorical(x, size=(16, 16), rng=4)
+    many = gf.categorical(x, size=(16, 16), rng=4, method="alias")
     assert np.array_equal(many, gf.Categorical(x).sample((16, 16), rng=4, method="alias"))
-    assert np.array_equal(gf.categorical(x, size=255, rng=4), gf.categorical(x, size=255, rng=4, method="gumbel"))
-    for other in ({"method": "gumbel"}, {"empty": -1}, {"offset": 0}):
-        found = gf.categorical(x, size=(16, 16), rng=gf.default_rng(4), **other)
-        assert np.array_equal(found, gf.categorical(x, size=(16, 16), rng=4, return_perturbed=True).indices)
+    for other in ({"empty": -1}, {"offset": 0}, {"num_threads": 2}, {"mask": np.ones(40, bool)}, {"temperature": 1.0}):
+        found = gf.categorical(x, size=(16, 16), rng=gf.default_rng(4), method="alias", **other)
+        assert np.array_equal(found, many)
     mask = np.arange(40) % 3 == 1
     hot = np.where(mask, x.astype(np.float64), np.nan).astype(x.dtype)
-    found = gf.categorical(hot, size=300, rng=4, mask=mask, temperature=0.5)
-    cold = np.where(mask, x.astype(np.float64) * 2, -np.inf)
+    heat = np.array([[0.5], [2.0]])
+    found = gf.categorical(hot, size=300, rng=4, mask=mask, temperature=heat, method="alias")
+    cold = np.where(mask, x.astype(np.float64) / heat[..., None], -np.inf)
     assert np.array_equal(found, gf.Categorical(cold).sample(300, rng=4, method="alias"))
-    assert np.array_equal(gf.categorical(np.moveaxis(x, -1, 0), axis=0, size=300, rng=4)[:256], many.reshape(-1, 2, 3))
+    moved = gf.categorical(np.moveaxis(x, -1, 0), axis=0, size=300, rng=4, method="alias")
+    assert np.array_equal(moved[:256], many.reshape(-1, 2, 3))
     rng = gf.default_rng(4)
-    gf.categorical(x, size=300, rng=rng)
+    gf.categorical(x, size=300, rng=rng, method="alias")
     assert rng.offset == 300 * 6
+    empty = x.copy()
+    empty[1, 2] = -np.inf
+    found = gf.categorical(empty, size=(16, 16), rng=4, method="alias", empty=7)
+    assert np.all(found[..., 1, 2] == 7)
+    assert np.array_equal(found.reshape(256, 6)[:, :5], many.reshape(256, 6)[:, :5])
+    assert gf.categorical(empty[1, 2], rng=4, method="alias", empty=7) == 7
+
+
+def test_tables_refuse_what_they_do_not_have() -> None:
+    for name, value in (("seeds", 3), ("positions", 3), ("row_stride", 3), ("return_perturbed", True)):
+        with pytest.raises(ValueError, match=f"^method='alias' takes no {name}, got {value}$"):
+            gf.categorical(np.zeros(3), method="alias", **{name: value})
 
 
 def test_categorical_refuses_before_it_draws_from_a_table() -> None:
     x = np.zeros((2, 3))
     x[1, 2] = np.nan
     text = "logits contain NaN at index (1, 2)"
-    assert_refused(lambda rng: gf.categorical(x, size=500, rng=rng), ValueError, text)
+    assert_refused(lambda rng: gf.categorical(x, size=500, rng=rng, method="alias"), ValueError, text)
     text = "row 1 has no finite logit"
     allowed = [[True], [False]]
-    assert_refused(lambda rng: gf.categorical(x, mask=allowed, size=500, rng=rng), ValueError, text)
+    assert_refused(lambda rng: gf.categorical(x, mask=allowed, size=500, rng=rng, method="alias"), ValueError, text)
