@@ -225,7 +225,8 @@ def count(k: Any, columns: int) -> int:
 
 
 def size_tuple(size: Any, name: str = "size") -> tuple[int, ...]:
-    shape = tuple([as_integer(n, name) for n in size]) if np.iterable(size) else (as_integer(size, name),)
+    several = np.iterable(size) and not isinstance(size, bytes)  # which hold integers, but are text
+    shape = tuple([as_integer(n, name) for n in (size if several else (size,))])
     if any(n < 0 for n in shape):
         raise ValueError("negative dimensions are not allowed")
     return shape

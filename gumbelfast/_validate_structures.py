@@ -82,9 +82,13 @@ def impossible(score: Array) -> NoReturn:
 
 def labels(found: Any, shape: tuple[int, ...], count: int) -> Array:
     """The labels that a solver returned for potentials of shape (*shape, count)."""
-    array = np.asarray(found)
-    if array.dtype.kind not in "iu" or array.shape != shape:
-        raise ValueError(f"solver returned {array.dtype} of shape {array.shape}, expected integers of shape {shape}")
+    given = np.asarray(found)
+    try:
+        array = as_integers(found, "labels")
+    except TypeError:
+        array = None
+    if array is None or array.shape != shape:
+        raise ValueError(f"solver returned {given.dtype} of shape {given.shape}, expected integers of shape {shape}")
     wrong = is_outside(array, 0, count)
     if wrong.any():
         raise ValueError(f"solver returned label {array[wrong][0]}, expected one in [0, {count})")

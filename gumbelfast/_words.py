@@ -24,6 +24,8 @@ def number(value: Any, count: int, name: str) -> int:
             return found
         raise ValueError(_wanted(value, count, name))
     try:
+        if isinstance(value, bytes):  # whose entries are integers
+            raise TypeError
         words = [integer(word, name) for word in value]
     except TypeError:
         raise TypeError(_wanted(value, count, name)) from None

@@ -82,7 +82,7 @@ def size_of(size: Any) -> tuple[int, ...]:
     """A shape, given as such or as one number."""
     several: Any = size if isinstance(size, (tuple, list)) or np.ndim(size) else (size,)
     # A compiler may not know an integer yet.
-    shape = tuple([n if isinstance(n, torch.SymInt) else _validate.as_integer(n, "size") for n in several])
+    shape = tuple([n if isinstance(n, torch.SymInt) else _validate.as_integer(n, "size", below=2**63) for n in several])
     if any(n < 0 for n in shape):
         raise ValueError(f"sizes must be >= 0, got {shape}")
     return shape
