@@ -55,7 +55,7 @@ def default_rng(seed: SeedLike = None) -> Generator:
     Raises
     ------
     TypeError, ValueError
-        What `numpy.random.SeedSequence` raises for the seed.
+        What `numpy.random.SeedSequence` raises for the seed; TypeError for a boolean as well.
 
     Examples
     --------
