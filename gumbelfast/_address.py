@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +40,7 @@ def draw_rows(
         raise ValueError("positions needs seeds")
     if offset is None:
         raise ValueError("row_stride needs offset")
-    stride = columns if row_stride is None else operator.index(row_stride)
+    stride = columns if row_stride is None else _validate.as_integer(row_stride, "row_stride", below=2**63)
     if stride < columns:
         raise ValueError(f"row_stride must be at least the {columns} columns, got {stride}")
     if np.ndim(offset):
@@ -92,7 +91,7 @@ def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
 
 
 def _first_element(offset: Any, extent: int) -> int:
-    first = operator.index(offset)
+    first = _validate.as_integer(offset, "offset")
     if not 0 <= first <= _validate.LAST_ELEMENT - extent:
         raise ValueError(f"offset must keep all elements in [0, 2**62), got {first}")
     return first

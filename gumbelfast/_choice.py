@@ -29,7 +29,7 @@ def checked(a: Any, size: Any, p: Any, axis: Any, replace: Any) -> NDArray[np.fl
             tolerance = max(tolerance, math.sqrt(np.finfo(p.dtype).eps))
     except (TypeError, ValueError, IndexError):
         return None
-    if weights.ndim != 1 or not 0 < length == weights.size or type(size) is bool:
+    if weights.ndim != 1 or not 0 < length == weights.size:
         return None
     # NumPy's sum is Kahan's: weights at the edge of what it accepts are left to it.
     if not (weights.min() >= 0 and abs(weights.sum() - 1) <= 0.99 * tolerance):

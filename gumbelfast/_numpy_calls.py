@@ -27,7 +27,7 @@ def shape_of(size: Any, *numbers: Any) -> tuple[int, ...] | None:
             return natural
         if type(size) is int and size >= 0:
             shape: tuple[int, ...] = (size,)
-        elif isinstance(size, _SIZES) and type(size) is not bool:
+        elif isinstance(size, _SIZES):
             shape = _validate.size_tuple(size)
         else:
             return None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
+
+from . import _validate
 
 
 def _checked(value: object, name: str) -> int:
-    try:
-        threads = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    threads = _validate.as_integer(value, name)
     if not 1 <= threads <= 4096:
         raise ValueError(f"{name} must be between 1 and 4096, got {threads}")
     return threads

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Array = NDArray[Any]
 
 LAST_ELEMENT = 2**62  # elements of the noise array are numbered below this
+INT64_END = 2**63
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _F32_RANGE, _F64_RANGE = ((float(f.max), float(f.smallest_subnormal)) for f in (np.finfo(_F32), np.finfo(_F64)))
@@ -43,8 +44,60 @@ def work_range(dtype: np.dtype[Any]) -> tuple[float, float]:
     return _F64_RANGE if dtype == _F64 else _F32_RANGE
 
 
-def axis_index(axis: int, ndim: int) -> int:
-    index = operator.index(axis)
+def as_integer(value: Any, name: str, least: int | None = None, below: int | None = None) -> int:
+    """An integer of Python, NumPy, PyTorch or JAX, as such or as an array without axes; `below` is a power of two."""
+    number = value if type(value) is int else _index(value)
+    if number is None:
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be >= {least}, got {number}")
+    if below is not None and number >= below:
+        raise ValueError(f"{name} must be < 2**{below.bit_length() - 1}, got {number}")
+    return number
+
+
+def _index(value: Any) -> int | None:
+    """What `operator.index` makes of a value; None for booleans and arrays with axes, which it may take as well."""
+    if isinstance(value, bool) or getattr(value, "shape", ()) != () or str(getattr(value, "dtype", "")) == "torch.bool":
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def positive_count(value: Any, name: str) -> int:
+    return as_integer(value, name, 1, INT64_END)
+
+
+def as_integers(values: Any, name: str) -> Array:
+    """An array of integers with a dtype of integers, or of Python's integers where no dtype holds them all."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise TypeError(f"{name} must be integers: {error}") from None
+    whole, kind = hasattr(values, "dtype") or not array.ndim, array.dtype.kind
+    if whole and kind in "iu":
+        return array
+    if whole and kind != "O":
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    # Of lists: NumPy makes float64 of none, and of signed and unsigned integers together, and 1 and 0 of booleans.
+    entries = np.asarray(values, dtype=object)
+    numbers = [_index(entry) for entry in entries.ravel().tolist()]
+    if None in numbers:
+        what = repr(entries.flat[numbers.index(None)]) if kind in "iuO" else array.dtype
+        raise TypeError(f"{name} must be integers, got {what}")
+    found = np.array(numbers, None if numbers else np.int64)
+    return (found if found.dtype.kind in "iu" else np.array(numbers, object)).reshape(entries.shape)
+
+
+def is_outside(array: Array, least: Any, end: Any) -> NDArray[np.bool_]:
+    """Which of the integers that `as_integers` found do not lie in [least, end)."""
+    return np.asarray((array < least) | (array >= end))  # Python's bool where the array is a single one of Python's
+
+
+def axis_index(axis: Any, ndim: int) -> int:
+    index = as_integer(axis, "axis")
     if not -ndim <= index < ndim:
         raise np.exceptions.AxisError(index, ndim)
     return index % ndim
@@ -72,11 +125,13 @@ def as_array(x: ArrayLike) -> Array:
         raise TypeError(f"expected an array of float16, bfloat16, float32 or float64: {error}") from None
 
 
-def rows(x: ArrayLike, axis: int) -> tuple[Array, int]:
+def rows(x: ArrayLike, axis: Any) -> tuple[Array, int]:
     """The array with `axis` last, in rows, aligned, native, copied only where it must be; the axis, -1 if last.
 
     Raises TypeError for a dtype outside the four, ValueError for an axis of size 0.
     """
+    if type(axis) is not int:  # -1.0 is equal to -1
+        axis = as_integer(axis, "axis")
     if type(x) is np.ndarray and axis == -1 and x.dtype is _F32 and x.flags.carray and x.ndim and x.size:
         return x, -1  # what most calls bring, so that small ones stay cheap
     if type(x) is not np.ndarray:
@@ -182,19 +237,15 @@ def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
 
 
 def count(k: Any, columns: int) -> int:
-    try:
-        number = operator.index(k)
-    except TypeError:
-        raise TypeError(f"k must be an integer, got {k!r}") from None
-    if number < 0:
-        raise ValueError(f"k must be >= 0, got {number}")
+    number = as_integer(k, "k", 0)
     if number > columns:
         raise ValueError(f"k={number} exceeds the {columns} columns")
     return number
 
 
-def size_tuple(size: Any) -> tuple[int, ...]:
-    shape = tuple(operator.index(n) for n in size) if np.iterable(size) else (operator.index(size),)
+def size_tuple(size: Any, name: str = "size") -> tuple[int, ...]:
+    several = np.iterable(size) and not isinstance(size, bytes)  # which hold integers, but are text
+    shape = tuple([as_integer(n, name) for n in (size if several else (size,))])
     if any(n < 0 for n in shape):
         raise ValueError("negative dimensions are not allowed")
     return shape

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import Array, row_name, work_dtype
+from ._validate import Array, as_integers, is_outside, row_name, work_dtype
 from ._validate_distributions import real
 
 
@@ -21,14 +21,12 @@ def condition(index: Any, maximum: Any, upper: Any) -> None:
 def winners(index: ArrayLike, x: Array) -> NDArray[np.int64]:
     """One column a row of logits that `rows` laid out, with a logit above -inf."""
     batch, columns = x.shape[:-1], x.shape[-1]
-    given = np.asarray(index)
-    if given.dtype.kind not in "iu" and given.size:
-        raise TypeError(f"index must be integers, got {given.dtype}")
+    given = as_integers(index, "index")
     try:
         which = np.broadcast_to(given, batch)
     except ValueError:
         raise ValueError(f"index of shape {given.shape} does not broadcast to one a row, shape {batch}") from None
-    fault = (which < 0) | (which >= columns)
+    fault = is_outside(which, 0, columns)
     if fault.any():
         place = row_name(int(fault.ravel().argmax()), x.shape)
         raise ValueError(f"index must lie in [0, {columns}), got {which[fault][0]} in row {place}")

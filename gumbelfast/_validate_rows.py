@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._validate import Array, positive_reciprocal, row_name, work_dtype, work_range
+from ._validate import INT64_END, Array, as_integers, positive_reciprocal, row_name, work_dtype, work_range
 
 _UINT64_END = 2**64
 
@@ -23,12 +23,7 @@ def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTyp
 
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
     """One integer a row in [0, end), as uint64; scalars serve all rows."""
-    array = given = np.asarray(values)
-    if given.dtype.kind not in "iu":
-        # A list of Python integers around 2**63 comes out as float64, an empty one as well.
-        array = given if isinstance(values, np.ndarray) else np.asarray(values, dtype=object)
-        if array.dtype != object or any(type(v) is bool or not isinstance(v, int) for v in array.ravel().tolist()):
-            raise TypeError(f"{name} must be integers, got {given.dtype}")
+    array = as_integers(values, name)
     for place, value in ((int(f(array)), array.ravel()[int(f(array))]) for f in (np.argmin, np.argmax) if array.size):
         if not 0 <= int(value) < end:
             last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
@@ -114,13 +109,16 @@ def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> A
     """One integer >= 0 a row, as int64; None if no row has one above 0."""
     if values is None or (type(values) is int and values == 0):
         return None
-    if type(values) is int and 0 < values < 2**63:
+    if type(values) is int and 0 < values < INT64_END:
         return np.full(math.prod(shape), values, np.int64)
-    given = np.asarray(values)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {values!r}")
+    try:
+        given = as_integers(values, name)
+    except TypeError:
+        raise TypeError(f"{name} must be integers, got {values!r}") from None
     _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
-    number = _one_a_row(np.minimum(given, np.iinfo(np.int64).max), name, shape, np.int64)
+    most = np.full(given.shape, INT64_END - 1, np.int64)
+    np.copyto(most, given, casting="unsafe", where=np.asarray(given < INT64_END))
+    number = _one_a_row(most, name, shape, np.int64)
     return number if number.any() else None
 
 

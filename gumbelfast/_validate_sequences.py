@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validate import Array, finite_number, float_dtype, refuse, work_dtype
+from ._validate import INT64_END, Array, as_integer, finite_number, float_dtype, refuse, work_dtype
 
 
 def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tuple[int, int, int]:
     """The settings of a search as integers; an `eos` that no token equals where there is none."""
-    for value, name, least in ((k, "k", 0), (max_steps, "max_steps", 1), (0 if eos is None else eos, "eos", 0)):
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise TypeError(f"{name} must be an integer, got {value!r}") from None
-        if number < least:
-            raise ValueError(f"{name} must be >= {least}, got {value!r}")
-        if number >= 2**63:
-            raise ValueError(f"{name} must be < 2**63, got {value!r}")
+    k, max_steps = as_integer(k, "k", 0, INT64_END), as_integer(max_steps, "max_steps", 1, INT64_END)
+    end = -2 if eos is None else as_integer(eos, "eos", 0, INT64_END)
     if length_penalty is not None:
         finite_number(length_penalty, "length_penalty")
-    return operator.index(k), operator.index(max_steps), -2 if eos is None else operator.index(eos)
+    return k, max_steps, end
 
 
 def pair(returned: Any) -> tuple[Any, Any]:

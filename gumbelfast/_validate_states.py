@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ._validate import LAST_ELEMENT, Array, float_dtype
+from ._validate import INT64_END, LAST_ELEMENT, Array, as_integers, float_dtype, is_outside
 
 
 def shards(states: Sequence[Any], kind: type[Any]) -> tuple[list[Array], list[Array]]:
@@ -17,9 +16,13 @@ def shards(states: Sequence[Any], kind: type[Any]) -> tuple[list[Array], list[Ar
     for at, state in enumerate(states):
         if not isinstance(state, kind):
             raise TypeError(f"states must all be Argmax or all TopK, got {type(state).__name__} at {at}")
-        i, v = np.asarray(state.indices), np.asarray(state.perturbed)
-        if i.dtype.kind not in "iu":
-            raise TypeError(f"indices of states must be integers, got {i.dtype} at {at}")
+        try:
+            i, v = as_integers(state.indices, "indices of states"), np.asarray(state.perturbed)
+        except TypeError as error:
+            raise TypeError(f"{error} at {at}") from None
+        wrong = is_outside(i, -INT64_END, LAST_ELEMENT)
+        if wrong.any():
+            raise ValueError(f"indices of states must lie in [-2**63, 2**62), got {i[wrong][0]} at {at}")
         if i.shape != v.shape:
             raise ValueError(f"state {at} has indices of shape {i.shape}, perturbed of shape {v.shape}")
         index.append(i.astype(np.int64))
@@ -31,10 +34,11 @@ def first_columns(starts: Sequence[int] | None, count: int) -> list[int]:
     """The first column of each shard."""
     if starts is None:
         return [0] * count
-    columns = [operator.index(start) for start in starts]
-    if len(columns) != count:
-        raise ValueError(f"starts has {len(columns)} entries for {count} states")
-    for column in columns:
-        if not 0 <= column < LAST_ELEMENT:
-            raise ValueError(f"starts must lie in [0, 2**62), got {column}")
-    return columns
+    columns = as_integers(starts, "starts")
+    if columns.shape != (count,):
+        raise ValueError(f"starts has {columns.size} entries for {count} states")
+    wrong = is_outside(columns, 0, LAST_ELEMENT)
+    if wrong.any():
+        raise ValueError(f"starts must lie in [0, 2**62), got {columns[wrong][0]}")
+    found: list[int] = columns.tolist()
+    return found

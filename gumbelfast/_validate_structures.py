@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import float_dtype, is_real, row_name, work_dtype
+from ._validate import as_integers, float_dtype, is_outside, is_real, row_name, work_dtype
 
 Array = NDArray[Any]
 
@@ -59,12 +58,10 @@ def edges(x: ArrayLike, nodes: int, labels: int, dtype: np.dtype[Any]) -> Array:
 
 def tree(parents: ArrayLike, nodes: int) -> NDArray[np.int64]:
     """Parents in topological order."""
-    array = np.asarray(parents)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"parents must be integers, got {array.dtype}")
+    array = as_integers(parents, "parents")
     if array.shape != (nodes,):
         raise ValueError(f"parents must have shape {(nodes,)}, one a node, got {array.shape}")
-    wrong = (array < -1) | (array >= np.arange(nodes))
+    wrong = is_outside(array, -1, np.arange(nodes))
     if wrong.any():
         t = int(wrong.argmax())
         raise ValueError(f"parents[{t}] must lie in [-1, {t}), got {array[t]}")
@@ -83,19 +80,16 @@ def impossible(score: Array) -> NoReturn:
     raise ValueError(f"every labelling of row {row} scores -inf")
 
 
-def positive_count(value: Any, name: str) -> int:
-    number = operator.index(value)
-    if number < 1:
-        raise ValueError(f"{name} must be >= 1, got {number}")
-    return number
-
-
 def labels(found: Any, shape: tuple[int, ...], count: int) -> Array:
     """The labels that a solver returned for potentials of shape (*shape, count)."""
-    array = np.asarray(found)
-    if array.dtype.kind not in "iu" or array.shape != shape:
-        raise ValueError(f"solver returned {array.dtype} of shape {array.shape}, expected integers of shape {shape}")
-    wrong = (array < 0) | (array >= count)
+    given = np.asarray(found)
+    try:
+        array = as_integers(found, "labels")
+    except TypeError:
+        array = None
+    if array is None or array.shape != shape:
+        raise ValueError(f"solver returned {given.dtype} of shape {given.shape}, expected integers of shape {shape}")
+    wrong = is_outside(array, 0, count)
     if wrong.any():
         raise ValueError(f"solver returned label {array[wrong][0]}, expected one in [0, {count})")
     return array

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import Array, first_place, float_dtype, row_name
+from ._validate import INT64_END, Array, as_integer, as_integers, first_place, float_dtype, is_outside, row_name
 
 
 def counted(values: ArrayLike) -> ArrayLike:
@@ -67,10 +66,8 @@ def broadcast_last(values: Array, name: str, batch: tuple[int, ...]) -> Array:
 
 def categories(value: ArrayLike, columns: int) -> Array:
     """Integers that number categories."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"value must be integers, got {array.dtype}")
-    fault = (array < 0) | (array >= columns)
+    array = as_integers(value, "value")
+    fault = is_outside(array, 0, columns)
     if fault.any():
         at = f" at index {first_place(fault)}" if array.ndim else ""
         raise ValueError(f"value must lie in [0, {columns}), got {array[fault][0]}{at}")
@@ -79,11 +76,8 @@ def categories(value: ArrayLike, columns: int) -> Array:
 
 def empty_value(empty: Any) -> int:
     """What stands for the index of an empty row."""
-    try:
-        number = operator.index(empty)
-    except TypeError:
-        raise TypeError(f"empty must be an integer, got {empty!r}") from None
-    if not -(2**63) <= number < 2**63:
+    number = as_integer(empty, "empty")
+    if not -INT64_END <= number < INT64_END:
         raise ValueError(f"empty must fit int64, got {number}")
     return number
 
@@ -113,22 +107,21 @@ def refuse_weights(x: Array, axis: int) -> NoReturn:
 
 def columns_of(values: ArrayLike, shape: tuple[int, ...], axis: int, name: str) -> NDArray[np.int64]:
     """Different columns per row of an array of that shape, laid out as `rows` lays it out."""
-    given = np.asarray(values)
-    if given.dtype.kind not in "iu" and given.size:
-        raise TypeError(f"{name} must be integers, got {given.dtype}")
+    given = as_integers(values, name)
     if given.ndim != len(shape):
         raise ValueError(f"{name} of shape {given.shape} does not fit logits with {len(shape)} axes")
-    columns = np.moveaxis(given, axis, -1).astype(np.int64)
+    columns = np.moveaxis(given, axis, -1)
     if columns.shape[:-1] != shape[:-1]:
         raise ValueError(f"{name} of shape {given.shape} does not fit the batch {shape[:-1]} of the logits")
+    ordered = np.sort(columns, -1)
     for fault, what in (
-        ((columns < 0) | (columns >= shape[-1]), f"columns in [0, {shape[-1]})"),
-        (np.sort(columns, -1)[..., 1:] == np.sort(columns, -1)[..., :-1], "different columns"),
+        (is_outside(columns, 0, shape[-1]), f"columns in [0, {shape[-1]})"),
+        (ordered[..., 1:] == ordered[..., :-1], "different columns"),
     ):
         if fault.any():
             row = np.argwhere(fault)[0][:-1]
             raise ValueError(f"{name} must hold {what}, got {columns[tuple(row)].tolist()}")
-    return columns
+    return columns.astype(np.int64)
 
 
 def threshold_sample(log_p: Array, perturbed: Array, kappa: Array, values: Array) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,14 @@ from numpy.typing import NDArray
 
 from . import _validate
 
-
-def integer(value: Any, name: str) -> int:
-    """An integer of any type."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+integer = _validate.as_integer  # by the name that src/bitgen.pyx knows
 
 
 def number(value: Any, count: int, name: str) -> int:
     """An integer of `count` words, or those words."""
     end = 2 ** (32 * count)
     try:
-        found = operator.index(value)
+        found = integer(value, name)
     except TypeError:
         pass
     else:
@@ -31,7 +24,9 @@ def number(value: Any, count: int, name: str) -> int:
             return found
         raise ValueError(_wanted(value, count, name))
     try:
-        words = [operator.index(word) for word in value]
+        if isinstance(value, bytes):  # whose entries are integers
+            raise TypeError
+        words = [integer(word, name) for word in value]
     except TypeError:
         raise TypeError(_wanted(value, count, name)) from None
     if len(words) != count or not all(0 <= word < 2**32 for word in words):

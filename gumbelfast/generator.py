@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import operator
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ class Generator(np.random.Generator):
 
     @offset.setter
     def offset(self, value: int) -> None:
-        value = operator.index(value)
+        value = _validate.as_integer(value, "offset")
         if not 0 <= value <= _validate.LAST_ELEMENT:
             raise ValueError(f"offset must lie in [0, 2**62], got {value}")
         self._philox.noise_offset = value
@@ -217,7 +216,7 @@ class Generator(np.random.Generator):
 def _from_key(key: Any) -> Philox4x32:
     if isinstance(key, np.random.BitGenerator | np.random.Generator):
         raise TypeError(f"expected a Philox4x32 or a key, got {key!r}; gumbelfast.default_rng takes a key from it")
-    key = operator.index(key)
+    key = _validate.as_integer(key, "key")
     if not 0 <= key < 2**64:
         raise ValueError(f"key must lie in [0, 2**64), got {key}")
     return Philox4x32(key=key)

@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from . import _validate
 from ._bitgen import Philox4x32
 from ._types import RowCall, SeedLike
 from .generator import Generator
@@ -54,7 +55,7 @@ def default_rng(seed: SeedLike = None) -> Generator:
     Raises
     ------
     TypeError, ValueError
-        What `numpy.random.SeedSequence` raises for the seed.
+        What `numpy.random.SeedSequence` raises for the seed; TypeError for a boolean as well.
 
     Examples
     --------
@@ -65,6 +66,8 @@ def default_rng(seed: SeedLike = None) -> Generator:
     """
     if isinstance(seed, Generator):
         return seed
+    if isinstance(seed, bool) or getattr(seed, "shape", None) == ():  # scalars that SeedSequence may not know
+        seed = _validate.as_integer(seed, "seed")
     if isinstance(seed, np.random.BitGenerator):
         seed = np.random.Generator(seed)
     if isinstance(seed, np.random.Generator):

@@ -134,7 +134,7 @@ ADDRESSES = [
     ({"row_stride": 3}, ValueError, "row_stride needs offset"),
     ({"offset": -1}, ValueError, "offset must keep all elements in [0, 2**62), got -1"),
     ({"offset": 2**62 - 5}, ValueError, f"offset must keep all elements in [0, 2**62), got {2**62 - 5}"),
-    ({"offset": 1.5}, TypeError, "'float' object cannot be interpreted as an integer"),
+    ({"offset": 1.5}, TypeError, "offset must be an integer, got 1.5"),
     ({"offset": 0, "row_stride": 2}, ValueError, "row_stride must be at least the 3 columns, got 2"),
     ({"offset": 0, "positions": 1}, ValueError, "positions needs seeds"),
     ({"offset": [0, 1], "row_stride": 3}, ValueError, "row_stride needs a single offset, not one per row"),
@@ -195,6 +195,6 @@ def test_generator_arguments() -> None:
     for offset in (-1, 2**62 + 1):
         with pytest.raises(ValueError, match=rf"^offset must lie in \[0, 2\*\*62\], got {offset}$"):
             rng.offset = offset
-    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+    with pytest.raises(TypeError, match=r"^offset must be an integer, got 1\.5$"):
         rng.offset = 1.5
     assert rng.offset == 5

@@ -178,7 +178,7 @@ FAULTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"unary": np.where(np.eye(8, 3, 2) > 0, np.nan, CHAIN)}, ValueError, "unary contains NaN at index (0, 2)"),
     ({"unary": np.abs(CHAIN) * [1, INF, 1]}, ValueError, "unary contains +inf at index (0, 1)"),
     ({"n_samples": 0}, ValueError, "n_samples must be >= 1, got 0"),
-    ({"n_samples": 1.5}, TypeError, "'float' object cannot be interpreted as an integer"),
+    ({"n_samples": 1.5}, TypeError, "n_samples must be an integer, got 1.5"),
     ({"order": "pairwise"}, ValueError, "order must be 'unary' or 'full', got 'pairwise'"),
     ({"solver": chain_solver(ISING)}, ValueError, "pairwise must have shape (3, 3) or (7, 3, 3), got (2, 2)"),
     ({"solver": chain_solver(EDGES - INF)}, ValueError, "every labelling of row 0 scores -inf"),

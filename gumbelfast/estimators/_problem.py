@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -58,9 +57,7 @@ class Problem:
         x = x.astype(_validate.work_dtype(_validate.float_dtype(x.dtype)), copy=False)
         self.binary = family == "bernoulli"
         self.logits = np.stack([np.zeros_like(x), x], axis=-1) if self.binary else x
-        self.num_samples = operator.index(num_samples)
-        if self.num_samples < 1:
-            raise ValueError(f"num_samples must be >= 1, got {num_samples}")
+        self.num_samples = _validate.positive_count(num_samples, "num_samples")
         self.mean = softmax(self.logits)
         if np.isnan(self.mean).any():
             _validate.refuse(x, None, -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -51,7 +50,7 @@ def _estimate(
     rng: SeedLike,
     coefficients: Callable[[_Sets], Array],
 ) -> Estimate:
-    k = operator.index(k)
+    k = _validate.as_integer(k, "k", below=_validate.INT64_END)
     check_baseline(method, baseline, k)
     problem = Problem(logits, k, "categorical", f)
     _validate.count(k, problem.logits.shape[-1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -196,8 +194,7 @@ def gumbel_rao(
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
-    if operator.index(num_conditional) < 1:
-        raise ValueError(f"num_conditional must be >= 1, got {num_conditional}")
+    num_conditional = _validate.positive_count(num_conditional, "num_conditional")
 
     def make(noise: Generator) -> Estimate:
         z = problem.hard(noise)

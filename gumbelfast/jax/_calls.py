@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -98,9 +97,9 @@ def float_array(x: ArrayLike) -> jax.Array:
     return array
 
 
-def checked_axis(x: jax.Array, axis: int) -> int:
+def checked_axis(x: jax.Array, axis: Any) -> int:
     """The axis of the categories counted from the back, -1 for the last."""
-    index = _validate.axis_index(operator.index(axis), x.ndim)
+    index = _validate.axis_index(axis, x.ndim)
     if x.shape[index] == 0:
         raise ValueError(f"axis {axis} has size 0")
     return index - int(x.ndim)

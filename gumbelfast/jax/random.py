@@ -113,7 +113,7 @@ def categorical(
     words, x = _calls.key_words("categorical", key), _calls.float_array(logits)
     axis = _calls.checked_axis(x, axis)
     batch = x.shape[: axis % x.ndim] + x.shape[axis % x.ndim + 1 :]
-    wanted = batch if shape is None else _validate.size_tuple(shape)
+    wanted = batch if shape is None else _validate.size_tuple(shape, "shape")
     draws, rows = wanted[: len(wanted) - len(batch)], wanted[max(len(wanted) - len(batch), 0) :]
     if len(rows) < len(batch) or any(n not in (1, r) for n, r in zip(batch, rows, strict=True)):
         raise ValueError(f"shape {wanted} does not end with what logits of batch shape {batch} broadcast to")
@@ -158,7 +158,7 @@ def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1) -> T
 def _noise(kind: str, key: ArrayLike, shape: Any, dtype: Any) -> jax.Array:
     words = _calls.key_words(kind, key)
     wanted = _validate.float_dtype(jax.dtypes.canonicalize_dtype(dtype))
-    found: jax.Array = _filled(words, kind, _validate.size_tuple(shape), wanted, _calls.settings())
+    found: jax.Array = _filled(words, kind, _validate.size_tuple(shape, "shape"), wanted, _calls.settings())
     return found
 
 

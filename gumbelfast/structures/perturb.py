@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _validate_structures
+from .. import _validate, _validate_structures
 from .._types import SeedLike
 from ..generator import Generator
 from ..noise import gumbel
@@ -124,7 +124,7 @@ def perturb_and_map(
     x = _validate_structures.unary(unary, ("sites", "labels"))
     _validate_structures.no_nan(x, "unary")
     _validate_structures.some_label(x)
-    count = _validate_structures.positive_count(n_samples, "n_samples")
+    count = _validate.positive_count(n_samples, "n_samples")
     samples, maxima = (_perturb_unary if order == "unary" else _perturb_all)(solver, count, x, rng)
     marginals = np.stack([(samples == label).mean(axis=0) for label in range(x.shape[-1])], axis=-1)
     return PerturbAndMAP(samples, marginals, maxima)

@@ -153,7 +153,7 @@ def make_perturbed_argmax(
     """
     if noise not in ("gumbel", "normal"):
         raise ValueError(f"noise must be 'gumbel' or 'normal', got {noise!r}")
-    samples = _validate_structures.positive_count(num_samples, "num_samples")
-    axes = _validate_structures.positive_count(event_ndim, "event_ndim")
+    samples = _validate.positive_count(num_samples, "num_samples")
+    axes = _validate.as_integer(event_ndim, "event_ndim", 1)
     _validate.positive_reciprocal(sigma, "sigma", np.dtype(np.float32))
     return PerturbedArgmax(argmax_fn, samples, float(sigma), noise, axes)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _threads, _validate_structures
+from .. import _threads, _validate, _validate_structures
 from .._backend import active
 from ._labelling import Labelling
 
@@ -139,7 +139,7 @@ def brute_force(
     TypeError, ValueError
         As in `viterbi`; ValueError too for more than 65536 labellings.
     """
-    axes = _validate_structures.positive_count(site_ndim, "site_ndim")
+    axes = _validate.as_integer(site_ndim, "site_ndim", 1)
     x = _validate_structures.floats(unary)
     if axes >= x.ndim:
         raise ValueError(f"unary must have an axis of labels behind {axes} axes of sites, got shape {x.shape}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -73,18 +72,17 @@ def check(x: Any, name: str, instead: str) -> None:
 
 def negative_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the end: -1 is the last."""
-    try:
-        inside = -ndim <= dim < ndim
-    except TypeError:
-        raise TypeError(f"dim must be an integer, got {dim!r}") from None
-    if not inside:
-        raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {dim}")
-    return int(dim) if dim < 0 else int(dim) - ndim
+    place = _validate.as_integer(dim, "dim")
+    if not -ndim <= place < ndim:
+        raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {place}")
+    return place if place < 0 else place - ndim
 
 
 def size_of(size: Any) -> tuple[int, ...]:
     """A shape, given as such or as one number."""
-    shape = tuple(size) if isinstance(size, (tuple, list)) else (operator.index(size),)
+    several: Any = size if isinstance(size, (tuple, list)) or np.ndim(size) else (size,)
+    # A compiler may not know an integer yet.
+    shape = tuple([n if isinstance(n, torch.SymInt) else _validate.as_integer(n, "size", below=2**63) for n in several])
     if any(n < 0 for n in shape):
         raise ValueError(f"sizes must be >= 0, got {shape}")
     return shape
@@ -92,10 +90,7 @@ def size_of(size: Any) -> tuple[int, ...]:
 
 def count_of(number: Any, name: str, categories: int | None, error: type[Exception]) -> int:
     """How many to draw; without replacement at most all categories."""
-    try:
-        count = operator.index(number)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {number!r}") from None
+    count = _validate.as_integer(number, name)
     if count < 0:
         raise error(f"{name} must be >= 0, got {count}")
     if categories is not None and count > categories:
