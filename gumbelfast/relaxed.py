@@ -144,4 +144,5 @@ def gumbel_softmax_backward(
     -----
     Bengio, Leonard and Courville (2013) for straight-through; Jang, Gu and Poole (2016).
     """
+    axis = _validate.as_integer(axis, "axis")
     return backward("softmax_backward", grad, y_soft, "y_soft", tau, "tau", axis, out, num_threads)

@@ -82,7 +82,6 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
        "muprop", "rebar", "reparameterized", "straight_through", "straight_through_gumbel_softmax")},
     "Categorical": (lambda **g: gf.Categorical(X, **g).probs, {}),
     "Categorical.log_prob": (gf.Categorical(X).log_prob, {}),
-    "Categorical.method_for": (gf.Categorical(X).method_for, {}),
     "Categorical.sample": (gf.Categorical(X).sample, {}),
     "Generator": (lambda **g: place(gf.Generator(**g)), {"bit_generator": 9}),
     "Philox4x32": (words, {}),
@@ -148,7 +147,7 @@ if find_spec("jax"):
 # What goes with an argument.
 COMPANIONS: dict[str, dict[str, Any]] = {
     "row_stride": {"offset": 3},
-    "positions": {"seeds": 3},
+    "positions": {"seeds": [3, 4, 5]},
     "counter": {"key": 9},
     "empty": {"logits": EMPTY_ROW},
 }
@@ -274,8 +273,12 @@ def rows() -> list[Row]:
         if f"{name}.{at}" in EXCEPTIONS:
             continue
         call, others = CALLS[name]
-        bound = _bound(call, others | COMPANIONS.get(at, {}), at)
         several = "ArrayLike" in str(parameter.annotation) or at in ("counter", "key")
-        for good in GOOD[at] if several else GOOD[at][:1]:
+        goods = GOOD[at] if several else GOOD[at][:1]
+        if at == "seeds":  # one serves several rows only where their positions differ
+            placed = "positions" in inspect.signature(call).parameters
+            others, goods = others | ({"positions": [2, 0, 1]} if placed else {}), goods if placed else goods[1:]
+        bound = _bound(call, others | COMPANIONS.get(at, {}), at)
+        for good in goods:
             found.append(Row(name, at, bound, good, OUT_OF_RANGE[at], parameter.default is None))
     return found
