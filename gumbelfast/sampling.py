@@ -165,7 +165,8 @@ def gumbel_top_k(
     -------
     TopK
         ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 logits), with k entries along `axis`,
-        the largest perturbed logit first.
+        the largest perturbed logit first. In this order, and not that of `torch.topk`, which
+        `gumbelfast.torch.gumbel_top_k` keeps.
 
     Raises
     ------
