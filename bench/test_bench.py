@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,19 @@ import pytest
 
 import memory
 from cases import cases
-from peers import MISSING, load
+from peers import CONTENDERS, MISSING, load
 from turns import Turns
 
 load()
 ROUNDS = 15
+
+
+def names(turns: Turns) -> set[str]:
+    """All contenders of a case that can run here."""
+    case = turns.case
+    registered = {contender.name: contender.role for contender in CONTENDERS[case.operation]}
+    asked = {name for name, role in registered.items() if role != "peer" or not case.peers or name in case.peers}
+    return asked - turns.skipped.keys()
 
 
 @pytest.mark.parametrize("name", [case.id for case in cases(quick=True)])
@@ -28,13 +37,19 @@ def test_case(name: str, benchmark: Any) -> None:
     """Every contender did the same work; then all take turns."""
     assert "gumbelfast" not in MISSING, MISSING["gumbelfast"]
     quick = benchmark.disabled
+    rounds = 1 if quick else ROUNDS
     turns = Turns(next(case for case in cases(quick) if case.id == name), 0.0 if quick else 0.02)
     if "gumbelfast" in turns.skipped:
         pytest.skip(turns.skipped["gumbelfast"])
     benchmark.group = name
-    benchmark.pedantic(turns.ours, setup=turns.others, rounds=1 if quick else ROUNDS, iterations=1)
-    benchmark.extra_info |= turns.result()
-    assert all(math.isfinite(entrant["median"]) for entrant in turns.result()["entrants"])
+    benchmark.pedantic(turns.ours, setup=turns.others, rounds=rounds, iterations=1)
+    result = turns.result()
+    benchmark.extra_info |= result
+    # Nobody was left out of a round, and the median is that of these rounds.
+    assert {entrant["name"]: entrant["rounds"] for entrant in result["entrants"]} == dict.fromkeys(names(turns), rounds)
+    for entrant, took in zip(result["entrants"], turns.entrants, strict=True):
+        wanted = statistics.median(took.wall) * 1e9 / turns.case.units
+        assert math.isclose(entrant["median"], wanted, rel_tol=1e-9)
 
 
 def test_memory() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _address, _threads, _validate_rows, _validate_sequences, random
+from . import _address, _threads, _validate_rows, random
 from ._backend import active
 from ._beams import NOTHING, Array, Children, Model
 from ._types import SeedLike
@@ -31,14 +31,17 @@ class Draw:
 
         def call(*address: Any) -> int:
             tiles = draw(*address)
-            return tiles if tiles >= -1 or (index[:, 0] < 0).any() else -2 - tiles
+            return tiles if tiles >= -1 or (not model.drop and (index[:, 0] < 0).any()) else -2 - tiles
 
         seeds = positions = None
         if self._seeds is not None:
-            seeds = _validate_rows.uint64_rows(self._seeds, "seeds", (model.prompts,))[places // self._width]
-            positions = model.steps * self._width + places % self._width
+            prompt, beam = np.divmod(places, self._width)
+            given, missing = _validate_rows.seed_rows(self._seeds, (model.prompts,))
+            _validate_rows.different_noise(self._seeds, None, (model.prompts,))
+            seeds = np.ma.MaskedArray(given, np.ma.nomask if missing is None else missing)[prompt]
+            positions = model.steps * self._width + beam
         if _address.draw_rows(call, logits.shape, logits.size, self._rng, seeds, positions) < 0:
-            _validate_sequences.refuse_step(model.logits, model.steps)
+            model.refuse(places)
         return index, perturbed
 
     def children(self, model: Model, places: NDArray[np.int64], log_prob: Array, score: Array, kept: int) -> Children:
@@ -54,8 +57,9 @@ class Draw:
 
 def conditioned(z: Array, maximum: Array) -> Array:
     """Perturbed values, the largest of a row first, given that the largest is `maximum`."""
+    largest = np.maximum(z[:, :1], np.finfo(np.float64).min)  # a row of -inf stays one
     with np.errstate(divide="ignore"):  # of the largest itself: log 0
-        tail = np.log(-np.expm1(z - z[:, :1])) - z
+        tail = np.log(-np.expm1(z - largest)) - z
     given: Array = -np.logaddexp(-maximum, tail)
     return given
 
@@ -63,7 +67,7 @@ def conditioned(z: Array, maximum: Array) -> Array:
 def most_probable(model: Model, places: NDArray[np.int64], log_prob: Array, score: Array, kept: int) -> Children:
     """Of each beam the most probable children."""
     if not np.isfinite(model.norm).all():
-        _validate_sequences.refuse_step(model.logits, model.steps)
+        model.refuse(places)
     token = np.argpartition(-model.logits, kept - 1, axis=-1)[:, :kept]
     grown = np.take_along_axis(model.logits, token, -1) + (log_prob - model.norm)
     return Children(np.where(np.isneginf(grown), NOTHING, token), grown, grown)

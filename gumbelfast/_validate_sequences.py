@@ -41,10 +41,22 @@ def step_logits(found: Any, step: int, rows: int | None, columns: int | None, eo
     return np.require(x, dtype, ("C", "A"))
 
 
-def refuse_step(x: Array, step: int) -> NoReturn:
-    """Says which row of a step holds NaN or +inf, or nothing to draw."""
+def dead_ends(value: Any) -> bool:
+    """Whether beams that nothing may follow are dropped."""
+    if not isinstance(value, str) or value not in ("raise", "drop"):
+        raise ValueError(f"dead_ends must be 'raise' or 'drop', got {value!r}")
+    return value == "drop"
+
+
+def refuse_step(x: Array, step: int, places: NDArray[np.int64], width: int) -> NoReturn:
+    """Says which row of a step, of which prompt and beam, holds NaN or +inf, or nothing to draw."""
+
+    def owner(row: int) -> str:
+        prompt, beam = divmod(int(places[row]), width) if step else (row, 0)  # at first there is one row per prompt
+        return f" (prompt {prompt}, beam {beam})" if step else f" (prompt {prompt})"
+
     try:
-        refuse(x, None, -1)
+        refuse(x, None, -1, owner)
     except ValueError as error:
         raise ValueError(f"step {step}: {error}") from None
 

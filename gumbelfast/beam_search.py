@@ -44,7 +44,8 @@ class StochasticBeams(NamedTuple):
     perturbed : ndarray of float64, shape (B, k)
         Perturbed log-probabilities G, -inf where there is no such sequence.
     kappa : ndarray of float64, shape (B,)
-        The largest G of all sequences that were not drawn, -inf where there are none.
+        The largest G of all sequences that were not drawn, -inf where there are none. With dead ends the largest G of
+        all that gave way, whether it would have been completed or not.
     """
 
     sequences: NDArray[np.int64]
@@ -65,6 +66,7 @@ def stochastic_beam_search(
     rng: SeedLike = None,
     seeds: ArrayLike | None = None,
     length_penalty: float | None = None,
+    dead_ends: str = "raise",
     return_all: bool = False,
 ) -> StochasticBeams:
     r"""Draw k sequences per prompt without replacement, in order, from a model that is asked token by token.
@@ -90,7 +92,11 @@ def stochastic_beam_search(
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
         Where the randomness comes from.
     seeds : int or array_like of int, shape (B,), optional
-        One per prompt, instead of `rng`: a prompt's result depends on no other prompt.
+        One per prompt: its result depends on no other prompt, and is the same again with the same seed. Prompts whose
+        seed is None draw from `rng`.
+    dead_ends : {"raise", "drop"}, default "raise"
+        What to do where nothing may follow a prefix, all its log-probabilities being -inf: raise, or drop the prefix
+        and go on with all others. See the notes for what is drawn then.
     length_penalty : float, optional
         Sort the k sequences, once drawn, by ``log_prob / ((5 + length) / 6) ** length_penalty``, largest first, instead
         of by the order of the draw (Wu et al. 2016). It does not change which are drawn.
@@ -104,9 +110,10 @@ def stochastic_beam_search(
     Raises
     ------
     TypeError, ValueError
-        For what `step` returned, with the number of the call and the row: log-probabilities that are no floats, of
-        another shape, with NaN, +inf or a row without a finite entry; a state without these rows. The generator has
-        moved for the calls before. For bad settings, before `step` is called. What `step` raises passes through.
+        For what `step` returned, with the number of the call, the row, its prompt and beam: log-probabilities that are
+        no floats, of another shape, with NaN, +inf or, unless they are dropped, a row without a finite entry; a state
+        without these rows. The generator has moved for the calls before. For bad settings, before `step` is called.
+        What `step` raises passes through.
 
     Notes
     -----
@@ -122,6 +129,14 @@ def stochastic_beam_search(
     so the k + 1 largest :math:`z_c` of each beam are enough, and `gumbel_top_k` finds them without most of the noise.
     ``estimators.without_replacement`` turns the result into estimates of expectations.
 
+    *Dead ends.* A prefix that nothing may follow has the probability p of its tokens and a G like any other, which no
+    sequence gets: nothing is renormalised. The completed sequences in the order of their G are a Plackett-Luce order,
+    each next one drawn from the model among the completed ones that are left, and the first of these are returned.
+    There may be fewer than k even if more could be completed: once a dead end has been dropped, the search cannot know
+    those whose G is below that of a beam which gave way to it. It stops at that value, which is `kappa`. So
+    ``estimators.without_replacement`` stays unbiased for the sum of p f over the completed sequences. With a larger k
+    fewer are missing.
+
     The noise of step t (from 0) at beam j (of k + 1, the best first) is that of `gumbel_top_k` for the rows of the
     call; with `seeds`, at position ``t * (k + 1) + j`` of the prompt's seed.
 
@@ -133,11 +148,19 @@ def stochastic_beam_search(
     >>> found = gf.stochastic_beam_search(step, None, k=4, max_steps=5, rng=0)
     >>> found.sequences.shape, len(np.unique(found.sequences[0], axis=0))
     ((1, 4, 5), 4)
+
+    Nothing may follow token 2 now:
+
+    >>> chain[2] = -np.inf
+    >>> found = gf.stochastic_beam_search(step, None, k=4, max_steps=2, rng=0, dead_ends="drop")
+    >>> bool((found.sequences[..., 0] != 2).all())
+    True
     """
     k, max_steps, end = _validate_sequences.search(k, max_steps, eos, length_penalty)
+    drop = _validate_sequences.dead_ends(dead_ends)
     draw = Draw(rng, seeds, k + 1)
-    beams = search(Model(step, initial_state, end), draw.children, k + 1, max_steps, end)
-    kappa = beams.scores[:, k].copy()
+    beams = search(Model(step, initial_state, end, k + 1, drop), draw.children, k + 1, max_steps, end, exact=drop)
+    kappa = np.maximum(beams.scores[:, k], beams.cut)
     sequences, lengths, log_probs, perturbed = _best(beams, k, length_penalty)
     return StochasticBeams(sequences, lengths, log_probs, perturbed, kappa, beams.trace if return_all else None)
 
@@ -150,14 +173,16 @@ def beam_search(
     *,
     eos: int | None = None,
     length_penalty: float | None = None,
+    dead_ends: str = "raise",
     return_all: bool = False,
 ) -> Sequences:
     """The k sequences per prompt that a beam search of width k finds most probable, best first.
 
     Parameters
     ----------
-    step, initial_state, k, max_steps, eos, length_penalty, return_all
-        As in `stochastic_beam_search`; at most ``B * k`` beams grow.
+    step, initial_state, k, max_steps, eos, length_penalty, dead_ends, return_all
+        As in `stochastic_beam_search`; at most ``B * k`` beams grow. A prefix that is dropped as a dead end leaves its
+        place to the next best, and no sequence of a beam that was lost to it before comes back.
 
     Returns
     -------
@@ -174,7 +199,8 @@ def beam_search(
     search: a prefix that is dropped may have had the best continuation.
     """
     k, max_steps, end = _validate_sequences.search(k, max_steps, eos, length_penalty)
-    beams = search(Model(step, initial_state, end), most_probable, max(k, 1), max_steps, end)
+    drop, width = _validate_sequences.dead_ends(dead_ends), max(k, 1)
+    beams = search(Model(step, initial_state, end, width, drop), most_probable, width, max_steps, end)
     sequences, lengths, log_probs, _ = _best(beams, k, length_penalty)
     return Sequences(sequences, lengths, log_probs, beams.trace if return_all else None)
 
@@ -188,6 +214,7 @@ def ancestral_sample(
     eos: int | None = None,
     rng: SeedLike = None,
     seeds: ArrayLike | None = None,
+    dead_ends: str = "raise",
 ) -> Sequences:
     """Draw k sequences per prompt with replacement, token by token.
 
@@ -196,6 +223,10 @@ def ancestral_sample(
     step, initial_state, k, max_steps, eos, rng, seeds
         As in `stochastic_beam_search`; at most ``B * k`` sequences grow. Step t of sequence j has position
         ``t * k + j`` of the prompt's seed.
+    dead_ends : {"raise", "drop"}, default "raise"
+        With "drop" a sequence that runs into a dead end is reported as absent: length 0, log-probability -inf. It is
+        not drawn again, so the others keep the probabilities of the model, and the share of absent ones estimates that
+        of all dead ends.
 
     Returns
     -------
@@ -207,7 +238,8 @@ def ancestral_sample(
         As in `stochastic_beam_search`.
     """
     k, max_steps, end = _validate_sequences.search(k, max_steps, eos)
-    draw, model = Draw(rng, seeds, k), Model(step, initial_state, end)
+    drop = _validate_sequences.dead_ends(dead_ends)
+    draw, model = Draw(rng, seeds, k), Model(step, initial_state, end, k, drop)
     places = np.arange(model.prompts * k)
     log_prob = np.zeros(places.size)
     tokens = np.full((places.size, max_steps), NOTHING)
@@ -217,7 +249,9 @@ def ancestral_sample(
         token = draw.top(model, logits, places, 1)[0][:, 0]
         tokens[places, at] = token
         log_prob[places] += model.logits[rows, token] - model.norm[rows, 0]
-        going = token != end
+        dead = places[token == NOTHING]
+        tokens[dead], log_prob[dead] = NOTHING, -np.inf
+        going = (token != end) & (token != NOTHING)
         places, rows = places[going], rows[going]
         if at + 1 == max_steps or not places.size:
             break

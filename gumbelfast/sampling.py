@@ -171,7 +171,9 @@ def gumbel_top_k(
     -------
     TopK
         ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 logits), with k entries along `axis`,
-        the largest perturbed logit first. A value that overflows is infinite, and in the order of its logit.
+        the largest perturbed logit first. In this order, and not that of `torch.topk`, which
+        `gumbelfast.torch.gumbel_top_k` keeps. A value that overflows is infinite, and in the order
+        of its logit.
 
     Raises
     ------

@@ -19,7 +19,11 @@ class Argmax(NamedTuple):
 
 
 class TopK(NamedTuple):
-    """Draws without replacement, in order, and their perturbed logits."""
+    """Draws without replacement, in order, and their perturbed logits.
+
+    The indices come first, as in all results of this package but those of `gumbelfast.torch`, whose TopK has the order
+    of `torch.topk`: values, then indices. The names of the fields tell them apart.
+    """
 
     indices: NDArray[np.int64]
     perturbed: NDArray[Any]

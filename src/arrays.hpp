@@ -8,6 +8,7 @@
 #include <bit>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "../csrc/gumbelfast.hpp"
@@ -24,14 +25,20 @@ void require(bool condition, const char* what) {
 }
 
 gf::DType dtype_of(const py::array& a) {
+  const py::dtype type = a.dtype();
   const auto size = a.itemsize();
-  if (a.dtype().kind() == 'f') {
+  const bool builtin = type.num() < 256;  // NPY_USERDEF
+  if (builtin && type.kind() == 'f') {
     if (size == 4) return gf::DType::f32;
     if (size == 8) return gf::DType::f64;
     if (size == 2) return gf::DType::f16;
   }
-  require(size == 2, "dtype is none of the four");
-  return gf::DType::bf16;  // ml_dtypes' bfloat16, whose kind differs between its versions
+  // ml_dtypes' bfloat16, whose kind differs between its versions, or its bare bits, from where ml_dtypes may be
+  // missing.
+  const bool bits = builtin && type.kind() == 'V' && !type.has_fields();
+  const auto name = [&] { return type.attr("type").attr("__name__").cast<std::string>(); };
+  if (size == 2 && (bits || (!builtin && name() == "bfloat16"))) return gf::DType::bf16;
+  throw std::invalid_argument("dtype is none of the four: " + name());
 }
 
 const void* data_of(const py::array& a) {

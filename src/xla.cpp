@@ -8,6 +8,9 @@
 #include <atomic>
 #include <cmath>
 #include <exception>
+#include <initializer_list>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -26,11 +29,20 @@ using Out = ffi::Result<AnyBuffer>;
 Dims after(Dims dims, size_t axes) { return dims.last(dims.size() - axes); }
 
 gf::DType dtype_of(const AnyBuffer& a) {
-  const ffi::DataType type = a.element_type();
-  return type == ffi::F64    ? gf::DType::f64
-         : type == ffi::F16  ? gf::DType::f16
-         : type == ffi::BF16 ? gf::DType::bf16
-                             : gf::DType::f32;
+  switch (a.element_type()) {
+    case ffi::F16:
+      return gf::DType::f16;
+    case ffi::BF16:
+      return gf::DType::bf16;
+    case ffi::F32:
+      return gf::DType::f32;
+    case ffi::F64:
+      return gf::DType::f64;
+    default:
+      std::ostringstream text;
+      text << "expected F16, BF16, F32 or F64, got " << a.element_type();
+      throw std::invalid_argument(text.str());
+  }
 }
 
 // Item n of a buffer, each of `elements` elements.
@@ -74,6 +86,7 @@ struct Examples {
 struct Core {
   const gf::Backend* backend;
   int threads;
+  gf::DType dtype;
 
   // call(example, workers) for all of them; many share the threads, a single one gets them for itself.
   template <class Call>
@@ -90,14 +103,18 @@ struct Core {
   }
 };
 
-// call(core) with the backend of that name; what it throws comes out as an error of XLA's.
+// call(core) with the backend of that name, for buffers of floats, the first of which has the dtype of the kernel; what
+// is thrown comes out as an error of XLA's.
 template <class Call>
-Error with_core(std::string_view name, int64_t threads, Call call) {
+Error with_core(std::string_view name, int64_t threads, std::initializer_list<AnyBuffer> floats, Call call) {
   static const std::vector<const gf::Backend*> usable = gf::usable_backends();
   const auto found = std::find_if(usable.begin(), usable.end(), [&](const auto* b) { return b->name == name; });
   if (found == usable.end()) return Error::InvalidArgument("no usable backend '" + std::string(name) + "'");
   try {
-    return call(Core{*found, static_cast<int>(threads)});
+    for (const AnyBuffer& each : floats) dtype_of(each);
+    return call(Core{*found, static_cast<int>(threads), dtype_of(*floats.begin())});
+  } catch (const std::invalid_argument& error) {
+    return Error::InvalidArgument(error.what());
   } catch (const std::exception& error) {
     return Error::Internal(error.what());
   }
@@ -115,28 +132,27 @@ gf::Result draw_indices(const AnyBuffer& out, int64_t first, int64_t count, Draw
 }
 
 Error noise(AnyBuffer keys, Out out, std::string_view backend, int64_t threads, bool exponential) {
-  return with_core(backend, threads, [&](const Core& core) {
+  return with_core(backend, threads, {*out}, [&](const Core& core) {
     const Examples examples{keys.dimensions().first(keys.dimensions().size() - 1)};
     const int64_t each = product(after(out->dimensions(), examples.lead.size()));
     const auto& table = exponential ? core.backend->exponential : core.backend->gumbel;
     core.each(examples.count(), each, [&](int64_t i, const gf::Workers& workers) {
-      return gf::fill(table[static_cast<int>(dtype_of(*out))], {item(*out, i, each), 0, 1, examples.key(keys, i), 0},
-                      each, workers);
+      return gf::fill(table[static_cast<int>(core.dtype)], {item(*out, i, each), 0, 1, examples.key(keys, i), 0}, each,
+                      workers);
     });
     return Error::Success();
   });
 }
 
 Error categorical(AnyBuffer keys, AnyBuffer x, Out index, std::string_view backend, int64_t threads, int64_t axis) {
-  return with_core(backend, threads, [&](const Core& core) {
+  return with_core(backend, threads, {x}, [&](const Core& core) {
     const size_t lead = keys.dimensions().size() - 1;
     const Examples examples{index->dimensions().first(lead)};
     const int64_t rows = product(after(index->dimensions(), lead)), cols = x.dimensions().back();
     const bool good = core.each(examples.count(), rows * cols, [&](int64_t i, const gf::Workers& workers) {
       return draw_indices(*index, i * rows, rows, [&](int64_t* at) {
         const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
-        return gf::gumbel_max(*core.backend, dtype_of(x), examples.logits(x, i, 1), address, rows, at, nullptr,
-                              workers);
+        return gf::gumbel_max(*core.backend, core.dtype, examples.logits(x, i, 1), address, rows, at, nullptr, workers);
       });
     });
     return good ? Error::Success() : refusal(x, axis, 1);
@@ -145,7 +161,7 @@ Error categorical(AnyBuffer keys, AnyBuffer x, Out index, std::string_view backe
 
 Error top_k(AnyBuffer keys, AnyBuffer x, Out index, Out perturbed, std::string_view backend, int64_t threads,
             int64_t axis) {
-  return with_core(backend, threads, [&](const Core& core) {
+  return with_core(backend, threads, {x}, [&](const Core& core) {
     const size_t lead = keys.dimensions().size() - 1;
     const Examples examples{index->dimensions().first(lead)};
     const int64_t k = index->dimensions().back(), cols = x.dimensions().back();
@@ -153,7 +169,7 @@ Error top_k(AnyBuffer keys, AnyBuffer x, Out index, Out perturbed, std::string_v
     const bool good = core.each(examples.count(), rows * cols, [&](int64_t i, const gf::Workers& workers) {
       return draw_indices(*index, i * rows * k, rows * k, [&](int64_t* at) {
         const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
-        return gf::gumbel_top_k(*core.backend, dtype_of(x), examples.logits(x, i, 1), address, rows, k, at,
+        return gf::gumbel_top_k(*core.backend, core.dtype, examples.logits(x, i, 1), address, rows, k, at,
                                 item(*perturbed, i, rows * k), workers);
       });
     });
@@ -164,7 +180,7 @@ Error top_k(AnyBuffer keys, AnyBuffer x, Out index, Out perturbed, std::string_v
 // One result, soft or hard, or both, the hard one first.
 Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::RemainingRets out, std::string_view backend,
                      int64_t threads, int64_t axis, bool hard) {
-  return with_core(backend, threads, [&](const Core& core) {
+  return with_core(backend, threads, {x, inv_tau}, [&](const Core& core) {
     const AnyBuffer first = **out.get<AnyBuffer>(0), last = **out.get<AnyBuffer>(out.size() - 1);
     const size_t lead = keys.dimensions().size() - 1;
     const Examples examples{first.dimensions().first(lead)};
@@ -178,17 +194,17 @@ Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::Remain
       const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
       void* soft = hard && out.size() == 1 ? nullptr : item(last, i, each);
       void* one_hot = hard ? item(first, i, each) : nullptr;
-      return gf::gumbel_softmax(*core.backend, dtype_of(x), {logits, address, soft, one_hot}, logits.rows, workers);
+      return gf::gumbel_softmax(*core.backend, core.dtype, {logits, address, soft, one_hot}, logits.rows, workers);
     });
     return good ? Error::Success() : refusal(x, axis, 1);
   });
 }
 
 Error softmax(AnyBuffer x, Out out, std::string_view backend, int64_t threads, bool log) {
-  return with_core(backend, threads, [&](const Core& core) {
+  return with_core(backend, threads, {x}, [&](const Core& core) {
     const int64_t cols = x.dimensions().back();
     const auto& table = log ? core.backend->log_softmax : core.backend->softmax;
-    gf::over_rows(table[static_cast<int>(dtype_of(x))], {x.untyped_data(), cols, cols, {}, out->untyped_data()},
+    gf::over_rows(table[static_cast<int>(core.dtype)], {x.untyped_data(), cols, cols, {}, out->untyped_data()},
                   product(x.dimensions()) / cols, {core.threads, {}});
     return Error::Success();
   });
@@ -197,10 +213,11 @@ Error softmax(AnyBuffer x, Out out, std::string_view backend, int64_t threads, b
 // The leading rows take the first scale, and so on: vmap may have given each example one of its own.
 Error softmax_backward(AnyBuffer grad, AnyBuffer y, AnyBuffer scale, Out out, std::string_view backend,
                        int64_t threads) {
-  return with_core(backend, threads, [&](const Core& core) {
+  return with_core(backend, threads, {y, grad, scale}, [&](const Core& core) {
+    if (grad.element_type() != y.element_type()) return Error::InvalidArgument("grad and y differ in dtype");
     const int64_t examples = product(scale.dimensions()), cols = y.dimensions().back();
     const int64_t each = product(y.dimensions()) / std::max<int64_t>(examples, 1);
-    const auto kernel = core.backend->softmax_backward[static_cast<int>(dtype_of(y))];
+    const auto kernel = core.backend->softmax_backward[static_cast<int>(core.dtype)];
     core.each(examples, each, [&](int64_t i, const gf::Workers& workers) {
       return gf::over_rows(kernel,
                            {.grad = item(grad, i, each),

@@ -54,6 +54,7 @@ def _search(name: str, s: Source) -> Call:
     given: dict[str, Any] = {"eos": s.mostly([None, 0, 1, table[1] - 1])}
     if name != "beam_search" and s.one_in(4):
         given["seeds"] = s.mostly([7, 2**64 - 1, integers(s, (prompts,), 100)])
+    given |= {"dead_ends": s.mostly(["raise", "drop", "drop"])} if s.one_in(2) else {}
     if name != "ancestral_sample":
         given |= {"length_penalty": s.mostly([None, None, 0.6, -1], [*ODD, 1e300]), "return_all": s.one_in(2)}
     args = floats(s, table), s.mostly([0, 1, 2, 3, 5], ODD_SIZES), s.mostly([1, 2, 3, 5], FEW)

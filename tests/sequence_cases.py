@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 
 class State(NamedTuple):
@@ -41,12 +42,14 @@ class Tree:
         return self.tables[history.shape[1]][node], State(node, {"history": [history], "none": None})
 
     def leaves(self, eos: int | None = None) -> dict[tuple[int, ...], float]:
-        """Every sequence with its log-probability."""
+        """Every completed sequence with its log-probability."""
         found, open_ends = {}, {(): 0.0}
         for _ in range(self.depth):
             grown = {}
             for prefix, log_prob in open_ends.items():
                 x = self.logits(prefix).astype(np.float64)
+                if np.isneginf(x).all():
+                    continue
                 for token, value in enumerate(x - x.max() - np.log(np.exp(x - x.max()).sum())):
                     (found if token == eos else grown)[(*prefix, token)] = log_prob + float(value)
             open_ends = grown
@@ -62,6 +65,16 @@ class Tree:
         place = np.minimum(np.searchsorted(codes[order], code), len(codes) - 1)
         assert np.array_equal(codes[order][place], code)
         return order[place]
+
+
+def g_test(counts: Any, p: Any) -> float:
+    """P-value of the likelihood-ratio test; cells with fewer than 10 expected are one."""
+    expected = counts.sum() * p / p.sum()
+    rare = expected < 10
+    counts, expected = (np.append(a[~rare], a[rare].sum()) for a in (counts, expected))
+    some = expected > 0
+    assert counts[~some].sum() == 0
+    return float(stats.power_divergence(counts[some], expected[some], lambda_="log-likelihood").pvalue)
 
 
 def unpadded(sequences: Any) -> list[tuple[int, ...]]:

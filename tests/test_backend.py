@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import COMPILED, run_python
+from helpers import COMPILED, normal, run_python
 
 import gumbelfast as gf
 from gumbelfast import _backend
@@ -116,3 +116,26 @@ def test_reference_is_not_the_compiled_core() -> None:
         slow = gf.gumbel(size=20000, rng=0)
     assert not np.array_equal(fast, slow)
     np.testing.assert_allclose(fast, slow, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.dtype([("a", "u1"), ("b", "u1")]), "S2"])
+def test_two_bytes_are_not_bfloat16_for_that(compiled: str, dtype: Any) -> None:
+    x = np.zeros((2, 3), dtype)
+    name = x.dtype.type.__name__
+    index = np.full(2, 7)
+    for call in (
+        lambda: _backend.active().softmax(x, 1.0, x.copy(), 1),
+        lambda: _backend.active().gumbel_max(x, None, 1.0, index, None, 1, 1, 0, 3, None, None),
+        lambda: _backend.active().gumbel(x, 0.0, 1.0, 1, 0, 1),
+    ):
+        with pytest.raises(ValueError, match=f"^dtype is none of the four: {name}$"):
+            call()
+    assert x.tobytes() == bytes(12)
+    assert (index == 7).all()
+
+
+def test_bare_bits_are_bfloat16(compiled: str) -> None:
+    x = normal("bfloat16", (4, 50))
+    wanted, bits = gf.softmax(x), np.empty((4, 50), "V2")
+    _backend.active().softmax(x.view("V2"), 1.0, bits, 1)
+    assert bits.tobytes() == wanted.tobytes()

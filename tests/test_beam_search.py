@@ -1,7 +1,6 @@
 """Stochastic beam search: the law of what it draws, by tests of it and by the reference."""
 
 from itertools import permutations
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sequence_cases import Tree, unpadded
+from sequence_cases import Tree, g_test, unpadded
 
 import gumbelfast as gf
 from gumbelfast._expand import conditioned
@@ -22,16 +21,6 @@ def runs(tree: Tree, k: int, eos: int | None, seed: int) -> list[gf.StochasticBe
     rng = gf.default_rng(seed)
     tree.prompts = RUNS
     return [gf.stochastic_beam_search(tree.step, None, k, tree.depth, eos=eos, rng=rng) for _ in range(4)]
-
-
-def g_test(counts: Any, p: Any) -> float:
-    """P-value of the likelihood-ratio test; cells with fewer than 10 expected are one."""
-    expected = counts.sum() * p / p.sum()
-    rare = expected < 10
-    counts, expected = (np.append(a[~rare], a[rare].sum()) for a in (counts, expected))
-    some = expected > 0
-    assert counts[~some].sum() == 0
-    return float(stats.power_divergence(counts[some], expected[some], lambda_="log-likelihood").pvalue)
 
 
 @pytest.mark.parametrize(("depth", "k", "eos"), [(4, 2, None), (3, 3, 2)])

@@ -36,9 +36,9 @@ def put(value: float, place: Any) -> Any:
 @pytest.mark.parametrize(
     ("spoil", "error", "text"),
     [
-        (put(np.nan, (1, 2)), ValueError, "step {}: logits contain NaN at index (1, 2)"),
-        (put(INF, (0, 1)), ValueError, "step {}: logits contain +inf at index (0, 1)"),
-        (put(-INF, 1), ValueError, "step {}: row 1 has no finite logit"),
+        (put(np.nan, (1, 2)), ValueError, "step {}: logits contain NaN at index (1, 2) (prompt {})"),
+        (put(INF, (1, 1)), ValueError, "step {}: logits contain +inf at index (1, 1) (prompt {})"),
+        (put(-INF, 1), ValueError, "step {}: row 1 (prompt {}) has no finite logit"),
         (
             lambda x, s: (x.astype(int), s),
             TypeError,
@@ -55,7 +55,7 @@ def test_bad_steps(compiled: str, search: Any, spoil: Any, error: type[Exception
         search(Tree(3, at, prompts=2).step, None, 2, at, rng=before)
     with pytest.raises(error) as caught:
         search(spoiled(at, spoil), None, 2, 4, **({"rng": rng} if sampling else {}))
-    assert str(caught.value) == text.format(at)
+    assert str(caught.value) == text.format(at, "0, beam 1" if at else 1)
     # It has moved for the calls before this one, and no further.
     assert rng.offset == before.offset
     assert (rng.offset > 0) == (sampling and at > 0)
@@ -125,3 +125,41 @@ def test_bad_seeds(compiled: str) -> None:
         ):
             with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
                 search(Tree(3, 2, prompts=2).step, None, 2, 2, seeds=seeds)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_message_names_the_prompt_and_the_beam(compiled: str, search: Any) -> None:
+    width = 3 if search is gf.stochastic_beam_search else 2
+
+    def step_with(value: float) -> Any:
+        # Prompt 0 can only end, the others have two beams that never do.
+        def step(tokens: Any, prompt: Any) -> tuple[Any, Any]:
+            prompt = np.arange(3) if tokens is None else prompt
+            x = np.full((len(prompt), 4), -INF)
+            x[prompt == 0, 3] = x[prompt > 0, 1:3] = 0
+            if tokens is not None:
+                assert 0 not in prompt
+                x[np.flatnonzero(prompt == 2)[1]] = value
+            return x, prompt
+
+        return step
+
+    for value, text in (
+        (-INF, "step 1: row 3 (prompt 2, beam 1) has no finite logit"),
+        (np.nan, "step 1: logits contain NaN at index (3, 0) (prompt 2, beam 1)"),
+        (INF, "step 1: logits contain +inf at index (3, 0) (prompt 2, beam 1)"),
+    ):
+        for how in ("raise", "drop") if value != -INF else ("raise",):
+            with pytest.raises(ValueError, match=re.escape(text)) as caught:
+                search(step_with(value), None, width, 3, eos=3, dead_ends=how)
+            assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("value", ["ignore", "", None, True, ["drop"]])
+def test_bad_setting(search: Any, value: Any) -> None:
+    def step(tokens: Any, state: Any) -> Any:
+        raise AssertionError("the model was asked")
+
+    with pytest.raises(ValueError, match=f"^dead_ends must be 'raise' or 'drop', got {re.escape(repr(value))}$"):
+        search(step, None, 2, 3, dead_ends=value)

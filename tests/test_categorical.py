@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import DTYPES, KEY, assert_same_bytes, dtype_of, normal, perturb, u64, work_of
+from helpers import DTYPES, KEY, assert_same_bytes, dtype_of, normal, numpy_state, perturb, u64, work_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampling_cases import Case, cases
 
 import gumbelfast as gf
+from gumbelfast import random
 from gumbelfast._backend import active
 from gumbelfast.reference.philox import row_key
 
@@ -114,7 +115,11 @@ def test_rows_by_seed_and_position(compiled: str, dtype: str, columns: int) -> N
 
 def test_seeds_touch_no_generator_and_fit_size(compiled: str) -> None:
     x = normal("float32", 50)
+    shared = random.source(None)
+    np.random.seed(5)  # noqa: NPY002 - NumPy's global state is one of those to be left alone
+    before = shared.offset, numpy_state(shared), str(np.random.get_state())  # noqa: NPY002
     draws = gf.categorical(x, size=(3, 2), seeds=7, positions=np.arange(6).reshape(3, 2))
+    assert (shared.offset, numpy_state(shared), str(np.random.get_state())) == before  # noqa: NPY002
     assert draws.ravel().tolist() == [gf.categorical(x, seeds=7, positions=i) for i in range(6)]
     assert len(set(gf.categorical(np.zeros(1000), size=50, seeds=np.arange(50)).tolist())) > 40
 

@@ -223,13 +223,17 @@ def test_scipy_takes_it() -> None:
     )
 
 
-def test_scikit_learn_takes_it() -> None:
-    cluster = pytest.importorskip("sklearn.cluster")
-    points = gf.default_rng(1).normal(size=(60, 2)) + 8 * np.repeat(np.eye(2), 30, axis=0)
-    state = np.random.RandomState(gf.Philox4x32(3))
-    labels = cluster.KMeans(2, n_init=2, random_state=state).fit(points).labels_
-    assert len(set(labels[:30])) == len(set(labels[30:])) == 1
-    assert labels[0] != labels[-1]
+def test_scikit_learn_takes_a_random_state_over_its_bits() -> None:
+    utils = pytest.importorskip("sklearn.utils")
+    with pytest.raises(ValueError, match=r"cannot be used to seed a numpy\.random\.RandomState instance"):
+        utils.check_random_state(gf.default_rng(3))
+    rng, alone = gf.default_rng(3), gf.default_rng(3)
+    shuffled = utils.shuffle(np.arange(100), random_state=np.random.RandomState(rng.bit_generator))
+    assert sorted(shuffled) == list(range(100))
+    assert_same_bytes(shuffled, utils.shuffle(np.arange(100), random_state=np.random.RandomState(gf.Philox4x32(3))))
+    # It has taken words of the generator, and none of its noise.
+    assert numpy_state(rng) != numpy_state(alone)
+    assert rng.offset == alone.offset == 0
 
 
 def queue(rng: np.random.Generator, customers: int) -> float:

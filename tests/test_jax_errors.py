@@ -8,6 +8,7 @@ import pytest
 from helpers import dtype_of, run_python
 
 jax = pytest.importorskip("jax")
+import gumbelfast as gf  # noqa: E402
 from gumbelfast import jax as gj  # noqa: E402
 
 KEY = jax.random.key(3)
@@ -159,3 +160,47 @@ def test_indices_that_32_bits_do_not_hold(request: pytest.FixtureRequest) -> Non
 def test_without_jax_the_error_says_what_to_install() -> None:
     found = run_python("import sys; sys.modules['jax'] = None; import gumbelfast.jax")
     assert 'ImportError: gumbelfast.jax needs JAX: pip install "gumbelfast[jax]"' in found.stderr
+
+
+KEYS, ONE = np.zeros(2, np.uint32), np.float32(1)
+
+
+def run_handler(target: str, *operands: Any, result: Any = np.float32, **attributes: Any) -> None:
+    """Calls a handler by hand: from `gumbelfast.jax` nothing of a wrong dtype gets there."""
+    from gumbelfast.jax import _calls
+
+    if not _calls._registered():
+        pytest.skip("built without XLA's headers, or with those of another version")
+    results = {"categorical": [((2,), np.int32)], "gumbel_top_k": [((2, 3), np.int32), ((2, 3), np.float32)]}
+    shapes = [jax.ShapeDtypeStruct(*each) for each in results.get(target, [((2, 3), result)])]
+    call = jax.ffi.ffi_call(f"gumbelfast_{target}", shapes)
+    jax.block_until_ready(call(*operands, **attributes, backend=gf.backends()[0], threads=np.int64(1)))
+
+
+HANDLERS: dict[str, Any] = {
+    "noise": lambda bad: run_handler("noise", KEYS, result=bad.dtype, exponential=True),
+    "categorical": lambda bad: run_handler("categorical", KEYS, bad, axis=np.int64(0)),
+    "top k": lambda bad: run_handler("gumbel_top_k", KEYS, bad, axis=np.int64(0)),
+    "relaxed": lambda bad: run_handler("gumbel_softmax", KEYS, bad, ONE, axis=np.int64(0), hard=False),
+    "tau": lambda bad: run_handler("gumbel_softmax", KEYS, X, bad[0, 0], axis=np.int64(0), hard=False),
+    "softmax": lambda bad: run_handler("softmax", bad, log=False),
+    "backward": lambda bad: run_handler("softmax_backward", bad, bad, ONE),
+    "scale": lambda bad: run_handler("softmax_backward", X, X, bad[0, 0]),
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+@pytest.mark.parametrize(
+    ("dtype", "name"), [("int32", "S32"), ("uint16", "U16"), ("bool", "PRED"), ("complex64", "C64")]
+)
+def test_handlers_refuse_what_are_no_floats(handler: Any, dtype: str, name: str) -> None:
+    handler(np.ones((2, 3), np.float32))
+    with pytest.raises(jax.errors.JaxRuntimeError) as caught:
+        handler(np.ones((2, 3), dtype))
+    assert str(caught.value) == f"INVALID_ARGUMENT: expected F16, BF16, F32 or F64, got {name}"
+
+
+def test_gradient_and_sample_have_one_dtype() -> None:
+    with pytest.raises(jax.errors.JaxRuntimeError) as caught:
+        run_handler("softmax_backward", X.astype(np.float16), X, ONE)
+    assert str(caught.value) == "INVALID_ARGUMENT: grad and y differ in dtype"

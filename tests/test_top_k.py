@@ -188,3 +188,23 @@ def test_orders_follow_plackett_and_luce(compiled: str, dtype: str) -> None:
     assert len(outcomes) == 60
     assert expected.sum() == pytest.approx(n)
     assert ((found - expected) ** 2 / expected).sum() < stats.chi2.isf(1e-9, 59)
+
+
+def test_order_of_the_fields() -> None:
+    """Indices first here, values first on tensors as from torch.topk; swapped they serve nobody as indices."""
+    x = np.array([5.0, 4.0, 3.0])
+    found = gf.gumbel_top_k(x, 2, rng=1)
+    indices, perturbed = found
+    assert (indices.dtype, perturbed.dtype) == (np.int64, np.float64)
+    assert indices is found.indices
+    assert np.array_equal(perturbed, perturb(x, gf.gumbel(size=3, dtype="float64", rng=1))[indices])
+    with pytest.raises(IndexError, match="must be of integer"):
+        x[perturbed]
+    torch = pytest.importorskip("torch")
+    from gumbelfast import torch as gt
+
+    values, indices = gt.gumbel_top_k(torch.from_numpy(x), 2, generator=gf.default_rng(1))
+    assert values.numpy().tolist() == perturbed.tolist()
+    assert indices.numpy().tolist() == found.indices.tolist()
+    with pytest.raises(IndexError, match="must be long"):
+        torch.from_numpy(x)[values]

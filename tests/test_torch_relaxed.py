@@ -43,6 +43,16 @@ def test_missing_torch_says_what_to_install() -> None:
     assert 'ImportError: gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"' in found.stderr
 
 
+def test_bfloat16_needs_no_ml_dtypes() -> None:
+    found = run_python(
+        "import sys; sys.modules['ml_dtypes'] = None\n"
+        "import torch, gumbelfast.torch as gt\n"
+        "y = gt.softmax(torch.zeros(2, 4, dtype=torch.bfloat16), -1)\n"
+        "print(y.dtype, y.tolist())"
+    )
+    assert found.stdout.strip() == f"torch.bfloat16 {[[0.25] * 4] * 2}", found.stderr
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hard", [False, True])
 def test_same_bytes_as_the_numpy_function(compiled: str, dtype: torch.dtype, hard: bool) -> None:

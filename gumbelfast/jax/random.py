@@ -138,7 +138,8 @@ def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1) -> T
     -------
     TopK
         ``indices`` (int32, or int64 where x64 is enabled) and ``perturbed`` (float32, or float64 for float64 logits),
-        with k entries along `axis`, the largest first. Gradients pass through ``perturbed``.
+        with k entries along `axis`, the largest first. In this order, and not that of `jax.lax.top_k`, which has the
+        values first. Gradients pass through ``perturbed``.
 
     Raises
     ------

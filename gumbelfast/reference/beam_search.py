@@ -2,6 +2,9 @@
 
 Every prefix has a perturbed log-probability G, the largest of its continuations. Going down one token, the children are
 perturbed independently and then moved so that their largest is the G of their parent.
+
+A prefix that nothing may follow is dropped when the model is asked for its children. Other beams gave way to it before,
+and what is worth less than the best of these is dropped as well: it may be less than what was lost.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ def stochastic_beam_search(
     Parameters
     ----------
     log_probs : callable
-        From a prefix to the logits of its next token, float32 or float64 of shape (V,).
+        From a prefix to the logits of its next token, float32 or float64 of shape (V,); all -inf at a dead end.
     k, max_steps, eos
         As in `gumbelfast.stochastic_beam_search`.
     seed : int
@@ -55,7 +58,7 @@ def stochastic_beam_search(
     kappa : float
         -inf where there is no further sequence.
     """
-    beams = [Beam((), 0.0, 0.0)]
+    beams, cut = [Beam((), 0.0, 0.0)], -np.inf
     for step in range(max_steps):
         candidates = []
         for place, beam in enumerate(beams):
@@ -63,6 +66,8 @@ def stochastic_beam_search(
                 candidates.append(beam)
                 continue
             x = log_probs(beam.prefix)
+            if not np.isfinite(x).any():
+                continue
             columns = np.arange(x.size, dtype=np.uint64)
             element = np.uint64((step * (k + 1) + place) * (-(-x.size // 32) * 32)) + columns
             noise = gumbel_noise(row_key(np.array(seed, np.uint64)), element, x.dtype)
@@ -75,5 +80,7 @@ def stochastic_beam_search(
                 Beam((*beam.prefix, c), beam.log_prob + float(normalized[c]), float(z[c]))
                 for c in np.flatnonzero(np.isfinite(x)).tolist()
             ]
-        beams = sorted(candidates, key=lambda beam: -beam.perturbed)[: k + 1]
-    return beams[:k], beams[k].perturbed if len(beams) > k else -np.inf
+        candidates.sort(key=lambda beam: -beam.perturbed)
+        cut = max([cut, *(beam.perturbed for beam in candidates[k + 1 : k + 2])])
+        beams = [beam for beam in candidates[: k + 1] if beam.perturbed >= cut]
+    return beams[:k], beams[k].perturbed if len(beams) > k else cut

@@ -17,6 +17,7 @@ from ..reference import kernels as _reference
 Array = NDArray[Any]
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _BF16, _STRIDED = torch.bfloat16, torch.strided
+_BF16_BITS = np.dtype("V2")  # what the core takes for bfloat16, so that ml_dtypes need not be there
 # What each dtype is computed in.
 WORK: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: _F32,
@@ -122,7 +123,7 @@ def array(x: Tensor) -> Array:
         return x.numpy(force=True)  # type: ignore[no-any-return]
     bits: Array = x.detach().view(torch.int16).numpy()
     if active() is not _reference:
-        return bits  # the core takes what has two bytes and is no float for bfloat16
+        return bits.view(_BF16_BITS)
     import ml_dtypes
 
     return bits.view(ml_dtypes.bfloat16)

@@ -12,7 +12,10 @@ from . import _draws, _ops, _tensors
 
 
 class TopK(NamedTuple):
-    """Draws without replacement, in order, with fields in the order of `torch.topk`."""
+    """Draws without replacement, in order, with fields in the order of `torch.topk`: values, then indices.
+
+    `gumbelfast.TopK` has the indices first, and calls the values ``perturbed``.
+    """
 
     values: Tensor
     indices: Tensor
@@ -85,8 +88,8 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
     -------
     TopK
         ``(values, indices)`` as of ``torch.topk(logits + noise, k, dim)``, which this call replaces: the perturbed
-        logits, largest first, and their places (int64). Values are float32 for half types, otherwise of the dtype of
-        `logits`. They have a gradient: 1 at what was drawn.
+        logits, largest first, and their places (int64). `gumbelfast.gumbel_top_k` has the indices first. Values are
+        float32 for half types, otherwise of the dtype of `logits`. They have a gradient: 1 at what was drawn.
 
     Raises
     ------
