@@ -37,7 +37,7 @@ def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint
     given: Any = seeds
     if isinstance(seeds, np.ma.MaskedArray):
         missing, given = np.ma.getmaskarray(seeds), seeds.filled(0)
-    elif isinstance(seeds, list | tuple) or getattr(seeds, "dtype", None) == object:
+    elif isinstance(seeds, list | tuple) or getattr(seeds, "dtype", None) == np.dtype(object):
         array = np.asarray(seeds, dtype=object)
         missing = np.array([seed is None for seed in array.ravel()], bool).reshape(array.shape)
         given = np.where(missing, 0, array).tolist() if missing.any() else seeds

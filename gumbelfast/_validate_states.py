@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validate import INT64_END, LAST_ELEMENT, Array, as_integers, float_dtype, is_outside
+from ._validate import INT64_END, LAST_ELEMENT, Array, as_integers, float_dtype, is_outside, row_name
 
 
 def shards(states: Sequence[Any], kind: type[Any]) -> tuple[list[Array], list[Array]]:
@@ -28,6 +28,17 @@ def shards(states: Sequence[Any], kind: type[Any]) -> tuple[list[Array], list[Ar
         index.append(i.astype(np.int64))
         value.append(v.astype(float_dtype(v.dtype), copy=False))
     return index, value
+
+
+def comparable(index: list[Array], value: list[Array], merged_index: Array, merged_value: Array) -> None:
+    """Refuses a merged draw with a value that overflowed in more than one state; entries on the last axis."""
+    for infinity in (np.inf, -np.inf):
+        chosen = ((merged_value == infinity) & (merged_index >= 0)).any(axis=-1)
+        holders = np.stack([((v == infinity) & (i >= 0)).any(axis=-1) for i, v in zip(index, value, strict=True)])
+        fault = np.atleast_1d(chosen & (holders.sum(axis=0) > 1))
+        if fault.any():
+            row = row_name(int(fault.argmax()), (*fault.shape, 1))
+            raise ValueError(f"perturbed logits of row {row} are {infinity} in several states: they cannot be merged")
 
 
 def first_columns(starts: Sequence[int] | None, count: int) -> list[int]:

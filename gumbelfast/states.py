@@ -55,7 +55,8 @@ def merge(
     TypeError
         For states that are not all of one kind, indices that are no integers, or perturbed logits that are no floats.
     ValueError
-        If there is no state, the shapes differ, a start is negative, or fewer than k entries are at hand.
+        If there is no state, the shapes differ, a start is negative, fewer than k entries are at hand, or the merged
+        draw holds a perturbed logit that overflowed in several states: which is the larger they do not tell.
     """
     states = list(states)
     if not states:
@@ -78,6 +79,7 @@ def merge(
     order = np.lexsort((lowest_first, -all_value), axis=-1)[..., :keep]
     merged_index = np.take_along_axis(all_index, order, axis=-1)
     merged_value = np.take_along_axis(all_value, order, axis=-1)
+    _validate_states.comparable(index, value, merged_index, merged_value)
     if not top_k:
         return Argmax(merged_index[..., 0], merged_value[..., 0])
     return TopK(np.moveaxis(merged_index, -1, axis), np.moveaxis(merged_value, -1, axis))

@@ -36,6 +36,13 @@ def compiled(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.fixture(params=gf.backends())
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a backend, the reference too, in force during the test."""
+    with gf.use_backend(request.param):
+        yield request.param
+
+
 @pytest.fixture(params=["ffi", "callback"])
 def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How JAX reaches the kernels during the test."""
