@@ -18,6 +18,10 @@ EXTREMES: dict[str, tuple[float, float]] = {
     "float64": (5.6e-309, float(np.finfo(np.float64).max)),
 }
 
+FILTERS: list[dict[str, Any]] = [
+    {}, {"top_k": 2}, {"top_p": 0.5}, {"min_p": 0.1}, {"top_k": 5, "top_p": 0.9, "min_p": 0.01},
+]  # fmt: skip
+
 
 def spread(dtype: str, columns: int, low: float, high: float) -> np.ndarray[Any, Any]:
     """Different logits in random places; how they are ordered is told by the float64 values before."""
