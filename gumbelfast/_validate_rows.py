@@ -40,7 +40,7 @@ def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint
     elif isinstance(seeds, list | tuple) or getattr(seeds, "dtype", None) == np.dtype(object):
         array = np.asarray(seeds, dtype=object)
         missing = np.array([seed is None for seed in array.ravel()], bool).reshape(array.shape)
-        given = np.where(missing, 0, array).tolist() if missing.any() else seeds
+        given = np.where(missing, 0, array) if missing.any() else seeds
     else:
         return uint64_rows(seeds, "seeds", shape), None
     found = uint64_rows(given, "seeds", shape)

@@ -1,4 +1,4 @@
-"""Options that only ask for more never change what is drawn, one or two at a time; fewer draws are the first of more."""
+"""Options that only ask for more change no draw, one or two at a time; fewer draws are the first of more."""
 
 from collections.abc import Callable
 from itertools import combinations
