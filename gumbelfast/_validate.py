@@ -203,20 +203,20 @@ def refuse(
     mask: Array | None,
     axis: int,
     empty_allowed: bool = False,
-    owner: Callable[[int], str] = lambda row: "",
+    owner: Callable[[tuple[int, ...]], str] = lambda place: "",
 ) -> NoReturn:
-    """Says why a kernel refused logits that `rows` laid out, and with `owner` to whom the row belongs."""
+    """Says why a kernel refused logits that `rows` laid out, and with `owner` to whom that place, or row, belongs."""
     seen = x.astype(work_dtype(x.dtype), copy=False)
     allowed = np.broadcast_to(True if mask is None else mask, x.shape)
     for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
         if (fault & allowed).any():
             place = first_place(fault & allowed, axis)
-            raise ValueError(f"logits contain {what} at index {place}{owner(place[0])}")
+            raise ValueError(f"logits contain {what} at index {place}{owner(place)}")
     if not empty_allowed:
         none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
         if none.any():
             row = int(none.argmax())
-            raise ValueError(f"row {row_name(row, x.shape)}{owner(row)} has no finite logit")
+            raise ValueError(f"row {row_name(row, x.shape)}{owner((row,))} has no finite logit")
     raise ValueError("logits overflow when divided by the temperature")
 
 
