@@ -264,17 +264,19 @@ def row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
 
 
-def refuse(x: Array, mask: Array | None, axis: int, owner: Callable[[int], str] = lambda row: "") -> NoReturn:
-    """Says why a kernel refused logits that `rows` laid out, and with `owner` to whom the row belongs."""
+def refuse(
+    x: Array, mask: Array | None, axis: int, owner: Callable[[tuple[int, ...]], str] = lambda place: ""
+) -> NoReturn:
+    """Says why a kernel refused logits that `rows` laid out, and with `owner` to whom that place, or row, belongs."""
     seen = x.astype(work_dtype(x.dtype), copy=False)
     allowed = np.broadcast_to(True if mask is None else mask, x.shape)
     for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
         if (fault & allowed).any():
             place = first_place(fault & allowed, axis)
-            raise ValueError(f"logits contain {what} at index {place}{owner(place[0])}")
+            raise ValueError(f"logits contain {what} at index {place}{owner(place)}")
     none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
     row = int(none.argmax())
-    raise ValueError(f"row {row_name(row, x.shape)}{owner(row)} has no finite logit")
+    raise ValueError(f"row {row_name(row, x.shape)}{owner((row,))} has no finite logit")
 
 
 def too_few(x: Array, k: int, index: NDArray[np.int64], what: str = "allowed entries") -> NoReturn:

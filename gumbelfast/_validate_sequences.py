@@ -51,9 +51,11 @@ def dead_ends(value: Any) -> bool:
 def refuse_step(x: Array, step: int, places: NDArray[np.int64], width: int) -> NoReturn:
     """Says which row of a step, of which prompt and beam, holds NaN or +inf, or nothing to draw."""
 
-    def owner(row: int) -> str:
-        prompt, beam = divmod(int(places[row]), width) if step else (row, 0)  # at first there is one row per prompt
-        return f" (prompt {prompt}, beam {beam})" if step else f" (prompt {prompt})"
+    def owner(place: tuple[int, ...]) -> str:
+        if step == 0:  # when there is one row per prompt
+            return f" (prompt {place[0]})"
+        prompt, beam = divmod(int(places[place[0]]), width)
+        return f" (prompt {prompt}, beam {beam})"
 
     try:
         refuse(x, None, -1, owner)

@@ -263,7 +263,12 @@ def softmax_backward(
     Raises
     ------
     TypeError, ValueError
-        For dtypes, shapes, `temperature` or `out` that do not fit.
+        For dtypes, shapes, `axis`, `temperature` or `out` that do not fit.
+
+    Examples
+    --------
+    >>> softmax_backward([1.0, 0.0], [0.25, 0.75]).tolist()  # the first column of diag(y) - y y^T
+    [0.1875, -0.1875]
     """
     return backward("softmax_backward", grad, y, "y", temperature, "temperature", axis, out, num_threads)
 
@@ -285,5 +290,10 @@ def log_softmax_backward(
     -------
     ndarray
         :math:`(\mathrm{grad}_i - \exp(\mathrm{log\_y}_i) \sum_j \mathrm{grad}_j) / T`.
+
+    Examples
+    --------
+    >>> log_softmax_backward([1.0, 0.0], np.log([0.25, 0.75])).tolist()
+    [0.75, -0.75]
     """
     return backward("log_softmax_backward", grad, log_y, "log_y", temperature, "temperature", axis, out, num_threads)

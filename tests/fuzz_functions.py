@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -91,8 +92,28 @@ def threads(s: Source) -> dict[str, Any]:
     return {"num_threads": s.mostly([1, 2, 7], [*ODD, 4097])} if s.one_in(4) else {}
 
 
+def several_axes(s: Source) -> tuple[tuple[int, ...], dict[str, Any], tuple[int, ...]]:
+    """The same for functions that take many axes."""
+    dims, given, batch = axes(s)
+    if s.one_in(3):
+        n = len(dims)
+        axis = s.mostly([None, (), (0,), (-1, 0)[:n], tuple(range(n))], [(0, 0), (0, -n), (7,), (0.5,), [0]])
+        given, gone = {"axis": axis}, range(n) if axis is None else axis
+        batch = tuple(m for i, m in enumerate(dims) if i not in gone and i - n not in gone)
+    return dims, given, batch
+
+
+def merged(x: Any, axis: Any) -> Any:
+    """An array with `axis`, which may be many, as its last."""
+    x = np.asarray(x)
+    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    x = np.moveaxis(x, axes, range(-len(axes), 0))
+    kept = x.ndim - len(axes)
+    return x.reshape(*x.shape[:kept], math.prod(x.shape[kept:]))
+
+
 def last(x: Any, axis: Any) -> Any:
-    return np.moveaxis(np.asarray(x).astype(np.float64), axis, -1)
+    return merged(np.asarray(x).astype(np.float64), axis)
 
 
 def can_be_drawn(index: Any, x: Any, axis: Any = -1, allowed: Any = None, empty: Any = None) -> None:
@@ -118,24 +139,31 @@ def sums_to_one(y: Any, axis: Any) -> None:
 
 
 def _forward(name: str, s: Source) -> Call:
-    dims, axis, batch = axes(s)
+    dims, axis, batch = several_axes(s)
     x = floats(s, dims)
     given = axis | {"temperature": setting(s)} | threads(s)
     given |= out(s, batch if name == "logsumexp" else dims, x)
+    if name == "logsumexp" and s.one_in(3):
+        factors = s.choice([2, -0.5, np.zeros(dims), np.resize([1.0, 0, -3], dims), np.ones(dims, bool)])
+        given |= {"b": s.mostly([factors, np.resize(factors, dims[-1:])]), "return_sign": s.one_in(2)}
 
-    def check(found: Any, x: Any, axis: Any = -1, temperature: Any = 1.0, **_: Any) -> None:
+    def check(found: Any, x: Any, axis: Any = -1, temperature: Any = 1.0, **given: Any) -> None:
+        if given.get("return_sign"):
+            found, sign = found
+            sign = np.asarray(sign).astype(float)
+            assert np.isin(sign, [-1, 0, 1])[~np.isnan(sign)].all()
         rows, result = last(x, axis), np.asarray(found)
         assert result.dtype == np.asarray(x).dtype.newbyteorder("=")
         good = np.isfinite(rows.max(-1)) & (temperature >= 1e-3)
         if name == "softmax":
-            sums_to_one(np.moveaxis(found, axis, -1)[good], -1)
+            sums_to_one(merged(found, axis)[good], -1)
         assert result.shape == (rows.shape[:-1] if name == "logsumexp" else np.shape(x))
 
     return Call(getattr(gf, name), (x,), given, check, draws=False)
 
 
 def _backward(name: str, s: Source) -> Call:
-    dims, axis, _ = axes(s)
+    dims, axis, _ = axes(s) if name.startswith("gumbel") else several_axes(s)
     y = floats(s, dims)
     grad = floats(s, dims) if s.one_in(2) else np.ones(np.shape(y), getattr(y, "dtype", None))
     tau = {"tau" if name.startswith("gumbel") else "temperature": setting(s)}

@@ -62,7 +62,7 @@ def _search(name: str, s: Source) -> Call:
     def function(x: Any, k: Any, max_steps: Any, **given: Any) -> Any:
         return getattr(gf, name)(step, x, k, max_steps, **given)
 
-    def check(found: Any, x: Any, k: Any, max_steps: Any, length_penalty: Any = None, **_: Any) -> None:
+    def check(found: Any, x: Any, k: Any, max_steps: Any, length_penalty: Any = None, **given: Any) -> None:
         tokens, lengths, log_p = found.sequences, found.lengths, found.log_probs
         assert tokens.shape == (*lengths.shape, lengths.max(initial=0))
         assert lengths.shape == log_p.shape == (lengths.shape[0], k)
@@ -75,7 +75,8 @@ def _search(name: str, s: Source) -> Call:
             for some in (rows[n > 0] for rows, n in zip(tokens, lengths, strict=True)):
                 assert len({tuple(row) for row in some.tolist()}) == len(some)
         if name == "stochastic_beam_search":
-            assert (found.perturbed >= found.kappa[:, None]).all()
+            lost = (lengths == 0) if given.get("dead_ends") == "drop" else False
+            assert ((found.perturbed >= found.kappa[:, None]) | lost).all()
             assert length_penalty is not None or (np.sort(found.perturbed)[:, ::-1] == found.perturbed).all()
 
     return Call(function, args, given, check, name != "beam_search", step)

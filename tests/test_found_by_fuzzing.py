@@ -63,3 +63,8 @@ def test_a_state_that_is_an_array() -> None:
     bits = gf.Philox4x32(1)
     with pytest.raises(ValueError, match="state must hold state"):
         bits.state = {**bits.state, "state": np.ones(4)}
+
+
+def test_one_bernoulli_variable_that_is_nan() -> None:
+    assert_refused(lambda rng: gf.estimators.score_function(np.array(np.nan), np.sum, family="bernoulli", rng=rng),
+                   ValueError, "logits contain NaN at index ()")  # fmt: skip

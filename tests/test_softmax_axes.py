@@ -2,7 +2,7 @@
 
 import doctest
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,6 @@ special = pytest.importorskip("scipy.special")
 INF, NAN = np.inf, np.nan
 SHAPED: dict[str, Callable[..., Any]] = {"softmax": gf.softmax, "log_softmax": gf.log_softmax}
 BACKWARD: dict[str, Callable[..., Any]] = {"softmax": gf.softmax_backward, "log_softmax": gf.log_softmax_backward}
-
-
-@pytest.fixture(params=gf.backends())
-def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of any backend, the reference among them, in force during the test."""
-    with gf.use_backend(request.param):
-        yield request.param
 
 
 def every_axis(ndim: int) -> list[Any]:
@@ -108,8 +101,8 @@ def test_scalars_and_one_axis_in_a_tuple(backend: str) -> None:
         ((1, -2), ValueError, "duplicate value in 'axis'"),
         ((0, 3), np.exceptions.AxisError, "axis 3 is out of bounds for array of dimension 3"),
         ((-4,), np.exceptions.AxisError, "axis -4 is out of bounds for array of dimension 3"),
-        ((0.5, 1), TypeError, "'float' object cannot be interpreted as an integer"),
-        ([0, 1], TypeError, "'list' object cannot be interpreted as an integer"),
+        ((0.5, 1), TypeError, "axis must be an integer, got "),
+        ([0, 1], TypeError, "axis must be an integer, got "),
     ],
 )
 def test_bad_axes(axis: Any, error: type[Exception], text: str) -> None:
