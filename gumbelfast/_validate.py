@@ -163,7 +163,8 @@ def restored(x: Array, axis: int) -> Array:
 def _number(value: Any, name: str) -> float:
     """A real number as a float; infinite for an integer above all floats."""
     try:
-        if isinstance(value, str | bytes):  # which float would read
+        # float would read text, and drop imaginary parts.
+        if type(value) not in (float, int) and np.asarray(value).dtype.kind in "SUc":
             raise TypeError
         return float(value)
     except (TypeError, ValueError):

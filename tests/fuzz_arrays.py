@@ -161,12 +161,16 @@ def laid_out(s: Source, x: Array) -> Any:
         return x.view(_Subclass)
     if way == 9:
         return x.tolist()
+    if way in (10, 11, 12) and x.ndim:  # rows with something between them
+        wide = np.full((*x.shape[:-1], x.shape[-1] + way), 7, x.dtype)
+        wide[..., way % 3 : way % 3 + x.shape[-1]] = x
+        return wide[..., way % 3 : way % 3 + x.shape[-1]]
     return x
 
 
 def plain(x: Any) -> Any:
     """The same values as C-contiguous, aligned and native; what is no array stays as it is."""
-    if not isinstance(x, np.ndarray):
+    if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
         return x
     return np.array(x, x.dtype if x.dtype.isnative else x.dtype.newbyteorder("="), order="C")
 
@@ -187,11 +191,22 @@ def out(s: Source, dims: tuple[int, ...], x: Any) -> dict[str, Any]:
     return {"out": laid_out(s, filled)}
 
 
+def has_missing(seeds: Any) -> bool:
+    """Whether some rows have no seed."""
+    if isinstance(seeds, np.ma.MaskedArray):
+        return bool(np.ma.getmaskarray(seeds).any())
+    return isinstance(seeds, list) and None in np.array(seeds, object).ravel().tolist()
+
+
 def address(s: Source, batch: tuple[int, ...]) -> dict[str, Any]:
     """Where the noise lies: mostly wherever the generator stands."""
     way = s.below(8)
     if way == 0:
-        given = {"seeds": s.mostly([7, 2**64 - 1, integers(s, batch, 100)])}
+        some = np.asarray(s.generator().integers(0, 100, batch))
+        missing = s.generator().random(batch) < 0.5
+        listed = np.where(missing, None, some).tolist()
+        seeds = s.mostly([7, 2**64 - 1, integers(s, batch, 100), listed, np.ma.MaskedArray(some, missing)])
+        given = {"seeds": seeds}
         return given | ({"positions": s.mostly([3, 2**50, integers(s, batch, 100)])} if s.one_in(2) else {})
     if way == 1:
         given = {"offset": s.mostly([0, 12345, 2**61, 2**62 - 50, integers(s, batch, 100)])}

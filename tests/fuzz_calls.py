@@ -18,13 +18,13 @@ import gumbelfast as gf
 
 def categorical(s: Source) -> Call:
     dims, axis, batch = axes(s)
-    given = axis | {"temperature": setting(s), "mask": mask(s, dims)} | threads(s)
+    given = axis | {"temperature": setting(s, batch), "mask": mask(s, dims)} | threads(s)
     if s.one_in(3):
         given["size"] = s.mostly([0, 1, 3, (2, 2), 300 if np.prod(batch) < 9 else 2], [*ODD_SIZES, (2, -1), [1.5]])
     else:
         given |= address(s, batch)
     given |= s.choice(
-        [{}, {}, {"empty": s.mostly([-1, 5])}, {"return_perturbed": True}, {"method": s.mostly(["gumbel"])}]
+        [{}, {}, {"empty": s.mostly([-1, 5])}, {"return_perturbed": True}, {"method": s.mostly(["gumbel", "alias"])}]
     )
 
     def check(
@@ -41,7 +41,7 @@ def categorical(s: Source) -> Call:
 
 def gumbel_top_k(s: Source) -> Call:
     dims, axis, batch = axes(s)
-    given = axis | {"temperature": setting(s), "mask": mask(s, dims)} | threads(s) | address(s, batch)
+    given = axis | {"temperature": setting(s, batch), "mask": mask(s, dims)} | threads(s) | address(s, batch)
 
     def check(found: gf.TopK, x: Any, k: int, axis: Any = -1, mask: Any = None, **_: Any) -> None:
         values = last(found.perturbed, axis)
@@ -90,7 +90,7 @@ def gumbel_softmax(s: Source) -> Call:
         sums_to_one(found, axis)
         assert not hard or ((found == 0) | (found == 1)).all()
 
-    return Call(gf.gumbel_softmax, (x, setting(s)), given, check)
+    return Call(gf.gumbel_softmax, (x, setting(s, batch)), given, check)
 
 
 def conditional_gumbel(s: Source) -> Call:

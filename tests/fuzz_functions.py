@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from fuzz_arrays import ODD, Source, floats, integers, out, shape
+from fuzz_arrays import ODD, Source, floats, integers, laid_out, out, shape
 
 import gumbelfast as gf
 from gumbelfast import structures
@@ -74,7 +74,13 @@ class Call(NamedTuple):
     asked: Asked = Asked(lambda: None)
 
 
-def setting(s: Source) -> Any:
+def setting(s: Source, batch: tuple[int, ...] | None = None) -> Any:
+    """A temperature; one per row where there is a batch."""
+    if batch is not None and s.one_in(4):
+        each = np.asarray(s.generator().choice([0.25, 1.0, 3.0, 1e-38, 1e30], batch))
+        return s.mostly(
+            [each, laid_out(s, each), each[..., :1]] if batch else [each], [each - 1, each[..., None], 1j * each]
+        )
     return s.mostly([1.0, 1.0, 0.5, 3, np.float32(2), 1e-30], [*ODD, -1.0, 0.0, 1e-320, 1e300, np.array([1.0, 2.0])])
 
 
@@ -141,7 +147,7 @@ def sums_to_one(y: Any, axis: Any) -> None:
 def _forward(name: str, s: Source) -> Call:
     dims, axis, batch = several_axes(s)
     x = floats(s, dims)
-    given = axis | {"temperature": setting(s)} | threads(s)
+    given = axis | {"temperature": setting(s, batch)} | threads(s)
     given |= out(s, batch if name == "logsumexp" else dims, x)
     if name == "logsumexp" and s.one_in(3):
         factors = s.choice([2, -0.5, np.zeros(dims), np.resize([1.0, 0, -3], dims), np.ones(dims, bool)])
@@ -154,7 +160,7 @@ def _forward(name: str, s: Source) -> Call:
             assert np.isin(sign, [-1, 0, 1])[~np.isnan(sign)].all()
         rows, result = last(x, axis), np.asarray(found)
         assert result.dtype == np.asarray(x).dtype.newbyteorder("=")
-        good = np.isfinite(rows.max(-1)) & (temperature >= 1e-3)
+        good = np.isfinite(rows.max(-1)) & (np.asarray(temperature) >= 1e-3)
         if name == "softmax":
             sums_to_one(merged(found, axis)[good], -1)
         assert result.shape == (rows.shape[:-1] if name == "logsumexp" else np.shape(x))
@@ -163,10 +169,10 @@ def _forward(name: str, s: Source) -> Call:
 
 
 def _backward(name: str, s: Source) -> Call:
-    dims, axis, _ = axes(s) if name.startswith("gumbel") else several_axes(s)
+    dims, axis, batch = axes(s) if name.startswith("gumbel") else several_axes(s)
     y = floats(s, dims)
     grad = floats(s, dims) if s.one_in(2) else np.ones(np.shape(y), getattr(y, "dtype", None))
-    tau = {"tau" if name.startswith("gumbel") else "temperature": setting(s)}
+    tau = {"tau" if name.startswith("gumbel") else "temperature": setting(s, batch)}
 
     def check(found: Any, grad: Any, y: Any, **_: Any) -> None:
         assert found.shape == np.shape(y)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_arrays import Source, plain
+from fuzz_arrays import Source, has_missing, plain
 from fuzz_calls import ENTRIES
 from fuzz_functions import Call, OwnError
 from fuzz_states import STATES
@@ -54,7 +54,8 @@ def one(data: bytes) -> str:
 
 def judged(call: Call, s: Source) -> str:
     make = s.choice(MAKERS)
-    draws = call.draws and call.given.get("seeds") is None
+    seeds = call.given.get("seeds")
+    draws = call.draws and (seeds is None or has_missing(seeds))
     of_the_process()
     rng = make() if draws else None
     arrays = [x for x in (*call.args, *call.given.values()) if isinstance(x, np.ndarray)]
