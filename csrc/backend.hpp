@@ -33,7 +33,7 @@ struct Logits {
   const void* data;
   int64_t rows;
   int64_t cols;
-  int64_t stride;  // elements from one row to the next, >= 0; what lies between two rows may be read
+  int64_t stride;                 // elements from one row to the next, >= 0; what lies between two rows may be read
   const uint8_t* mask = nullptr;  // one byte an element: nonzero is allowed
   bool mask_per_row = false;      // false: one row of mask serves all
   Scale scale = {};

@@ -28,9 +28,9 @@ struct Bound {
     run(count, [&] { return gf::fill(kernel, args, count, workers_of(threads)); });
   }
 
-  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, const py::object& scale, py::array index, MaybeArray perturbed,
-                     int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
-                     const MaybeArray& offsets) const {
+  int64_t gumbel_max(const py::array& x, const MaybeArray& mask, const py::object& scale, py::array index,
+                     MaybeArray perturbed, int threads, uint64_t key, uint64_t offset, uint64_t row_stride,
+                     const MaybeArray& keys, const MaybeArray& offsets) const {
     const int64_t rows = index.size();
     const gf::Logits logits = logits_of(x, mask, scale);
     const gf::Address address{key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)};
@@ -42,9 +42,9 @@ struct Bound {
                [&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
   }
 
-  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, const py::object& scale, py::array index, py::array perturbed,
-                       int threads, uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
-                       const MaybeArray& offsets) const {
+  int64_t gumbel_top_k(const py::array& x, const MaybeArray& mask, const py::object& scale, py::array index,
+                       py::array perturbed, int threads, uint64_t key, uint64_t offset, uint64_t row_stride,
+                       const MaybeArray& keys, const MaybeArray& offsets) const {
     if (index.size() == 0) return 0;
     const int64_t k = columns_of(index);
     require(k > 0 && index.itemsize() == 8 && perturbed.size() == index.size(), "results do not fit");
@@ -91,8 +91,7 @@ struct Bound {
 
   int64_t sample_tokens(const py::array& x, const MaybeArray& mask, const py::array& scale, const MaybeArray& top_k,
                         const MaybeArray& top_p, const MaybeArray& min_p, py::array index, int threads, uint64_t key,
-                        uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
-                        const MaybeArray& offsets) const {
+                        uint64_t offset, uint64_t row_stride, const MaybeArray& keys, const MaybeArray& offsets) const {
     const int64_t rows = index.size();
     const gf::Logits logits = logits_of(x, mask, {});
     require(logits.rows == rows && index.itemsize() == 8, "results do not fit");

@@ -187,7 +187,8 @@ struct Overflowed {
   using V = VectorOf<T>;
   using Word = typename UnitOf<T>::Type;
   explicit Overflowed(int64_t cols)
-      : value(new T[static_cast<uint64_t>(cols + V::lanes)]), column(new Word[static_cast<uint64_t>(cols + V::lanes)]) {}
+      : value(new T[static_cast<uint64_t>(cols + V::lanes)]),
+        column(new Word[static_cast<uint64_t>(cols + V::lanes)]) {}
   ~Overflowed() {
     delete[] value;
     delete[] column;

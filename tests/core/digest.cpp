@@ -169,11 +169,13 @@ void softmax_cases(const Backend& backend, const Type& type) {
     put("logsumexp" + tag, sums);
     over_rows(backend.log_softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
     put("log-softmax" + tag, y);
-    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows, workers);
+    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows,
+              workers);
     put("log-softmax-backward" + tag, out);
     over_rows(backend.softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
     put("softmax" + tag, y);
-    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows, workers);
+    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows,
+              workers);
     put("softmax-backward" + tag, out);
     // A small tau drives most results below the smallest normal number.
     for (const double inverse_tau : {2.0, 30.0}) {
