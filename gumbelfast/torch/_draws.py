@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import _threads, _validate, _validate_tables
 from .._backend import active
-from .._tables import Tables, weights_of_logits
+from .._tables import Tables
 from ..generator import Generator
 from . import _key, _tensors
 from ._tensors import Array
@@ -51,11 +51,7 @@ def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, gene
 def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any) -> Tensor:
     x = _tensors.rows(logits, dim)
     index = torch.empty((*shape, *x.shape[:-1]), dtype=torch.int64, device="cpu")
-    rows = x.size // x.shape[-1]
-    if shape and index.numel() >= _TABLE_DRAWS * rows > 0:
-        weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, _threads.resolve(None))
-        _draw_tables(weights, index.numpy(), generator)
-    elif _argmax(x, index.numpy(), generator) < 0:
+    if _argmax(x, index.numpy(), generator) < 0:
         _tensors.refuse(logits, dim)
     return index
 

@@ -49,7 +49,7 @@ def categorical(
 
     Notes
     -----
-    The values are those of `gumbelfast.categorical` under the same key, which also tells when an alias table is used.
+    The values are those of `gumbelfast.categorical` under the same key: the first draws of many are those of fewer.
 
     Examples
     --------
