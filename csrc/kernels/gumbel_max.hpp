@@ -180,7 +180,8 @@ int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span
         best.value = better ? row[j] : best.value;
         best.index = better ? j : best.index;
       }
-      settle_overflow(Row<S, masked>(logits, first + r), 0, cols, scale_of<T>(logits.scale, first + r), best);
+      if (!is_finite(best.value)) [[unlikely]]  // most rows need no Row of their own
+        settle_overflow(Row<S, masked>(logits, first + r), 0, cols, scale_of<T>(logits.scale, first + r), best);
       lacks |= best.index < 0;
       *index++ = best.index;
       if (perturbed) *perturbed++ = best.value;
