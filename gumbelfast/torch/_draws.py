@@ -33,6 +33,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
 
 def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
     """The soft and the hard sample, as far as they are wanted."""
+    _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
@@ -47,6 +48,7 @@ def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, gene
 
 
 def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any) -> Tensor:
+    _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     index = torch.empty((*shape, *x.shape[:-1]), dtype=torch.int64, device="cpu")
     rows = x.size // x.shape[-1]
@@ -59,6 +61,8 @@ def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any
 
 
 def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
+    _tensors.require_columns(logits, dim)
+    k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
     shape = (*x.shape[:-1], k)
     index = torch.empty(shape, dtype=torch.int64, device="cpu")
@@ -73,7 +77,13 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Ten
     return values, index
 
 
-def multinomial(weights: Tensor, draws: int, replacement: bool, generator: Any) -> Tensor:
+def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any) -> Tensor:
+    columns = weights.shape[-1]
+    if columns == 0:
+        raise RuntimeError("input has no categories")
+    draws = _tensors.count_of(num_samples, "num_samples", None if replacement else columns, RuntimeError)
+    if draws == 0:
+        raise RuntimeError("num_samples must be at least 1, got 0")
     x = _tensors.wide(weights, -1)
     if not replacement:
         index = torch.empty((*x.shape[:-1], draws), dtype=torch.int64, device="cpu")

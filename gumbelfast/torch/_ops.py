@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import _validate
 from . import _draws, _formulas, _tensors
 
 
@@ -19,9 +20,18 @@ def token(generator: Any) -> Tensor:
     """An empty tensor; a random one has the batch, or raises the error, that a `vmap` with ``randomness=`` asks for."""
     if generator is not None:
         raise NotImplementedError(
-            "generator= cannot be traced: compiled and transformed functions draw under torch.manual_seed"
+            "generator= cannot be traced: what is compiled, traced, transformed or of a subclass of tensors draws under "
+            "torch.manual_seed"
         )
-    return torch.rand(0, device="cpu") if _tensors.is_transformed() else torch.empty(0, device="cpu")
+    if _tensors.is_symbolic_trace():
+        raise NotImplementedError(
+            "torch.fx.symbolic_trace would keep a draw from constants for good: draw from an argument of the function, or "
+            "decorate what calls this with torch.fx.wrap"
+        )
+    # In compiled code a random tensor would move the generator: compilers draw a seed for it.
+    return (torch.empty if torch.compiler.is_compiling() and not _tensors.is_transformed() else torch.rand)(
+        0, device="cpu"
+    )
 
 
 def _op(name: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> Any:
@@ -43,18 +53,33 @@ def _noise(kind: str, size: Sequence[int], dtype: torch.dtype, token: Tensor) ->
     return _draws.noise(kind, tuple(size), dtype, None)
 
 
-def _soft(logits: Tensor, scale: float, dim: int, token: Tensor) -> Tensor:
-    soft: Tensor = _draws.relaxed(logits, scale, True, False, dim, None)[0]
+def _noise_like(kind: str, like: Tensor, dtype: torch.dtype, token: Tensor) -> Tensor:
+    return _draws.noise(kind, tuple(like.shape), dtype, None)
+
+
+def _checked_noise(logits: Tensor, tau: Tensor, dim: int, shape: Sequence[int] | None, token: Tensor) -> Tensor:
+    """Gumbel noise for logits and temperatures that are good: `dim` last, or of the shape given."""
+    _tensors.require_rows(logits, tau, dim)
+    shape = _tensors.last(logits, dim).shape if shape is None else shape
+    return _draws.noise("gumbel", tuple(shape), _tensors.work_of(logits), None)
+
+
+def _scale(tau: Tensor, logits: Tensor) -> float:
+    return _validate.positive_reciprocal(tau.item(), "tau", _tensors.WORK[logits.dtype])
+
+
+def _soft(logits: Tensor, tau: Tensor, dim: int, token: Tensor) -> Tensor:
+    soft: Tensor = _draws.relaxed(logits, _scale(tau, logits), True, False, dim, None)[0]
     return soft
 
 
-def _hard(logits: Tensor, scale: float, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
-    soft, hard = _draws.relaxed(logits, scale, True, True, dim, None)
+def _hard(logits: Tensor, tau: Tensor, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
+    soft, hard = _draws.relaxed(logits, _scale(tau, logits), True, True, dim, None)
     return hard, soft
 
 
 def _categorical(logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Tensor:
-    return _draws.categorical(logits, tuple(sample_shape), dim, None)
+    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, None)
 
 
 def _top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,12 +102,26 @@ def _shape_of_categorical(logits: Tensor, sample_shape: Sequence[int], dim: int,
     return logits.new_empty([*sample_shape, *shape], dtype=torch.int64)
 
 
+def _shape_of_checked_noise(
+    logits: Tensor, tau: Tensor, dim: int, shape: Sequence[int] | None, token: Tensor
+) -> Tensor:
+    shape = _tensors.last(logits, dim).shape if shape is None else shape
+    return logits.new_empty(shape, dtype=_tensors.work_of(logits))
+
+
 noise = _op("noise", _noise, lambda kind, size, dtype, token: torch.empty(size, dtype=dtype, device="cpu"))
-gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, scale, dim, token: torch.empty_like(logits))
+noise_like = _op(
+    "noise_like",
+    _noise_like,
+    lambda kind, like, dtype, token: torch.empty(like.shape, dtype=dtype, device=like.device),
+)
+checked_noise = _op("checked_noise", _checked_noise, _shape_of_checked_noise)
+# tau: a tensor of one float64, so that no program is compiled anew for another value.
+gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, tau, dim, token: torch.empty_like(logits))
 gumbel_softmax_hard = _op(
     "gumbel_softmax_hard",
     _hard,
-    lambda logits, scale, dim, token: (torch.empty_like(logits), torch.empty_like(logits)),
+    lambda logits, tau, dim, token: (torch.empty_like(logits), torch.empty_like(logits)),
 )
 categorical = _op("categorical", _categorical, _shape_of_categorical)
 top_k = _op("gumbel_top_k", _top_k, _shape_of_top_k)
@@ -94,8 +133,8 @@ multinomial = _op(
 
 
 def _keep_soft(ctx: Any, inputs: Any, output: Any) -> None:
-    _, ctx.scale, ctx.dim, _ = inputs
-    ctx.save_for_backward(output)
+    _, tau, ctx.dim, _ = inputs
+    ctx.save_for_backward(output, tau)
 
 
 def _keep_hard(ctx: Any, inputs: Any, output: Any) -> None:
@@ -104,8 +143,8 @@ def _keep_hard(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward(ctx: Any, *grads: Tensor) -> Any:
     grad = grads[0] if len(grads) == 1 else grads[0] + grads[1]
-    (soft,) = ctx.saved_tensors
-    return _formulas.pull("softmax", grad, soft, ctx.scale, ctx.dim), None, None, None
+    soft, tau = ctx.saved_tensors
+    return _formulas.pull("softmax", grad, soft, 1 / tau, ctx.dim), None, None, None
 
 
 gumbel_softmax.register_autograd(_backward, setup_context=_keep_soft)
@@ -115,6 +154,23 @@ gumbel_softmax_hard.register_autograd(_backward, setup_context=_keep_hard)
 @noise.register_vmap
 def _(info: Any, in_dims: Any, kind: str, size: Sequence[int], dtype: torch.dtype, token: Tensor) -> Any:
     return noise(kind, [info.batch_size, *size], dtype, token.select(in_dims[3], 0)), 0
+
+
+@noise_like.register_vmap
+def _(info: Any, in_dims: Any, kind: str, like: Tensor, dtype: torch.dtype, token: Tensor) -> Any:
+    shape = like.shape if in_dims[1] is None else like.movedim(in_dims[1], 0).shape[1:]
+    if in_dims[3] is None:
+        return noise(kind, shape, dtype, token), None
+    return noise(kind, [info.batch_size, *shape], dtype, token.select(in_dims[3], 0)), 0
+
+
+@checked_noise.register_vmap
+def _(info: Any, in_dims: Any, logits: Tensor, tau: Tensor, dim: int, shape: Any, token: Tensor) -> Any:
+    batch = _first(logits, in_dims[0], info.batch_size)
+    shape = _tensors.last(batch, dim).shape[1:] if shape is None else shape
+    if in_dims[4] is None:
+        return checked_noise(batch, tau, dim, shape, token), None
+    return checked_noise(batch, tau, dim, [info.batch_size, *shape], token.select(in_dims[4], 0)), 0
 
 
 def _same_noise(logits: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = ()) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _draws, _ops, _tensors
 
@@ -55,16 +56,18 @@ def categorical(
     >>> categorical(torch.zeros(3, 5), 10).shape
     torch.Size([10, 3])
     """
+    if has_torch_function_unary(logits):
+        return handle_torch_function(  # type: ignore[no-any-return]
+            categorical, (logits,), logits, sample_shape, dim=dim, generator=generator
+        )
     _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
-    shape = _tensors.size_of(sample_shape)
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    _tensors.require_columns(logits, dim)
     logits = _tensors.primal(logits)
-    if _tensors.is_plain(logits):
-        return _draws.categorical(logits, shape, dim, generator)
-    return _ops.categorical(logits, shape, dim, _ops.token(generator))
+    if _tensors.is_traced(logits):
+        return _ops.categorical(logits, _tensors.kept_size(sample_shape), dim, _ops.token(generator))
+    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, generator)
 
 
 def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None) -> TopK:
@@ -98,20 +101,29 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
     Successive sampling with probabilities ``softmax(logits)``, the Plackett-Luce model: Vieira (2014); Kool, van Hoof
     and Welling, "Stochastic beams and where to find them" (2019).
     """
+    values, indices = _pair(logits, k, dim, generator=generator)
+    return TopK(values, indices)
+
+
+def _pair(logits: Tensor, k: int, dim: int, *, generator: Any) -> tuple[Tensor, Tensor]:
+    """A tuple, which `__torch_function__` of subclasses can wrap again."""
+    if has_torch_function_unary(logits):
+        return handle_torch_function(  # type: ignore[no-any-return]
+            _pair, (logits,), logits, k, dim, generator=generator
+        )
     _tensors.check(logits, "logits", "torch.topk on perturbed logits")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    _tensors.require_columns(logits, dim)
-    k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
-    if _tensors.is_plain(logits):
-        values, indices = _draws.top_k(logits, k, dim, generator)
-    else:
+    if _tensors.is_traced(logits):
+        k = _tensors.kept_count(k, "k", ValueError)
         values, indices = _ops.top_k(_tensors.primal(logits), k, dim, _ops.token(generator))
-    if not _tensors.is_plain(logits) or (logits.requires_grad and torch.is_grad_enabled()):
-        drawn = logits.gather(dim, indices).to(values.dtype)
-        values = values + (drawn - drawn.detach())  # adds 0, with the gradient of a gather
-    return TopK(values, indices)
+    else:
+        values, indices = _draws.top_k(_tensors.primal(logits), k, dim, generator)
+        if not (_tensors.is_forward_mode() or (logits.requires_grad and torch.is_grad_enabled())):
+            return values, indices
+    drawn = logits.gather(dim, indices).to(values.dtype)
+    return values + (drawn - drawn.detach()), indices  # adds 0, with the gradient of a gather
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
@@ -147,16 +159,18 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: Gumbel-max,
     or an alias table from 256 draws on. Half types are drawn from as float32.
     """
+    if has_torch_function_unary(input):
+        return handle_torch_function(  # type: ignore[no-any-return]
+            multinomial, (input,), input, num_samples, replacement, generator=generator
+        )
     _tensors.check(input, "input", "torch.multinomial")
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"input must have 1 or 2 dimensions, got {input.ndim}")
-    columns = input.shape[-1]
-    if columns == 0:
-        raise RuntimeError("input has no categories")
-    count = _tensors.count_of(num_samples, "num_samples", None if replacement else columns, RuntimeError)
-    if count == 0:
-        raise RuntimeError("num_samples must be at least 1, got 0")
+        raise RuntimeError(
+            f"input must have 1 or 2 dimensions, got {input.ndim}; gumbelfast.torch.categorical draws from the logarithms "
+            "of weights of any shape"
+        )
     weights = _tensors.primal(input)
-    if _tensors.is_plain(weights):
-        return _draws.multinomial(weights, count, replacement, generator)
-    return _ops.multinomial(weights, count, replacement, _ops.token(generator))
+    if _tensors.is_traced(weights):
+        count = _tensors.kept_count(num_samples, "num_samples", RuntimeError)
+        return _ops.multinomial(weights, count, replacement, _ops.token(generator))
+    return _draws.multinomial(weights, num_samples, replacement, generator)

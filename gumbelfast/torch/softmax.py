@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from .. import _threads
 from .._backend import active
@@ -37,8 +38,10 @@ def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> T
 
     Notes
     -----
-    Compiled and transformed programs get torch's own operator, which compilers fuse.
+    Compiled, traced and transformed programs get torch's own operator, which compilers fuse.
     """
+    if has_torch_function_unary(input):
+        return handle_torch_function(softmax, (input,), input, dim=dim, dtype=dtype)  # type: ignore[no-any-return]
     return _forward("softmax", torch.softmax, input, dim, dtype)
 
 
@@ -47,15 +50,17 @@ def log_softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) 
 
     Parameters, result and errors are those of `softmax`.
     """
+    if has_torch_function_unary(input):
+        return handle_torch_function(log_softmax, (input,), input, dim=dim, dtype=dtype)  # type: ignore[no-any-return]
     return _forward("log_softmax", torch.log_softmax, input, dim, dtype)
 
 
 def _forward(kernel: str, theirs: Any, x: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
     if dtype is not None and isinstance(x, torch.Tensor):
         x = x.to(dtype)
-    _tensors.check(x, "input", f"torch.{kernel}")
+    plain = _tensors.check(x, "input", f"torch.{kernel}")
     dim = _tensors.negative_dim(dim, x.ndim or 1)
-    if not _tensors.is_plain(x) or x.ndim == 0 or x.numel() == 0:
+    if not plain or x.ndim == 0 or x.numel() == 0:
         return theirs(x, dim)
     if x.requires_grad and torch.is_grad_enabled():
         return _Rows.apply(x, kernel, dim)
@@ -85,7 +90,9 @@ class _Rows(torch.autograd.Function):
 
 def backward(kernel: str, grad: Tensor, y: Tensor, scale: float, dim: int) -> Tensor:
     """The gradient through `softmax(x * scale)` or `log_softmax` that returned `y`, differentiable if it must be."""
-    if torch.is_grad_enabled() or not _tensors.is_plain(grad):
+    # Batched as by `torch.autograd.grad(is_grads_batched=True)`, a vmap of its own.
+    batched = torch._C._functorch.is_legacy_batchedtensor(grad)
+    if batched or torch.is_grad_enabled() or not _tensors.is_plain(grad):
         return _formulas.pull(kernel, grad, y, scale, dim)
     y_rows = _tensors.rows(y, dim)
     pulled = np.empty(y_rows.shape, y_rows.dtype)
