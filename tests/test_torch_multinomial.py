@@ -79,8 +79,8 @@ def test_multinomial_last_category_and_strides() -> None:
             [[[1.0]]],
             1,
             False,
-            "input must have 1 or 2 dimensions, got 3; gumbelfast.torch.categorical draws from the logarithms of weights of "
-            "any shape",
+            "input must have 1 or 2 dimensions, got 3; gumbelfast.torch.categorical draws from the logarithms "
+            "of weights of any shape",
         ),
     ],
 )

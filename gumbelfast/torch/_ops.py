@@ -20,13 +20,13 @@ def token(generator: Any) -> Tensor:
     """An empty tensor; a random one has the batch, or raises the error, that a `vmap` with ``randomness=`` asks for."""
     if generator is not None:
         raise NotImplementedError(
-            "generator= cannot be traced: what is compiled, traced, transformed or of a subclass of tensors draws under "
-            "torch.manual_seed"
+            "generator= cannot be traced: what is compiled, traced or transformed, and subclasses of tensors, "
+            "draw under torch.manual_seed"
         )
     if _tensors.is_symbolic_trace():
         raise NotImplementedError(
-            "torch.fx.symbolic_trace would keep a draw from constants for good: draw from an argument of the function, or "
-            "decorate what calls this with torch.fx.wrap"
+            "torch.fx.symbolic_trace would keep a draw from constants for good: draw from an argument of the "
+            "function, or decorate what calls this with torch.fx.wrap"
         )
     # In compiled code a random tensor would move the generator: compilers draw a seed for it.
     return (torch.empty if torch.compiler.is_compiling() and not _tensors.is_transformed() else torch.rand)(

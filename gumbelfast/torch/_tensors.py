@@ -23,7 +23,8 @@ _BF16, _STRIDED = torch.bfloat16, torch.strided
 _Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
 _is_compiling, _is_jit_tracing = torch.compiler.is_compiling, torch._C._is_tracing
 _count_modes, _has_transforms = torch._C._len_torch_dispatch_stack, torch._C._are_functorch_transforms_active
-_is_functional = torch._is_functional_tensor
+_is_functional, _is_included = torch._is_functional_tensor, torch._C._dispatch_tls_is_dispatch_key_included
+_FUNCTIONALIZE = torch._C.DispatchKey.Functionalize
 _SYMBOLS = (int, torch.SymInt)
 # What each dtype is computed in.
 WORK: dict[torch.dtype, np.dtype[Any]] = {
@@ -42,7 +43,12 @@ def is_watched() -> bool:
     """Whether a compiler, a tracer, a mode or a transform looks on, who must be told in operators what is done."""
     return bool(
         # First: under torch.compile it is a constant, and the others are not looked at.
-        _is_compiling() or _count_modes() > 0 or _has_transforms() or _is_jit_tracing() or _fx._is_fx_tracing_flag
+        _is_compiling()
+        or _count_modes() > 0
+        or _has_transforms()
+        or _is_jit_tracing()
+        or _fx._is_fx_tracing_flag
+        or _is_included(_FUNCTIONALIZE)
     )
 
 

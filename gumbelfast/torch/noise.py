@@ -61,9 +61,9 @@ def exponential_like(input: Tensor, *, dtype: torch.dtype | None = None, generat
 def _sized(public: Any, kind: str, size: Any, dtype: torch.dtype | None, generator: Any) -> Tensor:
     sizes = tuple(size) if isinstance(size, (tuple, list)) else (size,)
     if not torch.compiler.is_compiling() and has_torch_function(sizes):
-        return handle_torch_function(public, sizes, size, dtype=dtype, generator=generator)  # type: ignore[no-any-return]
+        return handle_torch_function(public, sizes, size, dtype=dtype, generator=generator)
     dtype = _float(torch.get_default_dtype() if dtype is None else dtype)
-    if torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+    if torch.jit.is_tracing():
         # Sizes may be tensors there, which torch's own operators take.
         return _ops.noise_like(kind, torch.empty(sizes, device="cpu"), dtype, _ops.token(generator))
     if _tensors.is_watched():
@@ -73,7 +73,7 @@ def _sized(public: Any, kind: str, size: Any, dtype: torch.dtype | None, generat
 
 def _like(public: Any, kind: str, x: Tensor, dtype: torch.dtype | None, generator: Any) -> Tensor:
     if has_torch_function_unary(x):
-        return handle_torch_function(public, (x,), x, dtype=dtype, generator=generator)  # type: ignore[no-any-return]
+        return handle_torch_function(public, (x,), x, dtype=dtype, generator=generator)
     dtype = _float(dtype or x.dtype)
     if _tensors.is_transformed():
         return _ops.noise(kind, x.shape, dtype, _ops.token(generator))

@@ -72,7 +72,7 @@ def gumbel_softmax(
     tensor([1., 1.], grad_fn=<SumBackward1>)
     """
     if has_torch_function_variadic(logits, tau):
-        return handle_torch_function(  # type: ignore[no-any-return]
+        return handle_torch_function(
             gumbel_softmax, (logits, tau), logits, tau=tau, hard=hard, eps=eps, dim=dim, generator=generator
         )
     if eps != 1e-10:
@@ -92,7 +92,7 @@ def gumbel_softmax(
     scale = _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
     if logits.requires_grad and torch.is_grad_enabled():
         return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
-    return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]  # type: ignore[no-any-return]
+    return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]
 
 
 class _Soft(torch.autograd.Function):

@@ -57,9 +57,7 @@ def categorical(
     torch.Size([10, 3])
     """
     if has_torch_function_unary(logits):
-        return handle_torch_function(  # type: ignore[no-any-return]
-            categorical, (logits,), logits, sample_shape, dim=dim, generator=generator
-        )
+        return handle_torch_function(categorical, (logits,), logits, sample_shape, dim=dim, generator=generator)
     _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
@@ -108,9 +106,8 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
 def _pair(logits: Tensor, k: int, dim: int, *, generator: Any) -> tuple[Tensor, Tensor]:
     """A tuple, which `__torch_function__` of subclasses can wrap again."""
     if has_torch_function_unary(logits):
-        return handle_torch_function(  # type: ignore[no-any-return]
-            _pair, (logits,), logits, k, dim, generator=generator
-        )
+        pair: tuple[Tensor, Tensor] = handle_torch_function(_pair, (logits,), logits, k, dim, generator=generator)
+        return pair
     _tensors.check(logits, "logits", "torch.topk on perturbed logits")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
@@ -160,14 +157,12 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     or an alias table from 256 draws on. Half types are drawn from as float32.
     """
     if has_torch_function_unary(input):
-        return handle_torch_function(  # type: ignore[no-any-return]
-            multinomial, (input,), input, num_samples, replacement, generator=generator
-        )
+        return handle_torch_function(multinomial, (input,), input, num_samples, replacement, generator=generator)
     _tensors.check(input, "input", "torch.multinomial")
     if input.ndim not in (1, 2):
         raise RuntimeError(
-            f"input must have 1 or 2 dimensions, got {input.ndim}; gumbelfast.torch.categorical draws from the logarithms "
-            "of weights of any shape"
+            f"input must have 1 or 2 dimensions, got {input.ndim}; gumbelfast.torch.categorical draws from the "
+            "logarithms of weights of any shape"
         )
     weights = _tensors.primal(input)
     if _tensors.is_traced(weights):

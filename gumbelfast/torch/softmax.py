@@ -41,7 +41,7 @@ def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> T
     Compiled, traced and transformed programs get torch's own operator, which compilers fuse.
     """
     if has_torch_function_unary(input):
-        return handle_torch_function(softmax, (input,), input, dim=dim, dtype=dtype)  # type: ignore[no-any-return]
+        return handle_torch_function(softmax, (input,), input, dim=dim, dtype=dtype)
     return _forward("softmax", torch.softmax, input, dim, dtype)
 
 
@@ -51,7 +51,7 @@ def log_softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) 
     Parameters, result and errors are those of `softmax`.
     """
     if has_torch_function_unary(input):
-        return handle_torch_function(log_softmax, (input,), input, dim=dim, dtype=dtype)  # type: ignore[no-any-return]
+        return handle_torch_function(log_softmax, (input,), input, dim=dim, dtype=dtype)
     return _forward("log_softmax", torch.log_softmax, input, dim, dtype)
 
 
@@ -59,7 +59,8 @@ def _forward(kernel: str, theirs: Any, x: Tensor, dim: int, dtype: torch.dtype |
     if dtype is not None and isinstance(x, torch.Tensor):
         x = x.to(dtype)
     plain = _tensors.check(x, "input", f"torch.{kernel}")
-    dim = _tensors.negative_dim(dim, x.ndim or 1)
+    if dim != -1:
+        dim = _tensors.negative_dim(dim, x.ndim or 1)
     if not plain or x.ndim == 0 or x.numel() == 0:
         return theirs(x, dim)
     if x.requires_grad and torch.is_grad_enabled():
