@@ -115,3 +115,37 @@ def test_bad_counts_are_named() -> None:
         with pytest.raises(error, match=text):
             compiled(X, bad)
         assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_sizes_that_torch_jit_traces() -> None:
+    def f(x: Tensor) -> tuple[Tensor, Tensor]:
+        return gt.gumbel((x.shape[0], 3)), gt.exponential(x.shape[1:])
+
+    traced = torch.jit.trace(f, (X,), check_trace=False)
+    other = torch.zeros(5, 2)
+    torch.testing.assert_close(seeded(traced, other), seeded(f, other))
+    for bad, name in (
+        (lambda x: gt.categorical(x, x.shape[:1]), "sizes"),
+        (lambda x: gt.gumbel_top_k(x, x.shape[0]), "k"),
+    ):
+        with pytest.raises(NotImplementedError, match=f"^{name} must be numbers under torch.jit.trace"):
+            torch.jit.trace(bad, (X,), check_trace=False)
+
+
+class Draws(torch.nn.Module):
+    def forward(self, x: Tensor, k: int) -> Any:
+        return gt.categorical(x, k), gt.gumbel_top_k(x, k).values, gt.gumbel_like(x), gt.multinomial(x[0].exp(), k)
+
+
+def test_exported_programs_take_other_sizes_and_are_mapped() -> None:
+    dynamic = torch.export.Dim.DYNAMIC
+    shapes = {"x": {0: dynamic, 1: dynamic}, "k": dynamic}
+    exported = torch.export.export(Draws(), (X, 2), dynamic_shapes=shapes).module()
+    x = torch.randn(3, 7)
+    torch.testing.assert_close(seeded(exported, x, 5), seeded(Draws(), x, 5))
+    batch = x.expand(6, 3, 7)
+    for randomness in ("same", "different"):
+        drawn = torch.vmap(lambda x: exported(x, 5)[1], randomness=randomness)(batch)
+        assert torch.equal(drawn[0], drawn[1]) == (randomness == "same")
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        torch.vmap(lambda x: exported(x, 5)[1])(batch)

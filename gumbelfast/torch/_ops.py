@@ -28,10 +28,9 @@ def token(generator: Any) -> Tensor:
             "torch.fx.symbolic_trace would keep a draw from constants for good: draw from an argument of the "
             "function, or decorate what calls this with torch.fx.wrap"
         )
-    # In compiled code a random tensor would move the generator: compilers draw a seed for it.
-    return (torch.empty if torch.compiler.is_compiling() and not _tensors.is_transformed() else torch.rand)(
-        0, device="cpu"
-    )
+    # In compiled code a random tensor would move the generator, of which compilers draw a seed.
+    compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    return (torch.empty if compiled and not _tensors.is_transformed() else torch.rand)(0, device="cpu")
 
 
 def _op(name: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> Any:

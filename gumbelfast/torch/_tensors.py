@@ -144,14 +144,26 @@ def count_of(number: Any, name: str, categories: int | None, error: type[Excepti
 def kept_size(size: Any) -> tuple[int, ...]:
     """`size_of`, except that the numbers of a traced program stay its symbols."""
     shape = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    return shape if all(type(n) in _SYMBOLS and n >= 0 for n in shape) else size_of(shape)
+    if all(type(n) in _SYMBOLS and n >= 0 for n in shape):
+        return shape
+    _refuse_traced(shape, "sizes")
+    return size_of(shape)
 
 
 def kept_count(number: Any, name: str, error: type[Exception]) -> int:
     """`count_of`, except that a number of a traced program stays its symbol; operators compare it with categories."""
     if type(number) in _SYMBOLS and number >= 0:
         return number  # type: ignore[no-any-return]
+    _refuse_traced((number,), name)
     return count_of(number, name, None, error)
+
+
+def _refuse_traced(numbers: tuple[Any, ...], name: str) -> None:
+    if _is_jit_tracing() and any(isinstance(n, torch.Tensor) for n in numbers):
+        raise NotImplementedError(
+            f"{name} must be numbers under torch.jit.trace, which would keep those of the example for good; "
+            "torch.export keeps them as symbols"
+        )
 
 
 def require_columns(x: Tensor, dim: int) -> None:
