@@ -149,3 +149,18 @@ def test_exported_programs_take_other_sizes_and_are_mapped() -> None:
         assert torch.equal(drawn[0], drawn[1]) == (randomness == "same")
     with pytest.raises(RuntimeError, match="randomness error mode"):
         torch.vmap(lambda x: exported(x, 5)[1])(batch)
+
+
+def test_transforms_name_bad_input() -> None:
+    x = X.clone()
+    x[1, 2] = math.nan
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match=r"logits contain NaN at index \(1, 2\)"):
+        torch.func.grad(lambda x: gt.gumbel_softmax(x).sum())(x)
+    with pytest.raises(ValueError, match="row 1 has no finite logit"):
+        torch.vmap(gt.gumbel_softmax, randomness="same")(X.index_fill(0, torch.tensor(1), -math.inf))
+    with pytest.raises(ValueError, match=r"tau must be finite and > 0, got -2\.0"):
+        torch.func.grad(lambda t: gt.gumbel_softmax(X, t).sum())(torch.tensor(-2.0))
+    with pytest.raises(ValueError, match=r"tau must be finite and > 0, got tensor\(\[ 1\., -1\.\]\)"):
+        torch.vmap(lambda t: gt.gumbel_softmax(X, t), randomness="different")(torch.tensor([1.0, -1.0]))
+    assert torch.equal(torch.get_rng_state(), state)

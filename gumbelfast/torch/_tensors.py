@@ -99,14 +99,18 @@ def check(x: Any, name: str, instead: str) -> bool:
             return is_plain(x)
         if x.is_meta:
             return False
-    if x.is_nested:
-        raise TypeError(f"{name} is a nested tensor; call this for each of its parts, or use {instead}")
+    refuse_nested(x, name, instead)
     if x.layout is not _STRIDED or x.is_quantized:
         what = "a quantized" if x.is_quantized else f"a {str(x.layout).removeprefix('torch.')}"
         raise TypeError(f"{name} must be a dense tensor, got {what} one; convert it, or use {instead}")
     if not (x.is_cpu or x.is_meta):
         raise NotImplementedError(f"{name} is on device {x.device}; gumbelfast works on the CPU, use {instead} there")
     raise TypeError(f"expected float16, bfloat16, float32 or float64, got {str(x.dtype).removeprefix('torch.')}")
+
+
+def refuse_nested(x: Tensor, name: str, instead: str) -> None:
+    if x.is_nested:
+        raise TypeError(f"{name} is a nested tensor; call this for each of its parts, or use {instead}")
 
 
 def negative_dim(dim: Any, ndim: int) -> int:

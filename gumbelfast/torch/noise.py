@@ -74,6 +74,7 @@ def _sized(public: Any, kind: str, size: Any, dtype: torch.dtype | None, generat
 def _like(public: Any, kind: str, x: Tensor, dtype: torch.dtype | None, generator: Any) -> Tensor:
     if has_torch_function_unary(x):
         return handle_torch_function(public, (x,), x, dtype=dtype, generator=generator)
+    _tensors.refuse_nested(x, "input", f"gumbelfast.torch.{kind} of a size")
     dtype = _float(dtype or x.dtype)
     if _tensors.is_transformed():
         return _ops.noise(kind, x.shape, dtype, _ops.token(generator))

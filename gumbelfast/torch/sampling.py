@@ -112,6 +112,8 @@ def _pair(logits: Tensor, k: int, dim: int, *, generator: Any) -> tuple[Tensor, 
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
+    if isinstance(k, torch.Tensor) and k.ndim:
+        raise TypeError(f"k must be one number for all rows, got a tensor of shape {tuple(k.shape)}")
     if _tensors.is_traced(logits):
         k = _tensors.kept_count(k, "k", ValueError)
         values, indices = _ops.top_k(_tensors.primal(logits), k, dim, _ops.token(generator))
