@@ -24,6 +24,7 @@ def without_last(x: Tensor) -> Tensor:
 # Each maps logits of shape (rows, 40) to one tensor, and uses no tensor from outside.
 EXACT: dict[str, tuple[Function, Function]] = {
     "softmax": (lambda x: gt.softmax(x, 0), lambda x: torch.softmax(x, 0)),
+    "logsumexp": (lambda x: gt.logsumexp(x, (0, 1), True), lambda x: torch.logsumexp(x, (0, 1), True)),
     "log_softmax": (lambda x: gt.log_softmax(x), lambda x: torch.log_softmax(x, -1)),
     "softmax_dtype": (
         lambda x: gt.softmax(x, dtype=torch.float64),
@@ -40,6 +41,8 @@ DRAWS: dict[str, Function] = {
     "categorical_tables": lambda x: gt.categorical(x, 300),
     "top_k": lambda x: gt.gumbel_top_k(x, 3).values,
     "top_k_indices": lambda x: gt.gumbel_top_k(x, 3, dim=0).indices,
+    "masked": lambda x: gt.categorical(x, mask=torch.arange(40) < 30),
+    "masked_top_k": lambda x: gt.gumbel_top_k(x, 3, mask=x < 1).values,
     "multinomial": lambda x: gt.multinomial(x.exp(), 5),
     "multinomial_replacement": lambda x: gt.multinomial(x.exp(), 5, replacement=True),
     "gumbel": lambda x: gt.gumbel((4, 3)) + 0 * x.sum(),

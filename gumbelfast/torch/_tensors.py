@@ -79,6 +79,21 @@ def is_plain(x: Tensor) -> bool:
     return own and not is_watched() and forward_ad._current_level < 0 and not _is_functional(x)
 
 
+def masked(logits: Tensor, mask: Any) -> Tensor:
+    """Logits that are -inf where `mask` is False, whatever they were."""
+    if mask is None:
+        return logits
+    if not isinstance(mask, torch.Tensor) or mask.dtype is not torch.bool:
+        what = mask.dtype if isinstance(mask, torch.Tensor) else type(mask).__name__
+        raise TypeError(f"mask must be a boolean tensor (True: allowed), got {what}")
+    try:
+        whole = mask.expand_as(logits)
+    except RuntimeError:
+        shapes = f"{tuple(mask.shape)} does not broadcast to logits of shape {tuple(logits.shape)}"
+        raise ValueError(f"mask of shape {shapes}") from None
+    return logits.masked_fill(~whole, -torch.inf)
+
+
 def primal(x: Tensor) -> Tensor:
     """`x` without its derivatives, for what has none."""
     if is_forward_mode() and not is_traced(x):
@@ -122,6 +137,15 @@ def negative_dim(dim: Any, ndim: int) -> int:
     if not inside:
         raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {dim}")
     return int(dim) if dim < 0 else int(dim) - ndim
+
+
+def negative_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+    """Different dimensions, one or several, counted from the end."""
+    given = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    dims = tuple(negative_dim(d, ndim) for d in given)
+    if not dims or len(set(dims)) < len(dims):
+        raise ValueError(f"dim must name dimensions, each once, got {given}")
+    return dims
 
 
 def size_of(size: Any) -> tuple[int, ...]:

@@ -33,7 +33,8 @@ def gumbel_softmax(
         Unnormalised log-probabilities, of any shape and strides, on the CPU. -inf is never drawn and gets gradient 0.
     tau : float or Tensor, default 1.0
         Temperature. A tensor broadcasts to `logits` and may require a gradient; where it does, or has more than one
-        element, the formula is left to torch's operators, on the same noise.
+        element, the formula is left to torch's operators, on the same noise. In compiled code it may change from call
+        to call without a new graph.
     hard : bool, default False
         Forward exact one-hot samples, backward the gradient of the soft ones.
     eps : float
@@ -42,7 +43,7 @@ def gumbel_softmax(
         The dimension of the categories.
     generator : torch.Generator or gumbelfast.Generator, optional
         A torch generator, by default the one of `torch.manual_seed`, gives one 64-bit key per call. From a generator
-        of ours the call takes the elements that `gumbelfast.gumbel_softmax` takes.
+        of ours the call takes the elements that `gumbelfast.gumbel_softmax` takes. For plain tensors in eager code.
 
     Returns
     -------
@@ -56,7 +57,8 @@ def gumbel_softmax(
     ValueError
         For NaN or +inf among the logits, a row without a finite one, or a bad tau; no generator has moved then.
     IndexError, NotImplementedError
-        For a `dim` out of range, and for tensors on other devices.
+        For a `dim` out of range; for tensors on other devices, and where a generator is given in compiled, traced or
+        transformed code.
 
     Notes
     -----

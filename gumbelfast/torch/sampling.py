@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function_unary
+from torch.overrides import handle_torch_function, has_torch_function_unary, has_torch_function_variadic
 
 from . import _draws, _ops, _tensors
 
@@ -20,7 +20,12 @@ class TopK(NamedTuple):
 
 
 def categorical(
-    logits: Tensor, sample_shape: int | Sequence[int] = (), *, dim: int = -1, generator: Any = None
+    logits: Tensor,
+    sample_shape: int | Sequence[int] = (),
+    *,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Any = None,
 ) -> Tensor:
     r"""Draw from the categorical distribution of each row of logits, by the Gumbel-max trick.
 
@@ -32,6 +37,8 @@ def categorical(
         Draws per row, as in `torch.distributions`.
     dim : int, default -1
         The dimension of the categories.
+    mask : Tensor of bool, optional
+        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbel_softmax`.
 
@@ -43,7 +50,7 @@ def categorical(
     Raises
     ------
     TypeError, ValueError, IndexError, NotImplementedError
-        As in `gumbel_softmax`, and for a negative `sample_shape`.
+        As in `gumbel_softmax`, for a negative `sample_shape`, and a mask that is not boolean or does not broadcast.
 
     Notes
     -----
@@ -56,19 +63,21 @@ def categorical(
     >>> categorical(torch.zeros(3, 5), 10).shape
     torch.Size([10, 3])
     """
-    if has_torch_function_unary(logits):
-        return handle_torch_function(categorical, (logits,), logits, sample_shape, dim=dim, generator=generator)
+    if has_torch_function_variadic(logits, mask):
+        return handle_torch_function(
+            categorical, (logits, mask), logits, sample_shape, dim=dim, mask=mask, generator=generator
+        )
     _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    logits = _tensors.primal(logits)
+    logits = _tensors.masked(_tensors.primal(logits), mask)
     if _tensors.is_traced(logits):
         return _ops.categorical(logits, _tensors.kept_size(sample_shape), dim, _ops.token(generator))
     return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, generator)
 
 
-def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None) -> TopK:
+def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, mask: Tensor | None = None, generator: Any = None) -> TopK:
     r"""Draw k categories per row without replacement, in order, by the k largest perturbed logits.
 
     Parameters
@@ -79,6 +88,8 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
         How many, at most the categories.
     dim : int, default -1
         The dimension of the categories.
+    mask : Tensor of bool, optional
+        As in `categorical`.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbel_softmax`.
 
@@ -92,26 +103,29 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
     Raises
     ------
     TypeError, ValueError, IndexError, NotImplementedError
-        As in `gumbel_softmax`; ValueError too if k exceeds the categories, or the finite logits of a row.
+        As in `categorical`; ValueError too if k exceeds the categories, or the finite logits of a row.
 
     Notes
     -----
     Successive sampling with probabilities ``softmax(logits)``, the Plackett-Luce model: Vieira (2014); Kool, van Hoof
     and Welling, "Stochastic beams and where to find them" (2019).
     """
-    values, indices = _pair(logits, k, dim, generator=generator)
+    values, indices = _pair(logits, k, dim, mask=mask, generator=generator)
     return TopK(values, indices)
 
 
-def _pair(logits: Tensor, k: int, dim: int, *, generator: Any) -> tuple[Tensor, Tensor]:
+def _pair(logits: Tensor, k: int, dim: int, *, mask: Tensor | None, generator: Any) -> tuple[Tensor, Tensor]:
     """A tuple, which `__torch_function__` of subclasses can wrap again."""
-    if has_torch_function_unary(logits):
-        pair: tuple[Tensor, Tensor] = handle_torch_function(_pair, (logits,), logits, k, dim, generator=generator)
+    if has_torch_function_variadic(logits, mask):
+        pair: tuple[Tensor, Tensor] = handle_torch_function(
+            _pair, (logits, mask), logits, k, dim, mask=mask, generator=generator
+        )
         return pair
     _tensors.check(logits, "logits", "torch.topk on perturbed logits")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
+    logits = _tensors.masked(logits, mask)
     if isinstance(k, torch.Tensor) and k.ndim:
         raise TypeError(f"k must be one number for all rows, got a tensor of shape {tuple(k.shape)}")
     if _tensors.is_traced(logits):
