@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch._subclasses import FakeTensorMode
 
 import gumbelfast.torch as gt
 
@@ -164,3 +165,43 @@ def test_transforms_name_bad_input() -> None:
     with pytest.raises(ValueError, match=r"tau must be finite and > 0, got tensor\(\[ 1\., -1\.\]\)"):
         torch.vmap(lambda t: gt.gumbel_softmax(X, t), randomness="different")(torch.tensor([1.0, -1.0]))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_mapped_draws_of_the_same_noise_name_bad_rows() -> None:
+    bad = X.clone()
+    bad[2, 1:] = -math.inf
+    weights = bad.exp()
+    cases: list[tuple[Any, Tensor, type[Exception], str]] = [
+        (gt.categorical, bad - math.inf, ValueError, "row 0 has no finite logit"),
+        (gt.categorical, bad * math.nan, ValueError, r"logits contain NaN at index \(0, 0\)"),
+        (lambda x: gt.gumbel_top_k(x, 2).values, bad, ValueError, "k=2 exceeds the 1 finite logits of row 2"),
+        (lambda x: gt.gumbel_top_k(x, 11).values, X, ValueError, "k=11 exceeds the 10 categories"),
+        (
+            lambda x: gt.multinomial(x, 2),
+            weights,
+            RuntimeError,
+            "num_samples=2 exceeds the 1 positive weights of row 2",
+        ),
+        (lambda x: gt.multinomial(x, 2), -weights, RuntimeError, "weights must be finite and >= 0, got -"),
+        (lambda x: gt.multinomial(x, 2, True), 0 * weights, RuntimeError, "weights of row 0 sum to 0.0"),
+        (lambda x: gt.multinomial(x, 0, True), weights, RuntimeError, "num_samples must be at least 1, got 0"),
+    ]
+    state = torch.get_rng_state()
+    for f, x, error, text in cases:
+        for randomness in ("same", "different"):
+            with pytest.raises(error, match=text):
+                torch.vmap(f, randomness=randomness)(x)
+            assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("device", ["meta", "fake"])
+def test_counts_are_compared_with_shapes_alone(device: str) -> None:
+    with FakeTensorMode() if device == "fake" else torch.device("meta"):
+        x = torch.empty(4, 10)
+        for call, error, text in (
+            (lambda: gt.gumbel_top_k(x, 11), ValueError, "k=11 exceeds the 10 categories"),
+            (lambda: gt.multinomial(x, 11), RuntimeError, "num_samples=11 exceeds the 10 categories"),
+            (lambda: gt.multinomial(x, 0, True), RuntimeError, "num_samples must be at least 1, got 0"),
+        ):
+            with pytest.raises(error, match=text):
+                call()

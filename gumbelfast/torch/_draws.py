@@ -81,12 +81,7 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Ten
 
 
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any) -> Tensor:
-    columns = weights.shape[-1]
-    if columns == 0:
-        raise RuntimeError("input has no categories")
-    draws = _tensors.count_of(num_samples, "num_samples", None if replacement else columns, RuntimeError)
-    if draws == 0:
-        raise RuntimeError("num_samples must be at least 1, got 0")
+    draws = _tensors.draws_of(num_samples, weights.shape[-1], replacement)
     x = _tensors.wide(weights, -1)
     if not replacement:
         index = np.empty((*x.shape[:-1], draws), np.int64)
@@ -132,6 +127,15 @@ def _draw_tables(weights: Array, index: Array, generator: Any) -> None:
 def _logarithms(weights: Tensor) -> Array:
     """Of negative weights it is NaN, which kernels refuse: the check rides in their pass over the data."""
     return _tensors.array(torch.log(weights.detach().to(_tensors.work_of(weights))).contiguous())
+
+
+def require_weights(weights: Tensor, draws: int) -> None:
+    """What `multinomial` asks of weights, for so many draws without replacement."""
+    logs = torch.log(weights.detach().to(_tensors.work_of(weights)))
+    good = bool(torch.isfinite(logs.amax(-1)).all())
+    short = _tensors.short_rows(logs, draws) if good else None
+    if short is not None or not good:
+        _refuse_weights(_tensors.wide(weights, -1), short)
 
 
 def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:

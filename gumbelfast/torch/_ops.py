@@ -56,11 +56,16 @@ def _noise_like(kind: str, like: Tensor, dtype: torch.dtype, token: Tensor) -> T
     return _draws.noise(kind, tuple(like.shape), dtype, None)
 
 
-def _checked_noise(logits: Tensor, tau: Tensor, dim: int, shape: Sequence[int] | None, token: Tensor) -> Tensor:
-    """Gumbel noise for logits and temperatures that are good: `dim` last, or of the shape given."""
-    _tensors.require_rows(logits, tau, dim)
-    shape = _tensors.last(logits, dim).shape if shape is None else shape
-    return _draws.noise("gumbel", tuple(shape), _tensors.work_of(logits), None)
+def _checked_noise(
+    x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Sequence[int] | None, token: Tensor
+) -> Tensor:
+    """Gumbel noise for rows that have so many draws without replacement: `dim` last, or of the shape given."""
+    if weights:
+        _draws.require_weights(x, draws)
+    else:
+        _tensors.require_rows(x, tau, dim, draws)
+    shape = _tensors.last(x, dim).shape if shape is None else shape
+    return _draws.noise("gumbel", tuple(shape), _tensors.work_of(x), None)
 
 
 def _scale(tau: Tensor, logits: Tensor) -> float:
@@ -89,8 +94,17 @@ def _multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) 
     return _draws.multinomial(weights, draws, replacement, None)
 
 
+# Where sizes are symbols, what asks for too much is refused when the operator runs.
+
+
+def _known(*numbers: Any) -> bool:
+    return all(type(n) is int for n in numbers)
+
+
 def _shape_of_top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
     shape = list(logits.shape)
+    if _known(k, shape[dim]):
+        _tensors.count_of(k, "k", shape[dim], ValueError)
     shape[dim] = k
     return logits.new_empty(shape, dtype=_tensors.work_of(logits)), logits.new_empty(shape, dtype=torch.int64)
 
@@ -101,11 +115,18 @@ def _shape_of_categorical(logits: Tensor, sample_shape: Sequence[int], dim: int,
     return logits.new_empty([*sample_shape, *shape], dtype=torch.int64)
 
 
+def _shape_of_multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Tensor:
+    *rows, columns = weights.shape
+    if _known(draws, columns):
+        _tensors.draws_of(draws, columns, replacement)
+    return weights.new_empty([*rows, draws], dtype=torch.int64)
+
+
 def _shape_of_checked_noise(
-    logits: Tensor, tau: Tensor, dim: int, shape: Sequence[int] | None, token: Tensor
+    x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Sequence[int] | None, token: Tensor
 ) -> Tensor:
-    shape = _tensors.last(logits, dim).shape if shape is None else shape
-    return logits.new_empty(shape, dtype=_tensors.work_of(logits))
+    shape = _tensors.last(x, dim).shape if shape is None else shape
+    return x.new_empty(shape, dtype=_tensors.work_of(x))
 
 
 noise = _op("noise", _noise, lambda kind, size, dtype, token: torch.empty(size, dtype=dtype, device="cpu"))
@@ -124,11 +145,7 @@ gumbel_softmax_hard = _op(
 )
 categorical = _op("categorical", _categorical, _shape_of_categorical)
 top_k = _op("gumbel_top_k", _top_k, _shape_of_top_k)
-multinomial = _op(
-    "multinomial",
-    _multinomial,
-    lambda weights, draws, replacement, token: weights.new_empty([*weights.shape[:-1], draws], dtype=torch.int64),
-)
+multinomial = _op("multinomial", _multinomial, _shape_of_multinomial)
 
 
 def _keep_soft(ctx: Any, inputs: Any, output: Any) -> None:
@@ -164,19 +181,26 @@ def _(info: Any, in_dims: Any, kind: str, like: Tensor, dtype: torch.dtype, toke
 
 
 @checked_noise.register_vmap
-def _(info: Any, in_dims: Any, logits: Tensor, tau: Tensor, dim: int, shape: Any, token: Tensor) -> Any:
-    batch = _first(logits, in_dims[0], info.batch_size)
+def _(
+    info: Any, in_dims: Any, x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Any, token: Tensor
+) -> Any:
+    batch = _first(x, in_dims[0], info.batch_size)
     shape = _tensors.last(batch, dim).shape[1:] if shape is None else shape
-    if in_dims[4] is None:
-        return checked_noise(batch, tau, dim, shape, token), None
-    return checked_noise(batch, tau, dim, [info.batch_size, *shape], token.select(in_dims[4], 0)), 0
+    if in_dims[6] is None:
+        return checked_noise(batch, tau, dim, draws, weights, shape, token), None
+    shape = [info.batch_size, *shape]
+    return checked_noise(batch, tau, dim, draws, weights, shape, token.select(in_dims[6], 0)), 0
 
 
-def _same_noise(logits: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = ()) -> Any:
+def _same_noise(
+    x: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = (), draws: int = 1
+) -> Any:
     """Logits in rows with the batch in front, and the noise of one example for all of them."""
-    rows = _tensors.last(logits.movedim(batch_dim, 0), dim)
+    batch = x.movedim(batch_dim, 0)
+    rows = _tensors.last(batch, dim)
     shape = [*sample_shape, *rows.shape[1:]]
-    return rows, noise("gumbel", shape, _tensors.work_of(logits), token)
+    one = torch.ones((), dtype=torch.float64, device="cpu")
+    return rows, checked_noise(batch, one, dim, draws, False, shape, token)
 
 
 @categorical.register_vmap
@@ -192,7 +216,7 @@ def _(info: Any, in_dims: Any, logits: Tensor, sample_shape: Sequence[int], dim:
 @top_k.register_vmap
 def _(info: Any, in_dims: Any, logits: Tensor, k: int, dim: int, token: Tensor) -> Any:
     if in_dims[3] is None:
-        rows, shared = _same_noise(logits, in_dims[0], dim, token)
+        rows, shared = _same_noise(logits, in_dims[0], dim, token, draws=k)
         found = (rows + shared).topk(k)
         return tuple(part if dim == -1 else part.movedim(-1, dim) for part in found), (0, 0)
     batch = _first(logits, in_dims[0], info.batch_size)
@@ -201,11 +225,15 @@ def _(info: Any, in_dims: Any, logits: Tensor, k: int, dim: int, token: Tensor) 
 
 @multinomial.register_vmap
 def _(info: Any, in_dims: Any, weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Any:
-    if in_dims[3] is None:
-        logits = weights.to(_tensors.work_of(weights)).log()
-        rows, shared = _same_noise(logits, in_dims[0], -1, token, [draws] if replacement else [])
-        if not replacement:
-            return (rows + shared).topk(draws).indices, 0
-        return (rows.unsqueeze(1) + shared).argmax(-1).movedim(1, -1), 0
     batch = _first(weights, in_dims[0], info.batch_size)
-    return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0
+    if in_dims[3] is not None:
+        return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0
+    if _known(draws):
+        _tensors.draws_of(draws, batch.shape[-1], replacement)
+    shape = [draws, *batch.shape[1:]] if replacement else batch.shape[1:]
+    one = torch.ones((), dtype=torch.float64, device="cpu")
+    shared = checked_noise(batch, one, -1, 1 if replacement else draws, True, shape, token)
+    logits = batch.to(_tensors.work_of(batch)).log()
+    if not replacement:
+        return (logits + shared).topk(draws).indices, 0
+    return (logits.unsqueeze(1) + shared).argmax(-1).movedim(1, -1), 0

@@ -199,14 +199,36 @@ def require_columns(x: Tensor, dim: int) -> None:
         raise ValueError(f"dim {dim} has size 0")
 
 
-def require_rows(logits: Tensor, tau: Tensor, dim: int) -> None:
-    """What the kernel of `gumbel_softmax` asks of logits and a tensor of temperatures."""
+def require_rows(logits: Tensor, tau: Tensor, dim: int, draws: int = 1) -> None:
+    """What kernels ask of logits and a tensor of temperatures, for so many draws without replacement."""
     require_columns(logits, dim)
-    if not torch.isfinite(logits.detach().amax(dim)).all():
+    x = last(logits.detach(), dim)
+    if not torch.isfinite(x.amax(-1)).all():
         refuse(logits, dim)
+    short = short_rows(x, count_of(draws, "k", x.shape[-1], ValueError))
+    if short is not None:
+        _validate.too_few(wide(x, -1), draws, short, "finite logits")
     if not ((tau > 0) & torch.isfinite(tau)).all():
         value = tau.item() if tau.ndim == 0 else tau.detach()
         raise ValueError(f"tau must be finite and > 0, got {value}")
+
+
+def short_rows(logits: Tensor, draws: int) -> Array | None:
+    """Where some row has fewer finite logits than draws: an array with as many zeros as it has, then -1."""
+    if draws <= 1:
+        return None
+    found = torch.isfinite(logits).sum(-1, keepdim=True)
+    return (found > torch.arange(draws)).long().sub(1).numpy() if (found < draws).any() else None
+
+
+def draws_of(number: Any, columns: int, replacement: bool) -> int:
+    """`num_samples` of `multinomial`."""
+    if columns == 0:
+        raise RuntimeError("input has no categories")
+    draws = count_of(number, "num_samples", None if replacement else columns, RuntimeError)
+    if draws == 0:
+        raise RuntimeError("num_samples must be at least 1, got 0")
+    return draws
 
 
 def last(x: Tensor, dim: int) -> Tensor:

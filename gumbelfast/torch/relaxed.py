@@ -145,7 +145,7 @@ def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator
 def _by_operators(logits: Tensor, tau: Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
     """The same on the same noise, in operators that torch can differentiate by anything and in any mode."""
     if _tensors.is_traced(logits) or _tensors.is_traced(tau):
-        noise = _ops.checked_noise(_tensors.primal(logits), tau.detach(), dim, None, _ops.token(generator))
+        noise = _ops.checked_noise(_tensors.primal(logits), tau.detach(), dim, 1, False, None, _ops.token(generator))
     else:
         _tensors.require_rows(logits, tau, dim)
         noise = _draws.noise("gumbel", _tensors.last(logits, dim).shape, _tensors.work_of(logits), generator)
