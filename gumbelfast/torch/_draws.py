@@ -14,7 +14,7 @@ from .._backend import active
 from .._tables import Tables, weights_of_logits
 from ..generator import Generator
 from ..sampling import _TABLE_DRAWS
-from . import _key, _tensors
+from . import _checks, _key, _tensors
 from ._tensors import Array
 
 # The memory of results is NumPy's: cheaper, and there whatever torch makes of its factories at the moment.
@@ -36,7 +36,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
 
 def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
     """The soft and the hard sample, as far as they are wanted."""
-    _tensors.require_columns(logits, dim)
+    _checks.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
@@ -51,7 +51,7 @@ def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, gene
 
 
 def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any) -> Tensor:
-    _tensors.require_columns(logits, dim)
+    _checks.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     index = np.empty((*shape, *x.shape[:-1]), np.int64)
     rows = x.size // x.shape[-1]
@@ -64,7 +64,7 @@ def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any
 
 
 def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
-    _tensors.require_columns(logits, dim)
+    _checks.require_columns(logits, dim)
     k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
     shape = (*x.shape[:-1], k)
@@ -81,7 +81,7 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Ten
 
 
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any) -> Tensor:
-    draws = _tensors.draws_of(num_samples, weights.shape[-1], replacement)
+    draws = _checks.draws_of(num_samples, weights.shape[-1], replacement)
     x = _tensors.wide(weights, -1)
     if not replacement:
         index = np.empty((*x.shape[:-1], draws), np.int64)
@@ -133,7 +133,7 @@ def require_weights(weights: Tensor, draws: int) -> None:
     """What `multinomial` asks of weights, for so many draws without replacement."""
     logs = torch.log(weights.detach().to(_tensors.work_of(weights)))
     good = bool(torch.isfinite(logs.amax(-1)).all())
-    short = _tensors.short_rows(logs, draws) if good else None
+    short = _checks.short_rows(logs, draws) if good else None
     if short is not None or not good:
         _refuse_weights(_tensors.wide(weights, -1), short)
 

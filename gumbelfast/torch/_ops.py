@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import _validate
-from . import _draws, _formulas, _tensors
+from . import _checks, _draws, _formulas, _tensors
 
 
 def token(generator: Any) -> Tensor:
@@ -63,7 +63,7 @@ def _checked_noise(
     if weights:
         _draws.require_weights(x, draws)
     else:
-        _tensors.require_rows(x, tau, dim, draws)
+        _checks.require_rows(x, tau, dim, draws)
     shape = _tensors.last(x, dim).shape if shape is None else shape
     return _draws.noise("gumbel", tuple(shape), _tensors.work_of(x), None)
 
@@ -118,7 +118,7 @@ def _shape_of_categorical(logits: Tensor, sample_shape: Sequence[int], dim: int,
 def _shape_of_multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Tensor:
     *rows, columns = weights.shape
     if _known(draws, columns):
-        _tensors.draws_of(draws, columns, replacement)
+        _checks.draws_of(draws, columns, replacement)
     return weights.new_empty([*rows, draws], dtype=torch.int64)
 
 
@@ -229,7 +229,7 @@ def _(info: Any, in_dims: Any, weights: Tensor, draws: int, replacement: bool, t
     if in_dims[3] is not None:
         return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0
     if _known(draws):
-        _tensors.draws_of(draws, batch.shape[-1], replacement)
+        _checks.draws_of(draws, batch.shape[-1], replacement)
     shape = [draws, *batch.shape[1:]] if replacement else batch.shape[1:]
     one = torch.ones((), dtype=torch.float64, device="cpu")
     shared = checked_noise(batch, one, -1, 1 if replacement else draws, True, shape, token)

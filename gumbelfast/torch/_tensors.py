@@ -25,7 +25,6 @@ _is_compiling, _is_jit_tracing = torch.compiler.is_compiling, torch._C._is_traci
 _count_modes, _has_transforms = torch._C._len_torch_dispatch_stack, torch._C._are_functorch_transforms_active
 _is_functional, _is_included = torch._is_functional_tensor, torch._C._dispatch_tls_is_dispatch_key_included
 _FUNCTIONALIZE = torch._C.DispatchKey.Functionalize
-_SYMBOLS = (int, torch.SymInt)
 # What each dtype is computed in.
 WORK: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: _F32,
@@ -41,8 +40,8 @@ def is_transformed() -> bool:
 
 def is_watched() -> bool:
     """Whether a compiler, a tracer, a mode or a transform looks on, who must be told in operators what is done."""
-    return bool(
-        # First: under torch.compile it is a constant, and the others are not looked at.
+    # is_compiling comes first: under torch.compile it is a constant, and the others are not looked at.
+    return (  # type: ignore[no-any-return]
         _is_compiling()
         or _count_modes() > 0
         or _has_transforms()
@@ -75,23 +74,9 @@ def is_forward_mode() -> bool:
 def is_plain(x: Tensor) -> bool:
     """Whether the memory of a CPU tensor may be handed to a kernel now, with at most reverse-mode gradients."""
     kind = type(x)
-    own = kind is _Tensor or kind is _Parameter
-    return own and not is_watched() and forward_ad._current_level < 0 and not _is_functional(x)
-
-
-def masked(logits: Tensor, mask: Any) -> Tensor:
-    """Logits that are -inf where `mask` is False, whatever they were."""
-    if mask is None:
-        return logits
-    if not isinstance(mask, torch.Tensor) or mask.dtype is not torch.bool:
-        what = mask.dtype if isinstance(mask, torch.Tensor) else type(mask).__name__
-        raise TypeError(f"mask must be a boolean tensor (True: allowed), got {what}")
-    try:
-        whole = mask.expand_as(logits)
-    except RuntimeError:
-        shapes = f"{tuple(mask.shape)} does not broadcast to logits of shape {tuple(logits.shape)}"
-        raise ValueError(f"mask of shape {shapes}") from None
-    return logits.masked_fill(~whole, -torch.inf)
+    if kind is not _Tensor and kind is not _Parameter:
+        return False
+    return not is_watched() and forward_ad._current_level < 0 and not _is_functional(x)
 
 
 def primal(x: Tensor) -> Tensor:
@@ -139,15 +124,6 @@ def negative_dim(dim: Any, ndim: int) -> int:
     return int(dim) if dim < 0 else int(dim) - ndim
 
 
-def negative_dims(dim: Any, ndim: int) -> tuple[int, ...]:
-    """Different dimensions, one or several, counted from the end."""
-    given = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
-    dims = tuple(negative_dim(d, ndim) for d in given)
-    if not dims or len(set(dims)) < len(dims):
-        raise ValueError(f"dim must name dimensions, each once, got {given}")
-    return dims
-
-
 def size_of(size: Any) -> tuple[int, ...]:
     """A shape, given as such or as one number."""
     shape = tuple(size) if isinstance(size, (tuple, list)) else (operator.index(size),)
@@ -167,68 +143,6 @@ def count_of(number: Any, name: str, categories: int | None, error: type[Excepti
     if categories is not None and count > categories:
         raise error(f"{name}={count} exceeds the {categories} categories")
     return count
-
-
-def kept_size(size: Any) -> tuple[int, ...]:
-    """`size_of`, except that the numbers of a traced program stay its symbols."""
-    shape = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    if all(type(n) in _SYMBOLS and n >= 0 for n in shape):
-        return shape
-    _refuse_traced(shape, "sizes")
-    return size_of(shape)
-
-
-def kept_count(number: Any, name: str, error: type[Exception]) -> int:
-    """`count_of`, except that a number of a traced program stays its symbol; operators compare it with categories."""
-    if type(number) in _SYMBOLS and number >= 0:
-        return number  # type: ignore[no-any-return]
-    _refuse_traced((number,), name)
-    return count_of(number, name, None, error)
-
-
-def _refuse_traced(numbers: tuple[Any, ...], name: str) -> None:
-    if _is_jit_tracing() and any(isinstance(n, torch.Tensor) for n in numbers):
-        raise NotImplementedError(
-            f"{name} must be numbers under torch.jit.trace, which would keep those of the example for good; "
-            "torch.export keeps them as symbols"
-        )
-
-
-def require_columns(x: Tensor, dim: int) -> None:
-    if x.shape[dim] == 0:
-        raise ValueError(f"dim {dim} has size 0")
-
-
-def require_rows(logits: Tensor, tau: Tensor, dim: int, draws: int = 1) -> None:
-    """What kernels ask of logits and a tensor of temperatures, for so many draws without replacement."""
-    require_columns(logits, dim)
-    x = last(logits.detach(), dim)
-    if not torch.isfinite(x.amax(-1)).all():
-        refuse(logits, dim)
-    short = short_rows(x, count_of(draws, "k", x.shape[-1], ValueError))
-    if short is not None:
-        _validate.too_few(wide(x, -1), draws, short, "finite logits")
-    if not ((tau > 0) & torch.isfinite(tau)).all():
-        value = tau.item() if tau.ndim == 0 else tau.detach()
-        raise ValueError(f"tau must be finite and > 0, got {value}")
-
-
-def short_rows(logits: Tensor, draws: int) -> Array | None:
-    """Where some row has fewer finite logits than draws: an array with as many zeros as it has, then -1."""
-    if draws <= 1:
-        return None
-    found = torch.isfinite(logits).sum(-1, keepdim=True)
-    return (found > torch.arange(draws)).long().sub(1).numpy() if (found < draws).any() else None
-
-
-def draws_of(number: Any, columns: int, replacement: bool) -> int:
-    """`num_samples` of `multinomial`."""
-    if columns == 0:
-        raise RuntimeError("input has no categories")
-    draws = count_of(number, "num_samples", None if replacement else columns, RuntimeError)
-    if draws == 0:
-        raise RuntimeError("num_samples must be at least 1, got 0")
-    return draws
 
 
 def last(x: Tensor, dim: int) -> Tensor:

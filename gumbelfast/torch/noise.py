@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function, has_torch_function_unary
 
-from . import _draws, _ops, _tensors
+from . import _checks, _draws, _ops, _tensors
 
 
 def gumbel(size: int | Sequence[int], *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:
@@ -67,7 +67,7 @@ def _sized(public: Any, kind: str, size: Any, dtype: torch.dtype | None, generat
         # Sizes may be tensors there, which torch's own operators take.
         return _ops.noise_like(kind, torch.empty(sizes, device="cpu"), dtype, _ops.token(generator))
     if _tensors.is_watched():
-        return _ops.noise(kind, _tensors.kept_size(size), dtype, _ops.token(generator))
+        return _ops.noise(kind, _checks.kept_size(size), dtype, _ops.token(generator))
     return _draws.noise(kind, _tensors.size_of(size), dtype, generator)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from .. import _validate
-from . import _draws, _formulas, _ops, _tensors
+from . import _checks, _draws, _formulas, _ops, _tensors
 from .softmax import backward
 
 
@@ -147,6 +147,6 @@ def _by_operators(logits: Tensor, tau: Tensor, hard: bool, dim: int, generator: 
     if _tensors.is_traced(logits) or _tensors.is_traced(tau):
         noise = _ops.checked_noise(_tensors.primal(logits), tau.detach(), dim, 1, False, None, _ops.token(generator))
     else:
-        _tensors.require_rows(logits, tau, dim)
+        _checks.require_rows(logits, tau, dim)
         noise = _draws.noise("gumbel", _tensors.last(logits, dim).shape, _tensors.work_of(logits), generator)
     return _formulas.relax(logits, noise, tau, hard, dim)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary, has_torch_function_variadic
 
-from . import _draws, _ops, _tensors
+from . import _checks, _draws, _ops, _tensors
 
 
 class TopK(NamedTuple):
@@ -71,9 +71,9 @@ def categorical(
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    logits = _tensors.masked(_tensors.primal(logits), mask)
+    logits = _checks.masked(_tensors.primal(logits), mask)
     if _tensors.is_traced(logits):
-        return _ops.categorical(logits, _tensors.kept_size(sample_shape), dim, _ops.token(generator))
+        return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, _ops.token(generator))
     return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, generator)
 
 
@@ -125,11 +125,11 @@ def _pair(logits: Tensor, k: int, dim: int, *, mask: Tensor | None, generator: A
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    logits = _tensors.masked(logits, mask)
+    logits = _checks.masked(logits, mask)
     if isinstance(k, torch.Tensor) and k.ndim:
         raise TypeError(f"k must be one number for all rows, got a tensor of shape {tuple(k.shape)}")
     if _tensors.is_traced(logits):
-        k = _tensors.kept_count(k, "k", ValueError)
+        k = _checks.kept_count(k, "k", ValueError)
         values, indices = _ops.top_k(_tensors.primal(logits), k, dim, _ops.token(generator))
     else:
         values, indices = _draws.top_k(_tensors.primal(logits), k, dim, generator)
@@ -182,6 +182,6 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         )
     weights = _tensors.primal(input)
     if _tensors.is_traced(weights):
-        count = _tensors.kept_count(num_samples, "num_samples", RuntimeError)
+        count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
         return _ops.multinomial(weights, count, replacement, _ops.token(generator))
     return _draws.multinomial(weights, num_samples, replacement, generator)

@@ -12,7 +12,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from .. import _threads
 from .._backend import active
-from . import _formulas, _tensors
+from . import _checks, _formulas, _tensors
 
 
 def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
@@ -95,7 +95,7 @@ def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) ->
     if has_torch_function_unary(input):
         return handle_torch_function(logsumexp, (input,), input, dim, keepdim=keepdim)
     plain = _tensors.check(input, "input", "torch.logsumexp")
-    dims = _tensors.negative_dims(dim, input.ndim or 1)
+    dims = _checks.negative_dims(dim, input.ndim or 1)
     if not plain or input.ndim == 0 or input.numel() == 0:
         return torch.logsumexp(input, dims, keepdim)
     # Several dimensions are one behind the others.
