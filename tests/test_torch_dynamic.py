@@ -48,6 +48,10 @@ CASES: dict[str, tuple[Callable[[Tensor, Any], Tensor], Sequence[Any], int]] = {
     "tables": (lambda x, k: gt.categorical(x, k), [3, 100, 255, 256, 300], 2),
     "sample_shape": (lambda x, k: gt.categorical(x, (k, 2)), range(8), 3),
     "noise": (lambda x, k: gt.gumbel((k, 3)), range(8), 3),
+    # Numbers of NumPy are tensors to compilers; what shapes depend on is compiled once for each.
+    "numpy_k": (lambda x, k: gt.gumbel_top_k(x, k).values, [np.int64(2), np.int64(3)], 2),
+    "numpy_shape": (lambda x, k: gt.categorical(x, k), [np.int64(2), np.int64(3)], 2),
+    "numpy_size": (lambda x, k: gt.gumbel((k, 3)), [np.int64(2), np.int64(3)], 2),
 }
 
 

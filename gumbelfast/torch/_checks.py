@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ def kept_size(size: Any) -> tuple[int, ...]:
     if all(type(n) in _SYMBOLS and n >= 0 for n in shape):
         return shape
     _refuse_traced(shape, "sizes")
-    return size_of(shape)
+    return size_of(tuple(n if type(n) in _SYMBOLS else operator.index(n) for n in shape))
 
 
 def kept_count(number: Any, name: str, error: type[Exception]) -> int:
@@ -41,7 +42,7 @@ def kept_count(number: Any, name: str, error: type[Exception]) -> int:
 
 
 def _refuse_traced(numbers: tuple[Any, ...], name: str) -> None:
-    if torch._C._is_tracing() and any(isinstance(n, torch.Tensor) for n in numbers):
+    if torch.jit.is_tracing() and any(isinstance(n, torch.Tensor) for n in numbers):
         raise NotImplementedError(
             f"{name} must be numbers under torch.jit.trace, which would keep those of the example for good; "
             "torch.export keeps them as symbols"

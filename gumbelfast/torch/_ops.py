@@ -25,8 +25,8 @@ def token(generator: Any) -> Tensor:
         )
     if _tensors.is_symbolic_trace():
         raise NotImplementedError(
-            "torch.fx.symbolic_trace would keep a draw from constants for good: draw from an argument of the "
-            "function, or decorate what calls this with torch.fx.wrap"
+            "torch.fx.symbolic_trace would keep a draw from constants for good: draw from what the traced "
+            "function is given, as by gumbel_like(x)"
         )
     # In compiled code a random tensor would move the generator, of which compilers draw a seed.
     compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
