@@ -179,3 +179,10 @@ def test_bad_rows_are_named_in_compiled_code() -> None:
             torch.compile(CALLS[call], fullgraph=True, backend="aot_eager")(x)
     assert torch.equal(torch.get_rng_state(), state)
     assert _ops.token(None).numel() == 0
+
+
+def test_tensors_that_functionalization_has_wrapped() -> None:
+    for call in (gt.softmax, gt.log_softmax, gt.gumbel_softmax, gt.categorical, gt.gumbel_like):
+        found = seeded(call, torch._to_functional_tensor(X))
+        found = torch._from_functional_tensor(found) if torch._is_functional_tensor(found) else found
+        torch.testing.assert_close(found, seeded(call, X))
