@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import _validate
-from ._tensors import Array, count_of, last, negative_dim, refuse, size_of, wide
+from ._tensors import Array, count_of, last, negative_dim, refuse, require_columns, size_of, wide
 
 # What a number is in a traced program too.
 _SYMBOLS = (int, torch.SymInt)
@@ -62,11 +62,6 @@ def masked(logits: Tensor, mask: Any) -> Tensor:
         shapes = f"{tuple(mask.shape)} does not broadcast to logits of shape {tuple(logits.shape)}"
         raise ValueError(f"mask of shape {shapes}") from None
     return logits.masked_fill(~whole, -torch.inf)
-
-
-def require_columns(x: Tensor, dim: int) -> None:
-    if x.shape[dim] == 0:
-        raise ValueError(f"dim {dim} has size 0")
 
 
 def require_rows(logits: Tensor, tau: Tensor, dim: int, draws: int = 1) -> None:

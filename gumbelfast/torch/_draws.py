@@ -36,7 +36,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
 
 def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
     """The soft and the hard sample, as far as they are wanted."""
-    _checks.require_columns(logits, dim)
+    _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
@@ -51,7 +51,7 @@ def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, gene
 
 
 def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any) -> Tensor:
-    _checks.require_columns(logits, dim)
+    _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     index = np.empty((*shape, *x.shape[:-1]), np.int64)
     rows = x.size // x.shape[-1]
@@ -64,7 +64,7 @@ def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any
 
 
 def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
-    _checks.require_columns(logits, dim)
+    _tensors.require_columns(logits, dim)
     k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
     shape = (*x.shape[:-1], k)

@@ -145,6 +145,11 @@ def count_of(number: Any, name: str, categories: int | None, error: type[Excepti
     return count
 
 
+def require_columns(x: Tensor, dim: int) -> None:
+    if x.shape[dim] == 0:
+        raise ValueError(f"dim {dim} has size 0")
+
+
 def last(x: Tensor, dim: int) -> Tensor:
     """`x` with `dim` last: a view."""
     return x if dim == -1 else x.movedim(dim, -1)
