@@ -59,12 +59,13 @@ def as_integer(value: Any, name: str, least: int | None = None, below: int | Non
 
 def _index(value: Any) -> int | None:
     """What `operator.index` makes of a value; None for booleans and arrays with axes, which it may take as well."""
-    if isinstance(value, bool) or getattr(value, "shape", ()) != () or str(getattr(value, "dtype", "")) == "torch.bool":
+    if getattr(value, "shape", ()) != ():
         return None
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
         return None
+    return None if isinstance(value.item() if hasattr(value, "item") else value, bool) else number
 
 
 def positive_count(value: Any, name: str) -> int:

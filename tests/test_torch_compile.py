@@ -13,7 +13,7 @@ from gumbelfast.torch import _ops
 
 X = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
 OPS = torch.ops.gumbelfast
-EMPTY = torch.empty(0)
+EMPTY, TAU = torch.empty(0), torch.tensor(0.5, dtype=torch.float64)
 
 
 def seeded(f: Callable[..., Any], *args: Any, seed: int = 3) -> Any:
@@ -151,13 +151,16 @@ def test_vmap_of_a_gradient() -> None:
 @pytest.mark.parametrize(
     ("op", "args"),
     [
-        (OPS.gumbel_softmax, (X.clone().requires_grad_(), 2.0, -1, EMPTY)),
-        (OPS.gumbel_softmax_hard, (X.clone().requires_grad_(), 2.0, -2, EMPTY)),
-        (OPS.gumbel_softmax, (X.bfloat16().T, 2.0, -1, EMPTY)),
+        (OPS.gumbel_softmax, (X.clone().requires_grad_(), TAU, -1, EMPTY)),
+        (OPS.gumbel_softmax_hard, (X.clone().requires_grad_(), TAU, -2, EMPTY)),
+        (OPS.gumbel_softmax, (X.bfloat16().T, TAU, -1, EMPTY)),
+        (OPS.checked_noise, (X.half(), TAU, -2, 1, False, None, EMPTY)),
+        (OPS.checked_noise, (X.exp(), TAU, -1, 3, True, [3, 10], EMPTY)),
         (OPS.categorical, (X, [2, 3], -2, EMPTY)),
         (OPS.gumbel_top_k, (X.half(), 3, -2, EMPTY)),
         (OPS.multinomial, (X.exp(), 2, True, EMPTY)),
         (OPS.noise, ("gumbel", [3, 4], torch.float16, EMPTY)),
+        (OPS.noise_like, ("exponential", X, torch.bfloat16, EMPTY)),
     ],
 )
 def test_opcheck(op: Any, args: Any) -> None:
@@ -176,3 +179,10 @@ def test_bad_rows_are_named_in_compiled_code() -> None:
             torch.compile(CALLS[call], fullgraph=True, backend="aot_eager")(x)
     assert torch.equal(torch.get_rng_state(), state)
     assert _ops.token(None).numel() == 0
+
+
+def test_tensors_that_functionalization_has_wrapped() -> None:
+    for call in (gt.softmax, gt.log_softmax, gt.gumbel_softmax, gt.categorical, gt.gumbel_like):
+        found = seeded(call, torch._to_functional_tensor(X))
+        found = torch._from_functional_tensor(found) if torch._is_functional_tensor(found) else found
+        torch.testing.assert_close(found, seeded(call, X))

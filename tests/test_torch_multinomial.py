@@ -75,7 +75,13 @@ def test_multinomial_last_category_and_strides() -> None:
         ([1.0, 1], 3, False, "num_samples=3 exceeds the 2 categories"),
         ([1.0, 1], 0, False, "num_samples must be at least 1, got 0"),
         ([1.0, 1], -1, True, "num_samples must be >= 0, got -1"),
-        ([[[1.0]]], 1, False, "input must have 1 or 2 dimensions, got 3"),
+        (
+            [[[1.0]]],
+            1,
+            False,
+            "input must have 1 or 2 dimensions, got 3; gumbelfast.torch.categorical draws from the logarithms "
+            "of weights of any shape",
+        ),
     ],
 )
 def test_multinomial_raises_where_torch_does(weights: Any, draws: int, replacement: bool, text: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 from torch_checks import assert_frequencies
 
 import gumbelfast.torch as gt
@@ -155,6 +156,12 @@ def test_huge_logits(scale: float) -> None:
     assert x.grad.isfinite().all()
 
 
+def on_other_device() -> torch.Tensor:
+    """Stands for a tensor on a GPU, which this machine need not have."""
+    with FakeTensorMode():
+        return torch.zeros(3, device="cuda")
+
+
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
@@ -171,9 +178,9 @@ def test_huge_logits(scale: float) -> None:
         ),
         (lambda: [0.0, 1.0], TypeError, "logits must be a torch.Tensor, got list"),
         (
-            lambda: torch.zeros(3, device="meta"),
+            on_other_device,
             NotImplementedError,
-            "logits is on device meta; gumbelfast works on the CPU, use torch.nn.functional.gumbel_softmax there",
+            "logits is on device cuda:0; gumbelfast works on the CPU, use torch.nn.functional.gumbel_softmax there",
         ),
         (
             lambda: torch.eye(3).to_sparse(),
@@ -206,6 +213,8 @@ def test_bad_arguments() -> None:
         gt.categorical(x, dim="x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="k=4 exceeds the 3 categories"):
         gt.gumbel_top_k(x, 4)
+    with pytest.raises(TypeError, match=r"^k must be an integer for all rows, got a tensor of shape \(2,\)$"):
+        gt.gumbel_top_k(x, torch.tensor([1, 2]))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"k must be an integer, got 1\.5"):
         gt.gumbel_top_k(x, 1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"sizes must be >= 0, got \(-1,\)"):
@@ -213,3 +222,13 @@ def test_bad_arguments() -> None:
     with pytest.raises(TypeError, match="expected float16, bfloat16, float32 or float64, got int32"):
         gt.gumbel(3, dtype=torch.int32)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_refused(layout: torch.layout) -> None:
+    x = torch.nested.nested_tensor([torch.randn(2, 3), torch.randn(4, 3)], layout=layout)
+    calls = (gt.softmax, gt.gumbel_softmax, gt.categorical, gt.gumbel_like, lambda x: gt.gumbel_top_k(x, 1))
+    for call in (*calls, lambda x: gt.multinomial(x, 1)):
+        with pytest.raises(TypeError, match="is a nested tensor; call this for each of its parts, or use"):
+            call(x)

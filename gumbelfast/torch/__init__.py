@@ -12,13 +12,15 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"') from error
 
+from .discrete import Categorical
 from .distributions import OneHotCategoricalStraightThrough, RelaxedOneHotCategorical
 from .noise import exponential, exponential_like, gumbel, gumbel_like
 from .relaxed import gumbel_softmax
 from .sampling import TopK, categorical, gumbel_top_k, multinomial
-from .softmax import log_softmax, softmax
+from .softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
+    "Categorical",
     "OneHotCategoricalStraightThrough",
     "RelaxedOneHotCategorical",
     "TopK",
@@ -30,6 +32,7 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_top_k",
     "log_softmax",
+    "logsumexp",
     "multinomial",
     "softmax",
 ]

@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 
-def relax(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: int) -> Tensor:
+def relax(logits: Tensor, noise: Tensor, tau: Tensor, hard: bool, dim: int) -> Tensor:
     """``softmax((logits + noise) / tau)``, the noise given with `dim` last."""
     perturbed = logits.to(noise.dtype) + (noise if dim == -1 else noise.movedim(-1, dim))
     below = perturbed - perturbed.detach().amax(dim, keepdim=True)
     # exp(-800) is 0 in float64 too; a finite bound keeps 0 * inf out of the gradient by tau.
-    floor = -800 * (tau.detach() if isinstance(tau, torch.Tensor) else tau)
-    soft = torch.softmax(below.clamp_min(floor) / tau, dim)
+    soft = torch.softmax(below.clamp_min(-800 * tau.detach()) / tau, dim)
     soft = soft.to(logits.dtype)
     if not hard:
         return soft
@@ -20,7 +19,7 @@ def relax(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: i
     return torch.zeros_like(soft).scatter(dim, chosen, 1.0) + (soft - soft.detach())
 
 
-def pull(kernel: str, grad: Tensor, y: Tensor, scale: float, dim: int) -> Tensor:
+def pull(kernel: str, grad: Tensor, y: Tensor, scale: float | Tensor, dim: int) -> Tensor:
     """The gradient through `softmax(x * scale)` or `log_softmax(x * scale)` that gave `y`; half types as float32."""
     g, z = (grad.float(), y.float()) if grad.dtype in (torch.float16, torch.bfloat16) else (grad, y)
     softmax = kernel == "softmax"

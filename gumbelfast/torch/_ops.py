@@ -12,16 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import _draws, _formulas, _tensors
+from .. import _validate
+from . import _checks, _draws, _formulas, _tensors
 
 
 def token(generator: Any) -> Tensor:
     """An empty tensor; a random one has the batch, or raises the error, that a `vmap` with ``randomness=`` asks for."""
     if generator is not None:
         raise NotImplementedError(
-            "generator= cannot be traced: compiled and transformed functions draw under torch.manual_seed"
+            "generator= cannot be traced: what is compiled, traced or transformed, and subclasses of tensors, "
+            "draw under torch.manual_seed"
         )
-    return torch.rand(0, device="cpu") if _tensors.is_transformed() else torch.empty(0, device="cpu")
+    if _tensors.is_symbolic_trace():
+        raise NotImplementedError(
+            "torch.fx.symbolic_trace would keep a draw from constants for good: draw from what the traced "
+            "function is given, as by gumbel_like(x)"
+        )
+    # In compiled code a random tensor would move the generator, of which compilers draw a seed.
+    compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    return (torch.empty if compiled and not _tensors.is_transformed() else torch.rand)(0, device="cpu")
 
 
 def _op(name: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> Any:
@@ -43,18 +52,38 @@ def _noise(kind: str, size: Sequence[int], dtype: torch.dtype, token: Tensor) ->
     return _draws.noise(kind, tuple(size), dtype, None)
 
 
-def _soft(logits: Tensor, scale: float, dim: int, token: Tensor) -> Tensor:
-    soft: Tensor = _draws.relaxed(logits, scale, True, False, dim, None)[0]
+def _noise_like(kind: str, like: Tensor, dtype: torch.dtype, token: Tensor) -> Tensor:
+    return _draws.noise(kind, tuple(like.shape), dtype, None)
+
+
+def _checked_noise(
+    x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Sequence[int] | None, token: Tensor
+) -> Tensor:
+    """Gumbel noise for rows that have so many draws without replacement: `dim` last, or of the shape given."""
+    if weights:
+        _draws.require_weights(x, draws)
+    else:
+        _checks.require_rows(x, tau, dim, draws)
+    shape = _tensors.last(x, dim).shape if shape is None else shape
+    return _draws.noise("gumbel", tuple(shape), _tensors.work_of(x), None)
+
+
+def _scale(tau: Tensor, logits: Tensor) -> float:
+    return _validate.positive_reciprocal(tau.item(), "tau", _tensors.WORK[logits.dtype])
+
+
+def _soft(logits: Tensor, tau: Tensor, dim: int, token: Tensor) -> Tensor:
+    soft: Tensor = _draws.relaxed(logits, _scale(tau, logits), True, False, dim, None)[0]
     return soft
 
 
-def _hard(logits: Tensor, scale: float, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
-    soft, hard = _draws.relaxed(logits, scale, True, True, dim, None)
+def _hard(logits: Tensor, tau: Tensor, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
+    soft, hard = _draws.relaxed(logits, _scale(tau, logits), True, True, dim, None)
     return hard, soft
 
 
 def _categorical(logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Tensor:
-    return _draws.categorical(logits, tuple(sample_shape), dim, None)
+    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, None)
 
 
 def _top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,8 +94,17 @@ def _multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) 
     return _draws.multinomial(weights, draws, replacement, None)
 
 
+# Where sizes are symbols, what asks for too much is refused when the operator runs.
+
+
+def _known(*numbers: Any) -> bool:
+    return all(type(n) is int for n in numbers)
+
+
 def _shape_of_top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
     shape = list(logits.shape)
+    if _known(k, shape[dim]):
+        _tensors.count_of(k, "k", shape[dim], ValueError)
     shape[dim] = k
     return logits.new_empty(shape, dtype=_tensors.work_of(logits)), logits.new_empty(shape, dtype=torch.int64)
 
@@ -77,25 +115,42 @@ def _shape_of_categorical(logits: Tensor, sample_shape: Sequence[int], dim: int,
     return logits.new_empty([*sample_shape, *shape], dtype=torch.int64)
 
 
+def _shape_of_multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Tensor:
+    *rows, columns = weights.shape
+    if _known(draws, columns):
+        _checks.draws_of(draws, columns, replacement)
+    return weights.new_empty([*rows, draws], dtype=torch.int64)
+
+
+def _shape_of_checked_noise(
+    x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Sequence[int] | None, token: Tensor
+) -> Tensor:
+    shape = _tensors.last(x, dim).shape if shape is None else shape
+    return x.new_empty(shape, dtype=_tensors.work_of(x))
+
+
 noise = _op("noise", _noise, lambda kind, size, dtype, token: torch.empty(size, dtype=dtype, device="cpu"))
-gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, scale, dim, token: torch.empty_like(logits))
+noise_like = _op(
+    "noise_like",
+    _noise_like,
+    lambda kind, like, dtype, token: torch.empty(like.shape, dtype=dtype, device=like.device),
+)
+checked_noise = _op("checked_noise", _checked_noise, _shape_of_checked_noise)
+# tau: a tensor of one float64, so that no program is compiled anew for another value.
+gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, tau, dim, token: torch.empty_like(logits))
 gumbel_softmax_hard = _op(
     "gumbel_softmax_hard",
     _hard,
-    lambda logits, scale, dim, token: (torch.empty_like(logits), torch.empty_like(logits)),
+    lambda logits, tau, dim, token: (torch.empty_like(logits), torch.empty_like(logits)),
 )
 categorical = _op("categorical", _categorical, _shape_of_categorical)
 top_k = _op("gumbel_top_k", _top_k, _shape_of_top_k)
-multinomial = _op(
-    "multinomial",
-    _multinomial,
-    lambda weights, draws, replacement, token: weights.new_empty([*weights.shape[:-1], draws], dtype=torch.int64),
-)
+multinomial = _op("multinomial", _multinomial, _shape_of_multinomial)
 
 
 def _keep_soft(ctx: Any, inputs: Any, output: Any) -> None:
-    _, ctx.scale, ctx.dim, _ = inputs
-    ctx.save_for_backward(output)
+    _, tau, ctx.dim, _ = inputs
+    ctx.save_for_backward(output, tau)
 
 
 def _keep_hard(ctx: Any, inputs: Any, output: Any) -> None:
@@ -104,8 +159,8 @@ def _keep_hard(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward(ctx: Any, *grads: Tensor) -> Any:
     grad = grads[0] if len(grads) == 1 else grads[0] + grads[1]
-    (soft,) = ctx.saved_tensors
-    return _formulas.pull("softmax", grad, soft, ctx.scale, ctx.dim), None, None, None
+    soft, tau = ctx.saved_tensors
+    return _formulas.pull("softmax", grad, soft, 1 / tau, ctx.dim), None, None, None
 
 
 gumbel_softmax.register_autograd(_backward, setup_context=_keep_soft)
@@ -117,11 +172,35 @@ def _(info: Any, in_dims: Any, kind: str, size: Sequence[int], dtype: torch.dtyp
     return noise(kind, [info.batch_size, *size], dtype, token.select(in_dims[3], 0)), 0
 
 
-def _same_noise(logits: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = ()) -> Any:
+@noise_like.register_vmap
+def _(info: Any, in_dims: Any, kind: str, like: Tensor, dtype: torch.dtype, token: Tensor) -> Any:
+    shape = like.shape if in_dims[1] is None else like.movedim(in_dims[1], 0).shape[1:]
+    if in_dims[3] is None:
+        return noise(kind, shape, dtype, token), None
+    return noise(kind, [info.batch_size, *shape], dtype, token.select(in_dims[3], 0)), 0
+
+
+@checked_noise.register_vmap
+def _(
+    info: Any, in_dims: Any, x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Any, token: Tensor
+) -> Any:
+    batch = _first(x, in_dims[0], info.batch_size)
+    shape = _tensors.last(batch, dim).shape[1:] if shape is None else shape
+    if in_dims[6] is None:
+        return checked_noise(batch, tau, dim, draws, weights, shape, token), None
+    shape = [info.batch_size, *shape]
+    return checked_noise(batch, tau, dim, draws, weights, shape, token.select(in_dims[6], 0)), 0
+
+
+def _same_noise(
+    x: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = (), draws: int = 1
+) -> Any:
     """Logits in rows with the batch in front, and the noise of one example for all of them."""
-    rows = _tensors.last(logits.movedim(batch_dim, 0), dim)
+    batch = x.movedim(batch_dim, 0)
+    rows = _tensors.last(batch, dim)
     shape = [*sample_shape, *rows.shape[1:]]
-    return rows, noise("gumbel", shape, _tensors.work_of(logits), token)
+    one = torch.ones((), dtype=torch.float64, device="cpu")
+    return rows, checked_noise(batch, one, dim, draws, False, shape, token)
 
 
 @categorical.register_vmap
@@ -137,7 +216,7 @@ def _(info: Any, in_dims: Any, logits: Tensor, sample_shape: Sequence[int], dim:
 @top_k.register_vmap
 def _(info: Any, in_dims: Any, logits: Tensor, k: int, dim: int, token: Tensor) -> Any:
     if in_dims[3] is None:
-        rows, shared = _same_noise(logits, in_dims[0], dim, token)
+        rows, shared = _same_noise(logits, in_dims[0], dim, token, draws=k)
         found = (rows + shared).topk(k)
         return tuple(part if dim == -1 else part.movedim(-1, dim) for part in found), (0, 0)
     batch = _first(logits, in_dims[0], info.batch_size)
@@ -146,11 +225,15 @@ def _(info: Any, in_dims: Any, logits: Tensor, k: int, dim: int, token: Tensor) 
 
 @multinomial.register_vmap
 def _(info: Any, in_dims: Any, weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Any:
-    if in_dims[3] is None:
-        logits = weights.to(_tensors.work_of(weights)).log()
-        rows, shared = _same_noise(logits, in_dims[0], -1, token, [draws] if replacement else [])
-        if not replacement:
-            return (rows + shared).topk(draws).indices, 0
-        return (rows.unsqueeze(1) + shared).argmax(-1).movedim(1, -1), 0
     batch = _first(weights, in_dims[0], info.batch_size)
-    return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0
+    if in_dims[3] is not None:
+        return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0
+    if _known(draws):
+        _checks.draws_of(draws, batch.shape[-1], replacement)
+    shape = [draws, *batch.shape[1:]] if replacement else batch.shape[1:]
+    one = torch.ones((), dtype=torch.float64, device="cpu")
+    shared = checked_noise(batch, one, -1, 1 if replacement else draws, True, shape, token)
+    logits = batch.to(_tensors.work_of(batch)).log()
+    if not replacement:
+        return (logits + shared).topk(draws).indices, 0
+    return (logits.unsqueeze(1) + shared).argmax(-1).movedim(1, -1), 0

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.fx import _symbolic_trace as _fx
 
 from .. import _validate
 from .._backend import active
@@ -18,6 +19,12 @@ Array = NDArray[Any]
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _BF16, _STRIDED = torch.bfloat16, torch.strided
 _BF16_BITS = np.dtype("V2")  # what the core takes for bfloat16, so that ml_dtypes need not be there
+# Every call asks these, so they are looked up once.
+_Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
+_is_compiling, _is_jit_tracing = torch.compiler.is_compiling, torch._C._is_tracing
+_count_modes, _has_transforms = torch._C._len_torch_dispatch_stack, torch._C._are_functorch_transforms_active
+_is_functional, _is_included = torch._is_functional_tensor, torch._C._dispatch_tls_is_dispatch_key_included
+_FUNCTIONALIZE = torch._C.DispatchKey.Functionalize
 # What each dtype is computed in.
 WORK: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: _F32,
@@ -28,27 +35,53 @@ WORK: dict[torch.dtype, np.dtype[Any]] = {
 
 
 def is_transformed() -> bool:
-    return bool(torch._C._are_functorch_transforms_active())
+    return bool(_has_transforms())
 
 
 def is_watched() -> bool:
-    """Whether a compiler or a function transform looks on, who must be told in operators what is done."""
-    return torch.compiler.is_compiling() or is_transformed()
+    """Whether a compiler, a tracer, a mode or a transform looks on, who must be told in operators what is done."""
+    # is_compiling comes first: under torch.compile it is a constant, and the others are not looked at.
+    return (  # type: ignore[no-any-return]
+        _is_compiling()
+        or _count_modes() > 0
+        or _has_transforms()
+        or _is_jit_tracing()
+        or _fx._is_fx_tracing_flag
+        or _is_included(_FUNCTIONALIZE)
+    )
+
+
+def is_symbolic_trace() -> bool:
+    """Whether `torch.fx.symbolic_trace` looks on and nobody else, whose graph keeps plain tensors as constants."""
+    if not _fx._is_fx_tracing_flag or _is_compiling() or _count_modes() > 0:
+        return False
+    from torch.fx.experimental.proxy_tensor import get_proxy_mode
+
+    return get_proxy_mode() is None
+
+
+def is_traced(x: Tensor) -> bool:
+    """Whether operators alone may work on `x`: someone looks on, or its memory is not at hand."""
+    kind = type(x)
+    own = kind is _Tensor or kind is _Parameter
+    return not own or is_watched() or _is_functional(x) or bool(x.is_meta)
 
 
 def is_forward_mode() -> bool:
-    return not torch.compiler.is_compiling() and bool(forward_ad._current_level >= 0)
+    return not _is_compiling() and bool(forward_ad._current_level >= 0)
 
 
 def is_plain(x: Tensor) -> bool:
-    """Whether the memory of `x` may be handed to a kernel here and now, with at most reverse-mode gradients."""
+    """Whether the memory of a CPU tensor may be handed to a kernel now, with at most reverse-mode gradients."""
     kind = type(x)
-    return (kind is torch.Tensor or kind is torch.nn.Parameter) and not is_watched() and forward_ad._current_level < 0
+    if kind is not _Tensor and kind is not _Parameter:
+        return False
+    return not is_watched() and forward_ad._current_level < 0 and not _is_functional(x)
 
 
 def primal(x: Tensor) -> Tensor:
     """`x` without its derivatives, for what has none."""
-    if is_forward_mode() and not is_watched():
+    if is_forward_mode() and not is_traced(x):
         x = forward_ad.unpack_dual(x).primal
     return x.detach()
 
@@ -57,18 +90,27 @@ def work_of(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype is torch.float64 else torch.float32
 
 
-def check(x: Any, name: str, instead: str) -> None:
-    """Floats on the CPU; `instead` is what to call with other tensors."""
-    if not isinstance(x, torch.Tensor):
+def check(x: Any, name: str, instead: str) -> bool:
+    """Whether `x` is plain, of tensors of floats on the CPU or on no device; `instead` is for others."""
+    if not isinstance(x, _Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
-    if x.dtype in WORK and x.is_cpu and x.layout is _STRIDED:
-        return
+    if x.dtype in WORK and x.layout is _STRIDED and not x.is_nested:
+        if x.is_cpu:
+            return is_plain(x)
+        if x.is_meta:
+            return False
+    refuse_nested(x, name, instead)
     if x.layout is not _STRIDED or x.is_quantized:
         what = "a quantized" if x.is_quantized else f"a {str(x.layout).removeprefix('torch.')}"
         raise TypeError(f"{name} must be a dense tensor, got {what} one; convert it, or use {instead}")
-    if not x.is_cpu:
+    if not (x.is_cpu or x.is_meta):
         raise NotImplementedError(f"{name} is on device {x.device}; gumbelfast works on the CPU, use {instead} there")
     raise TypeError(f"expected float16, bfloat16, float32 or float64, got {str(x.dtype).removeprefix('torch.')}")
+
+
+def refuse_nested(x: Tensor, name: str, instead: str) -> None:
+    if x.is_nested:
+        raise TypeError(f"{name} is a nested tensor; call this for each of its parts, or use {instead}")
 
 
 def negative_dim(dim: Any, ndim: int) -> int:

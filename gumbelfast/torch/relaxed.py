@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from .. import _validate
-from . import _draws, _formulas, _ops, _tensors
+from . import _checks, _draws, _formulas, _ops, _tensors
 from .softmax import backward
 
 
@@ -32,7 +33,8 @@ def gumbel_softmax(
         Unnormalised log-probabilities, of any shape and strides, on the CPU. -inf is never drawn and gets gradient 0.
     tau : float or Tensor, default 1.0
         Temperature. A tensor broadcasts to `logits` and may require a gradient; where it does, or has more than one
-        element, the formula is left to torch's operators, on the same noise.
+        element, the formula is left to torch's operators, on the same noise. In compiled code it may change from call
+        to call without a new graph.
     hard : bool, default False
         Forward exact one-hot samples, backward the gradient of the soft ones.
     eps : float
@@ -41,7 +43,7 @@ def gumbel_softmax(
         The dimension of the categories.
     generator : torch.Generator or gumbelfast.Generator, optional
         A torch generator, by default the one of `torch.manual_seed`, gives one 64-bit key per call. From a generator
-        of ours the call takes the elements that `gumbelfast.gumbel_softmax` takes.
+        of ours the call takes the elements that `gumbelfast.gumbel_softmax` takes. For plain tensors in eager code.
 
     Returns
     -------
@@ -55,7 +57,8 @@ def gumbel_softmax(
     ValueError
         For NaN or +inf among the logits, a row without a finite one, or a bad tau; no generator has moved then.
     IndexError, NotImplementedError
-        For a `dim` out of range, and for tensors on other devices.
+        For a `dim` out of range; for tensors on other devices, and where a generator is given in compiled, traced or
+        transformed code.
 
     Notes
     -----
@@ -70,30 +73,28 @@ def gumbel_softmax(
     >>> gumbel_softmax(logits, tau=0.5, hard=True).sum(-1)
     tensor([1., 1.], grad_fn=<SumBackward1>)
     """
+    if has_torch_function_variadic(logits, tau):
+        return handle_torch_function(
+            gumbel_softmax, (logits, tau), logits, tau=tau, hard=hard, eps=eps, dim=dim, generator=generator
+        )
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    _tensors.check(logits, "logits", "torch.nn.functional.gumbel_softmax")
+    plain = _tensors.check(logits, "logits", "torch.nn.functional.gumbel_softmax")
     if logits.ndim == 0:
         _tensors.negative_dim(dim, 1)
         return gumbel_softmax(logits.reshape(1), tau, hard, generator=generator).reshape(())
     if dim != -1:
         dim = _tensors.negative_dim(dim, logits.ndim)
-    _tensors.require_columns(logits, dim)
-    plain = _tensors.is_plain(logits)
+    if not plain:
+        return _traced(logits, tau, hard, dim, generator)
     if isinstance(tau, torch.Tensor):
-        if not plain or tau.requires_grad or tau.numel() != 1 or not _tensors.is_plain(tau):
+        if tau.requires_grad or tau.numel() != 1 or not _tensors.is_plain(tau):
             return _by_operators(logits, tau, hard, dim, generator)
         tau = tau.item()
     scale = _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
-    if plain:
-        if logits.requires_grad and torch.is_grad_enabled():
-            return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
-        return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]
-    if not torch.compiler.is_compiling() or _tensors.is_transformed():
-        return _by_operators(logits, tau, hard, dim, generator)
-    if hard:
-        return _ops.gumbel_softmax_hard(logits, scale, dim, _ops.token(generator))[0]
-    return _ops.gumbel_softmax(logits, scale, dim, _ops.token(generator))
+    if logits.requires_grad and torch.is_grad_enabled():
+        return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
+    return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]
 
 
 class _Soft(torch.autograd.Function):
@@ -127,16 +128,25 @@ class _Hard(torch.autograd.Function):
         return pulled, None, None, None
 
 
-def _by_operators(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
+def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
+    """For whoever looks on: one operator where its gradient is enough."""
+    if not isinstance(tau, torch.Tensor):
+        if not torch.compiler.is_compiling():
+            _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
+        # A product with a number that changes is what torch.compile makes of tensors; it is checked in the operator.
+        tau = torch.ones((), dtype=torch.float64, device="cpu") * tau
+    if tau.ndim or tau.requires_grad or _tensors.is_transformed() or _tensors.is_forward_mode():
+        return _by_operators(logits, tau, hard, dim, generator)
+    if hard:
+        return _ops.gumbel_softmax_hard(logits, tau.double(), dim, _ops.token(generator))[0]
+    return _ops.gumbel_softmax(logits, tau.double(), dim, _ops.token(generator))
+
+
+def _by_operators(logits: Tensor, tau: Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
     """The same on the same noise, in operators that torch can differentiate by anything and in any mode."""
-    shape = _tensors.last(logits, dim).shape
-    work = _tensors.work_of(logits)
-    if _tensors.is_watched():
-        noise = _ops.noise("gumbel", shape, work, _ops.token(generator))
+    if _tensors.is_traced(logits) or _tensors.is_traced(tau):
+        noise = _ops.checked_noise(_tensors.primal(logits), tau.detach(), dim, 1, False, None, _ops.token(generator))
     else:
-        if not torch.isfinite(logits.detach().amax(dim)).all():
-            _tensors.refuse(logits, dim)
-        if isinstance(tau, torch.Tensor) and not ((tau > 0) & torch.isfinite(tau)).all():
-            raise ValueError(f"tau must be finite and > 0, got {tau.detach()}")
-        noise = _draws.noise("gumbel", shape, work, generator)
+        _checks.require_rows(logits, tau, dim)
+        noise = _draws.noise("gumbel", _tensors.last(logits, dim).shape, _tensors.work_of(logits), generator)
     return _formulas.relax(logits, noise, tau, hard, dim)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary, has_torch_function_variadic
 
-from . import _draws, _ops, _tensors
+from . import _checks, _draws, _ops, _tensors
 
 
 class TopK(NamedTuple):
@@ -22,7 +23,12 @@ class TopK(NamedTuple):
 
 
 def categorical(
-    logits: Tensor, sample_shape: int | Sequence[int] = (), *, dim: int = -1, generator: Any = None
+    logits: Tensor,
+    sample_shape: int | Sequence[int] = (),
+    *,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Any = None,
 ) -> Tensor:
     r"""Draw from the categorical distribution of each row of logits, by the Gumbel-max trick.
 
@@ -34,6 +40,8 @@ def categorical(
         Draws per row, as in `torch.distributions`.
     dim : int, default -1
         The dimension of the categories.
+    mask : Tensor of bool, optional
+        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbel_softmax`.
 
@@ -45,7 +53,7 @@ def categorical(
     Raises
     ------
     TypeError, ValueError, IndexError, NotImplementedError
-        As in `gumbel_softmax`, and for a negative `sample_shape`.
+        As in `gumbel_softmax`, for a negative `sample_shape`, and a mask that is not boolean or does not broadcast.
 
     Notes
     -----
@@ -58,19 +66,21 @@ def categorical(
     >>> categorical(torch.zeros(3, 5), 10).shape
     torch.Size([10, 3])
     """
+    if has_torch_function_variadic(logits, mask):
+        return handle_torch_function(
+            categorical, (logits, mask), logits, sample_shape, dim=dim, mask=mask, generator=generator
+        )
     _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
-    shape = _tensors.size_of(sample_shape)
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    _tensors.require_columns(logits, dim)
-    logits = _tensors.primal(logits)
-    if _tensors.is_plain(logits):
-        return _draws.categorical(logits, shape, dim, generator)
-    return _ops.categorical(logits, shape, dim, _ops.token(generator))
+    logits = _checks.masked(_tensors.primal(logits), mask)
+    if _tensors.is_traced(logits):
+        return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, _ops.token(generator))
+    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, generator)
 
 
-def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None) -> TopK:
+def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, mask: Tensor | None = None, generator: Any = None) -> TopK:
     r"""Draw k categories per row without replacement, in order, by the k largest perturbed logits.
 
     Parameters
@@ -81,6 +91,8 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
         How many, at most the categories.
     dim : int, default -1
         The dimension of the categories.
+    mask : Tensor of bool, optional
+        As in `categorical`.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbel_softmax`.
 
@@ -94,27 +106,40 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
     Raises
     ------
     TypeError, ValueError, IndexError, NotImplementedError
-        As in `gumbel_softmax`; ValueError too if k exceeds the categories, or the finite logits of a row.
+        As in `categorical`; ValueError too if k exceeds the categories, or the finite logits of a row.
 
     Notes
     -----
     Successive sampling with probabilities ``softmax(logits)``, the Plackett-Luce model: Vieira (2014); Kool, van Hoof
     and Welling, "Stochastic beams and where to find them" (2019).
     """
+    values, indices = _pair(logits, k, dim, mask=mask, generator=generator)
+    return TopK(values, indices)
+
+
+def _pair(logits: Tensor, k: int, dim: int, *, mask: Tensor | None, generator: Any) -> tuple[Tensor, Tensor]:
+    """A tuple, which `__torch_function__` of subclasses can wrap again."""
+    if has_torch_function_variadic(logits, mask):
+        pair: tuple[Tensor, Tensor] = handle_torch_function(
+            _pair, (logits, mask), logits, k, dim, mask=mask, generator=generator
+        )
+        return pair
     _tensors.check(logits, "logits", "torch.topk on perturbed logits")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    _tensors.require_columns(logits, dim)
-    k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
-    if _tensors.is_plain(logits):
-        values, indices = _draws.top_k(logits, k, dim, generator)
-    else:
+    logits = _checks.masked(logits, mask)
+    if isinstance(k, torch.Tensor) and k.ndim:
+        raise TypeError(f"k must be an integer for all rows, got a tensor of shape {tuple(k.shape)}")
+    if _tensors.is_traced(logits):
+        k = _checks.kept_count(k, "k", ValueError)
         values, indices = _ops.top_k(_tensors.primal(logits), k, dim, _ops.token(generator))
-    if not _tensors.is_plain(logits) or (logits.requires_grad and torch.is_grad_enabled()):
-        drawn = logits.gather(dim, indices).to(values.dtype)
-        values = values + (drawn - drawn.detach())  # adds 0, with the gradient of a gather
-    return TopK(values, indices)
+    else:
+        values, indices = _draws.top_k(_tensors.primal(logits), k, dim, generator)
+        if not (_tensors.is_forward_mode() or (logits.requires_grad and torch.is_grad_enabled())):
+            return values, indices
+    drawn = logits.gather(dim, indices).to(values.dtype)
+    return values + (drawn - drawn.detach()), indices  # adds 0, with the gradient of a gather
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
@@ -150,16 +175,16 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: Gumbel-max,
     or an alias table from 256 draws on. Half types are drawn from as float32.
     """
+    if has_torch_function_unary(input):
+        return handle_torch_function(multinomial, (input,), input, num_samples, replacement, generator=generator)
     _tensors.check(input, "input", "torch.multinomial")
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"input must have 1 or 2 dimensions, got {input.ndim}")
-    columns = input.shape[-1]
-    if columns == 0:
-        raise RuntimeError("input has no categories")
-    count = _tensors.count_of(num_samples, "num_samples", None if replacement else columns, RuntimeError)
-    if count == 0:
-        raise RuntimeError("num_samples must be at least 1, got 0")
+        raise RuntimeError(
+            f"input must have 1 or 2 dimensions, got {input.ndim}; gumbelfast.torch.categorical draws from the "
+            "logarithms of weights of any shape"
+        )
     weights = _tensors.primal(input)
-    if _tensors.is_plain(weights):
-        return _draws.multinomial(weights, count, replacement, generator)
-    return _ops.multinomial(weights, count, replacement, _ops.token(generator))
+    if _tensors.is_traced(weights):
+        count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
+        return _ops.multinomial(weights, count, replacement, _ops.token(generator))
+    return _draws.multinomial(weights, num_samples, replacement, generator)
