@@ -15,7 +15,13 @@ from ._types import SeedLike
 Array = NDArray[Any]
 
 
-def _sigmoid(x: Array) -> Array:
+def logistic_noise(e: Array) -> Array:
+    """Logistic noise from exponential noise: both tails are full."""
+    result: Array = np.log(np.expm1(e))
+    return result
+
+
+def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow, accurate where it is small."""
     with np.errstate(under="ignore"):
         e = np.exp(-np.abs(x))
@@ -89,7 +95,7 @@ class BinaryConcrete:
         work = _validate.work_dtype(self._x.dtype)
         e = noise.exponential(size=shape, dtype=work, rng=rng, offset=offset, num_threads=threads)
         with np.errstate(over="ignore"):
-            return np.asarray((self._x.astype(work) + np.log(np.expm1(e))) * work.type(1 / self._tau))
+            return np.asarray((self._x.astype(work) + logistic_noise(e)) * work.type(1 / self._tau))
 
     def sample_logits(
         self,
@@ -124,7 +130,7 @@ class BinaryConcrete:
         ndarray of the dtype of the logits, or a scalar where the shape is ()
             Numbers may round to 0 or 1; `sample_logits` has their logits.
         """
-        return _sigmoid(self._draw(size, rng, offset, num_threads)).astype(self._x.dtype)[()]
+        return sigmoid(self._draw(size, rng, offset, num_threads)).astype(self._x.dtype)[()]
 
     def log_prob_logits(self, y: ArrayLike) -> Any:
         r"""The logarithm of the density of :math:`\mathrm{logit}(y)`, at values that broadcast against the batch."""
@@ -157,4 +163,4 @@ class BinaryConcrete:
         r"""The probability of values up to y, :math:`\mathrm{sigmoid}(\tau\, \mathrm{logit}(y) - x)`; y as above."""
         inside = check.inside_unit(y)
         logit = np.log(inside) - np.log1p(-inside)
-        return _sigmoid(self._tau * logit - self._x.astype(np.float64))[()]
+        return sigmoid(self._tau * logit - self._x.astype(np.float64))[()]

@@ -12,14 +12,23 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"') from error
 
-from .distributions import OneHotCategoricalStraightThrough, RelaxedOneHotCategorical
+from .distributions import (
+    ExpRelaxedCategorical,
+    LogitRelaxedBernoulli,
+    OneHotCategoricalStraightThrough,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
+)
 from .noise import exponential, exponential_like, gumbel, gumbel_like
 from .relaxed import gumbel_softmax
 from .sampling import TopK, categorical, gumbel_top_k, multinomial
 from .softmax import log_softmax, softmax
 
 __all__ = [
+    "ExpRelaxedCategorical",
+    "LogitRelaxedBernoulli",
     "OneHotCategoricalStraightThrough",
+    "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
     "TopK",
     "categorical",

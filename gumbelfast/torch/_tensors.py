@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .. import _validate
+from .. import _validate, _validate_distributions
 from .._backend import active
 from ..reference import kernels as _reference
 
@@ -101,6 +101,34 @@ def count_of(number: Any, name: str, categories: int | None, error: type[Excepti
     if categories is not None and count > categories:
         raise error(f"{name}={count} exceeds the {categories} categories")
     return count
+
+
+def check_temperature(temperature: Any, x: Tensor) -> None:
+    """A number or tensor by which what `x` is computed in can be divided."""
+    if not isinstance(temperature, torch.Tensor):
+        _validate.positive_reciprocal(temperature, "temperature", WORK[x.dtype])
+        return
+    bad = ~((temperature > 0) & torch.isfinite(temperature))
+    if bad.any():
+        place = f" at index {tuple(bad.nonzero()[0].tolist())}" if bad.ndim else ""
+        raise ValueError(f"temperature must be finite and > 0, got {temperature[bad][0].item()}{place}")
+
+
+def check_finite(logits: Tensor) -> None:
+    """Of a density that has no impossible values."""
+    if not torch.isfinite(logits.detach()).all():
+        _validate_distributions.finite_logits(wide(logits.reshape(logits.shape or 1), -1))
+
+
+def joint_batch(batch: tuple[int, ...], temperature: tuple[int, ...]) -> torch.Size:
+    """The batch shape that logits and temperatures have together."""
+    try:
+        return torch.broadcast_shapes(batch, temperature)
+    except RuntimeError:
+        raise ValueError(
+            f"temperature with one value a row, shape {tuple(temperature)}, does not broadcast against "
+            f"batch shape {tuple(batch)}"
+        ) from None
 
 
 def require_columns(x: Tensor, dim: int) -> None:

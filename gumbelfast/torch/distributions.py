@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, distributions
 
-from .relaxed import gumbel_softmax
+from ._simplex import Categorical, constraints_of_parameters, logits_of
+from .relaxed_distributions import (
+    ExpRelaxedCategorical,
+    LogitRelaxedBernoulli,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
+)
 from .sampling import categorical
 
-
-def _logits_of(distribution: distributions.Categorical) -> Tensor:
-    """Log-probabilities with -inf where a given probability is 0, which torch takes for a very small one."""
-    logits: Tensor = distribution.logits
-    if "probs" in vars(distribution):
-        logits = logits.masked_fill(distribution.probs == 0, -torch.inf)
-    return logits
-
-
-class RelaxedOneHotCategorical(distributions.RelaxedOneHotCategorical):
-    r"""`torch.distributions.RelaxedOneHotCategorical`, with samples from `gumbel_softmax`.
-
-    Arguments, `log_prob` and all else are torch's. Samples lie on the simplex at any temperature, and a category of
-    probability 0 is exactly 0 in them.
-
-    Notes
-    -----
-    Maddison, Mnih and Teh, "The Concrete distribution" (2016); Jang, Gu and Poole (2016).
-    """
-
-    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Samples of shape ``sample_shape + batch_shape + event_shape``, with gradients to parameters."""
-        logits = _logits_of(self.base_dist._categorical)
-        shape = (*sample_shape, *self.batch_shape, *self.event_shape)
-        return gumbel_softmax(logits.expand(shape), self.temperature)
-
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """`rsample` without gradients."""
-        with torch.no_grad():
-            return self.rsample(sample_shape)
+__all__ = [
+    "ExpRelaxedCategorical",
+    "LogitRelaxedBernoulli",
+    "OneHotCategoricalStraightThrough",
+    "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
+]
 
 
 class OneHotCategoricalStraightThrough(distributions.OneHotCategoricalStraightThrough):
@@ -53,8 +37,26 @@ class OneHotCategoricalStraightThrough(distributions.OneHotCategoricalStraightTh
     Bengio, Leonard and Courville, "Estimating or propagating gradients through stochastic neurons" (2013).
     """
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """One-hot samples of shape ``sample_shape + batch_shape + event_shape``."""
-        logits = _logits_of(self._categorical).detach()
-        index = categorical(logits, tuple(sample_shape))
+    arg_constraints = constraints_of_parameters
+
+    def __init__(
+        self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
+    ) -> None:
+        self._categorical = Categorical(probs, logits, validate_args)
+        shape = self._categorical.param_shape
+        distributions.Distribution.__init__(self, self._categorical.batch_shape, shape[-1:], validate_args)
+
+    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
+        """As in torch."""
+        return super().expand(batch_shape, self._get_checked_instance(OneHotCategoricalStraightThrough, _instance))
+
+    def sample(self, sample_shape: Sequence[int] = (), *, generator: Any = None) -> Tensor:
+        """One-hot samples of shape ``sample_shape + batch_shape + event_shape``, as `categorical` draws them."""
+        logits = logits_of(self._categorical).detach()
+        index = categorical(logits, tuple(sample_shape), generator=generator)
         return torch.nn.functional.one_hot(index, logits.shape[-1]).to(logits.dtype)
+
+    def rsample(self, sample_shape: Sequence[int] = (), *, generator: Any = None) -> Tensor:
+        """`sample` with the gradient of the probabilities."""
+        probs = self._categorical.probs
+        return self.sample(sample_shape, generator=generator) + (probs - probs.detach())

@@ -1,0 +1,39 @@
+"""Categorical laws and points of the simplex, in dtypes that round as coarsely as half types do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributions
+from torch.distributions import constraints, transforms
+
+
+class _RoundedSimplex(type(constraints.simplex)):  # type: ignore[misc]
+    """torch's constraint; entries of half types are summed in float32, up to their rounding."""
+
+    def check(self, value: Tensor) -> Tensor:
+        total = value.sum(-1, dtype=torch.promote_types(value.dtype, torch.float32))
+        f = torch.finfo(value.dtype)
+        # 1e-6 is torch's figure. Rounding a sum, dividing by it and rounding entries moves it by less than the others.
+        tolerance = max(1e-6, 4 * f.eps + value.shape[-1] * f.tiny * f.eps)
+        return (value >= 0).all(-1) & ((total - 1).abs() < tolerance)
+
+
+rounded_simplex = _RoundedSimplex()
+constraints_of_parameters = {"probs": rounded_simplex, "logits": constraints.real_vector}
+
+distributions.biject_to.register(_RoundedSimplex, lambda _: transforms.StickBreakingTransform())
+distributions.transform_to.register(_RoundedSimplex, lambda _: transforms.SoftmaxTransform())
+
+
+class Categorical(distributions.Categorical):
+    """torch's, which also takes probabilities of half types."""
+
+    arg_constraints = constraints_of_parameters
+
+
+def logits_of(categorical: distributions.Categorical) -> Tensor:
+    """Log-probabilities with -inf where a given probability is 0, which torch takes for a very small one."""
+    logits: Tensor = categorical.logits
+    if "probs" in vars(categorical):
+        logits = logits.masked_fill(categorical.probs == 0, -torch.inf)
+    return logits
