@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from . import _tensors
+
 
 def widened(x: Tensor) -> Tensor:
     """Half types as float32."""
@@ -26,26 +28,27 @@ def concrete(logits: Tensor, tau: float | Tensor, log_y: Tensor, on_simplex: boo
     n others, and 0 outside it. Entries of y that are 0 stand for the limit in which they vanish together.
     """
     logits, log_y = widened(logits), widened(log_y)
-    possible = logits != -torch.inf
-    zero = (log_y == -torch.inf) & possible
-    zeros = zero.sum(-1)
-    v = log_y.masked_fill(zero | ~possible, 0)
-    score = logits.masked_fill(~possible, 0) - tau * v
+    row_tau = tau.squeeze(-1) if isinstance(tau, Tensor) and tau.ndim else tau
+    impossible, zero = logits == -torch.inf, log_y == -torch.inf
+    if not _tensors.is_watched() and not (impossible.any() or zero.any()):
+        n = logits.shape[-1]
+        density = (logits - tau * log_y).log_softmax(-1).sum(-1) + (math.lgamma(n) + (n - 1) * _log(row_tau))
+        return density - log_y.sum(-1) if on_simplex else density
+    vanishing = zero & ~impossible
+    zeros = vanishing.sum(-1)
+    v = log_y.masked_fill(zero | impossible, 0)
+    score = logits.masked_fill(impossible, 0) - tau * v
     # Entries that vanish have the largest scores: they alone make the sum.
-    leading = possible & (zero | (zeros == 0).unsqueeze(-1))
+    leading = ~impossible & (vanishing | (zeros == 0).unsqueeze(-1))
     terms = score - score.masked_fill(~leading, -torch.inf).logsumexp(-1, keepdim=True)
     if on_simplex:
         terms = terms - v
-    count = possible.sum(-1).to(score.dtype)
-    row_tau = tau.squeeze(-1) if isinstance(tau, Tensor) and tau.ndim else tau
-    log_tau = _log(row_tau)
-    density = terms.masked_fill(~possible, 0).sum(-1) + (count.lgamma() + (count - 1) * log_tau)
+    count = (~impossible).sum(-1).to(score.dtype)
+    density = terms.masked_fill(impossible, 0).sum(-1) + (count.lgamma() + (count - 1) * _log(row_tau))
     # What multiplies log(1/epsilon) if `zeros` entries are epsilon.
-    growth = zeros * (row_tau + on_simplex) - count * row_tau
-    if isinstance(growth, Tensor):
-        growth = growth.detach()
+    growth = (zeros * (row_tau + on_simplex) - count * row_tau).detach()
     density = torch.where((zeros == 0) | (growth == 0), density, growth.sign() * torch.inf)
-    return density.masked_fill((~possible & (log_y > -torch.inf)).any(-1), -torch.inf)
+    return density.masked_fill((impossible & ~zero).any(-1), -torch.inf)
 
 
 def logistic(logits: Tensor, tau: float | Tensor, t: Tensor) -> Tensor:

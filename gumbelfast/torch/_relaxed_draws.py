@@ -20,6 +20,7 @@ def is_plain(logits: Tensor, tau: float | Tensor) -> bool:
 
 def logarithms(logits: Tensor, tau: float | Tensor, generator: Any) -> Tensor:
     """``log_softmax((logits + g) / tau)``, of what `gumbel_softmax` draws at the same place."""
+    _tensors.require_columns(logits, -1)
     if not _tensors.is_watched():
         _tensors.check_temperature(tau, logits)
         if not torch.isfinite(logits.detach().amax(-1)).all():

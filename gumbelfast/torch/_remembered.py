@@ -60,8 +60,12 @@ def _recall(y: Tensor) -> Tensor | None:
     if record is None or record.dtype is not y.dtype:
         return None
     node = (y if y._base is None else y._base).grad_fn if y.requires_grad else None
-    parameters = None if node is None else node.metadata.get(_NAME)
-    found = record.unrounded if parameters is None else record.draw(*parameters)
+    if node is None:
+        found = record.unrounded
+    elif _NAME in node.metadata:
+        found = record.draw(*node.metadata[_NAME])
+    else:
+        return None  # what was written over has another graph
     if (found.shape, found.stride()) != (y.shape, y.stride()):
         found = found.contiguous().as_strided(y.shape, y.stride(), y.storage_offset())
     return found
@@ -77,14 +81,15 @@ def unrounded(y: Tensor, own: Tensor, back: Callable[[Tensor], Tensor], top: flo
     found = _recall(y)
     if found is None:
         return own
-    seen, eps = widened(y), torch.finfo(y.dtype).eps
-    tiny = torch.finfo(y.dtype).tiny
-    # Of exp(v), an error of v in the last place is one of |v| times that; |v| is at most 745 above 0.
-    same = torch.isclose(
-        back(found.detach()), seen.detach(), rtol=2 * eps + 4096 * torch.finfo(seen.dtype).eps, atol=tiny
-    )
+    seen, tiny = widened(y), torch.finfo(y.dtype).tiny
+    again = back(found.detach())
+    # exp(v) multiplies an error of v, one of its own last place, by |v|: at most 745 where the result is not 0.
+    rounding = 2 * torch.finfo(y.dtype).eps + 4096 * torch.finfo(seen.dtype).eps
+    same = (again - seen.detach()).abs() <= rounding * again + tiny
     for _ in range(event_dims):
         same = same.all(-1, keepdim=True)
-    # The square of 1/y is still a number.
-    inside = (seen > tiny**0.5) & (seen < top)
-    return torch.where(same, torch.where(inside, found.detach() + (own - own.detach()), found), own)
+    if y.requires_grad:
+        # The square of 1/y is still a number.
+        inside = (seen > tiny**0.5) & (seen < top)
+        found = torch.where(inside, found.detach() + (own - own.detach()), found)
+    return torch.where(same, found, own)

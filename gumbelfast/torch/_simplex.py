@@ -18,8 +18,15 @@ class _RoundedSimplex(type(constraints.simplex)):  # type: ignore[misc]
         return (value >= 0).all(-1) & ((total - 1).abs() < tolerance)
 
 
+class _RealVector(type(constraints.real_vector)):  # type: ignore[misc]
+    """torch's constraint, which an empty batch meets."""
+
+    def check(self, value: Tensor) -> Tensor:
+        return self.base_constraint.check(value).all(-1)
+
+
 rounded_simplex = _RoundedSimplex()
-constraints_of_parameters = {"probs": rounded_simplex, "logits": constraints.real_vector}
+constraints_of_parameters = {"probs": rounded_simplex, "logits": _RealVector(constraints.real, 1)}
 
 distributions.biject_to.register(_RoundedSimplex, lambda _: transforms.StickBreakingTransform())
 distributions.transform_to.register(_RoundedSimplex, lambda _: transforms.SoftmaxTransform())

@@ -105,13 +105,14 @@ def count_of(number: Any, name: str, categories: int | None, error: type[Excepti
 
 def check_temperature(temperature: Any, x: Tensor) -> None:
     """A number or tensor by which what `x` is computed in can be divided."""
-    if not isinstance(temperature, torch.Tensor):
-        _validate.positive_reciprocal(temperature, "temperature", WORK[x.dtype])
+    if not isinstance(temperature, torch.Tensor) or temperature.ndim == 0:
+        number = temperature.item() if isinstance(temperature, torch.Tensor) else temperature
+        _validate.positive_reciprocal(number, "temperature", WORK[x.dtype])
         return
     bad = ~((temperature > 0) & torch.isfinite(temperature))
     if bad.any():
-        place = f" at index {tuple(bad.nonzero()[0].tolist())}" if bad.ndim else ""
-        raise ValueError(f"temperature must be finite and > 0, got {temperature[bad][0].item()}{place}")
+        place = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(f"temperature must be finite and > 0, got {temperature[place].item()} at index {place}")
 
 
 def check_finite(logits: Tensor) -> None:
@@ -126,8 +127,7 @@ def joint_batch(batch: tuple[int, ...], temperature: tuple[int, ...]) -> torch.S
         return torch.broadcast_shapes(batch, temperature)
     except RuntimeError:
         raise ValueError(
-            f"temperature with one value a row, shape {tuple(temperature)}, does not broadcast against "
-            f"batch shape {tuple(batch)}"
+            f"temperature of shape {tuple(temperature)} does not broadcast against the batch shape {tuple(batch)}"
         ) from None
 
 

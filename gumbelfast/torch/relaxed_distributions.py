@@ -92,7 +92,7 @@ class ExpRelaxedCategorical(_Sampled, relaxed_categorical.ExpRelaxedCategorical)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-density at logarithms of points of the simplex; float32 for half types."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch's constraint has no answer for an empty batch
             self._validate_sample(value)
         return _densities.concrete(logits_of(self._categorical), self._row_temperature, value, False)
 
