@@ -45,7 +45,7 @@ def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
     return _one_a_row(given, name, shape, np.float64)
 
 
-def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why: str = "") -> None:
+def refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why: str = "") -> None:
     if bad.any():
         row = int(bad.argmax())
         raise ValueError(f"{what}, got {seen[row]} in row {row_name(row, (*shape, 1))}{why}")
@@ -58,12 +58,12 @@ def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype:
     value = real_rows(values, name, shape)
     if value.size and value.min() > 1e-30 and value.max() < 1e30:
         return 1.0 / value
-    _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
+    refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
     largest, smallest = work_range(dtype)
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(value > 0, 1.0 / value, 0.0)
     why = f", whose reciprocal overflows {work_dtype(dtype)}"
-    _refuse_rows(~(inverse <= largest), value, f"{name} must be 0 or have a finite reciprocal", shape, why)
+    refuse_rows(~(inverse <= largest), value, f"{name} must be 0 or have a finite reciprocal", shape, why)
     return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
 
 
@@ -76,7 +76,7 @@ def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> A
     given = np.asarray(values)
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {values!r}")
-    _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
+    refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
     number = _one_a_row(np.minimum(given, np.iinfo(np.int64).max), name, shape, np.int64)
     return number if number.any() else None
 
@@ -92,5 +92,5 @@ def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], z
     if not value.size or (value.min() > 0 and value.max() <= 1):
         return value
     least = value >= 0 if zero_allowed else value > 0
-    _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
+    refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
     return value if (value != nothing).any() else None
