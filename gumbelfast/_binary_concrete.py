@@ -105,8 +105,9 @@ class BinaryConcrete:
         offset: int | None = None,
         num_threads: int | None = None,
     ) -> Any:
-        """Draw the logits of what `sample` draws at the same address; they round to no boundary."""
-        return self._draw(self._shape(size), rng, offset, num_threads).astype(self._x.dtype)[()]
+        """Draw the logits of what `sample` draws at the same address; they round to no boundary but that of float16."""
+        with np.errstate(over="ignore"):
+            return self._draw(self._shape(size), rng, offset, num_threads).astype(self._x.dtype)[()]
 
     def sample(
         self,
@@ -128,9 +129,10 @@ class BinaryConcrete:
         Returns
         -------
         ndarray of the dtype of the logits, or a scalar where the shape is ()
-            Numbers may round to 0 or 1. The array, views of it, and what is returned as a scalar (but for bfloat16)
-            remember their logits for `log_prob` and `cdf`; scalars that are taken from arrays, copies, pickles and
-            results of arithmetic do not. `sample_logits` draws the logits.
+            Numbers may round to 0 or 1: a single one that is below the normal numbers or above 0.99
+            comes as an array of shape (). Arrays, and
+            views of them, remember their logits for `log_prob` and `cdf`; copies, pickles, results of arithmetic and
+            scalars that are taken out do not. `sample_logits` draws the logits.
         """
         shape = self._shape(size)
 

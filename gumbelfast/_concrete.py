@@ -223,10 +223,12 @@ class ExpConcrete(_Relaxed):
         Returns
         -------
         ndarray of the dtype of the logits, shape ``size + logits.shape``
+            -inf where float16 has no such number.
         """
         x = self._rows(size)
         y = self._logarithms(x, rng, offset, num_threads)
-        return np.moveaxis(y.astype(x.dtype, copy=False), -1, self._axis)
+        with np.errstate(over="ignore"):
+            return np.moveaxis(y.astype(x.dtype, copy=False), -1, self._axis)
 
     def log_prob(self, y: ArrayLike) -> Any:
         """The logarithm of the density.

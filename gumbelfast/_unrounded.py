@@ -34,24 +34,13 @@ class _Memory:
         return np.ascontiguousarray(self.draw()).reshape(-1)
 
 
-class _Remembering:
-    """A NumPy scalar's sample that remembers its logit."""
-
-    logit: Any
-
-
-_SCALARS: dict[str, Any] = {
-    t.__name__: type(t.__name__, (_Remembering, t), {}) for t in (np.float16, np.float32, np.float64)
-}
+def _smallest_normal(dtype: np.dtype[Any]) -> float:
+    return 2.0**-14 if dtype == np.float16 else float(np.finfo(_validate.work_dtype(dtype)).tiny)
 
 
 def scalar(y: Array) -> Any:
-    """The one number of a sample; where it rounds to 0 or to near 1, of a class that remembers its logit as well."""
-    found, name = y[()], y.dtype.name
-    if name in _SCALARS and not 0 < found < 0.99:
-        found = _SCALARS[name](found)
-        found.logit = recall(y)
-    return found
+    """The one number of a sample as a scalar, or if its rounding hides the logit as it is: an array that remembers."""
+    return y[()] if _smallest_normal(y.dtype) <= y <= 0.99 else y
 
 
 def drawn(
@@ -78,8 +67,6 @@ def drawn(
 
 def recall(y: Any) -> Array | None:
     """The logarithms or logits of a sample or a view of it, read-only and not rounded to its dtype."""
-    if isinstance(y, _Remembering):
-        return np.asarray(y.logit)
     owner = y
     while type(owner) is np.ndarray:
         owner = owner.base
@@ -99,6 +86,6 @@ def same(again: NDArray[np.float64], y: Array) -> NDArray[np.bool_]:
     work = _validate.work_dtype(y.dtype)
     # exp(v) multiplies an error of v, one of its own last place, by |v|: at most 745 where the result is not 0.
     rounding = 2 * _validate.eps_of(y.dtype) + 4096 * np.finfo(work).eps
-    smallest = 2.0**-14 if y.dtype == np.float16 else float(np.finfo(work).tiny)
-    result: NDArray[np.bool_] = np.abs(again - y.astype(np.float64)) <= rounding * again + smallest
+    bound = rounding * again + _smallest_normal(y.dtype)
+    result: NDArray[np.bool_] = np.abs(again - y.astype(np.float64)) <= bound
     return result
