@@ -2,28 +2,25 @@
 
 import copy
 import io
-from typing import Any
 
 import mpmath as mp
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch_checks import normal
 
 import gumbelfast as gf
 import gumbelfast.torch as gt
 
 Relaxed, Binary = gt.RelaxedOneHotCategorical, gt.RelaxedBernoulli
+KINDS = [Relaxed, Binary, gt.ExpRelaxedCategorical, gt.LogitRelaxedBernoulli]
 TAUS = [1e-4, 0.05, 1.0, 10.0]
 
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(1234)
-
-
-def normal(shape: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 def exact(x: Tensor, tau: float, v: Tensor, on_simplex: bool = True) -> tuple[float, float]:
@@ -145,46 +142,6 @@ def test_what_is_forgotten() -> None:
     torch.testing.assert_close(law.log_prob(y), wanted)
 
 
-@pytest.mark.parametrize("kind", [Relaxed, Binary, gt.ExpRelaxedCategorical, gt.LogitRelaxedBernoulli])
-def test_derivatives_are_those_of_finite_differences(kind: Any) -> None:
-    def score(x: Tensor, tau: Tensor) -> Tensor:
-        torch.manual_seed(3)
-        law = kind(tau, logits=x)
-        y = law.rsample((2,))
-        return law.log_prob(y) + (y.sin().sum(-1) if y.ndim > law.log_prob(y).ndim else y.sin())
-
-    x = normal((2, 3)).requires_grad_()
-    tau = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
-    for arguments in ((x, tau), (x, tau.detach()), (x.detach(), tau)):
-        assert torch.autograd.gradcheck(score, arguments)
-        assert torch.autograd.gradgradcheck(score, arguments)
-
-
-@pytest.mark.parametrize("tau", [1e-3, 0.05, 0.5])
-def test_gradients_pass_by_entries_that_are_0(tau: float) -> None:
-    x, heat = normal((4, 6)).requires_grad_(), torch.tensor(tau, dtype=torch.float64, requires_grad=True)
-    law = Relaxed(heat, logits=x)
-    torch.manual_seed(2)
-    y = law.rsample()
-    found = torch.autograd.grad(law.log_prob(y).sum() + y.square().sum(), (x, heat), retain_graph=True)
-    torch.manual_seed(2)
-    logits = x - x.logsumexp(-1, keepdim=True)
-    v = ((logits + gt.gumbel((4, 6), dtype=torch.float64)) / heat).log_softmax(-1)
-    plain = (logits - heat * v).log_softmax(-1).sum(-1) + 5 * heat.log() - v.sum(-1)
-    wanted = torch.autograd.grad(plain.sum() + v.exp().square().sum(), (x, heat), retain_graph=True)
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9 / tau)
-    # Not through the sample where it is detached.
-    (alone,) = torch.autograd.grad(law.log_prob(y.detach()).sum(), x, retain_graph=True)
-    plain = (logits - tau * v.detach()).log_softmax(-1).sum(-1)
-    torch.testing.assert_close(alone, torch.autograd.grad(plain.sum(), x, retain_graph=True)[0], rtol=1e-9, atol=1e-9)
-    # By the sample: -(1 + tau) / y_k + n tau softmax(x - tau log y)_k / y_k where y is not tiny.
-    (by_sample,) = torch.autograd.grad(law.log_prob(y).sum(), y)
-    weights = (logits - tau * v).softmax(-1).detach()
-    wanted_by_sample = (6 * tau * weights - 1 - tau) / y.detach()
-    some = y.detach() > 1e-100
-    torch.testing.assert_close(by_sample[some], wanted_by_sample[some], rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize(("tau", "zeros"), [(0.1, 1), (0.5, 1), (0.5, 2), (1.0, 2), (2.0, 1), (3.0, 3)])
 def test_exact_zeros_are_limits(tau: float, zeros: int) -> None:
     x = normal((4,))
@@ -274,7 +231,7 @@ def test_one_temperature_a_row() -> None:
 
 def test_generators_and_empty_batches() -> None:
     x = normal((3, 4), torch.float32)
-    for kind in (Relaxed, Binary, gt.ExpRelaxedCategorical, gt.LogitRelaxedBernoulli):
+    for kind in KINDS:
         law = kind(0.5, logits=x)
         for draw in (law.rsample, law.sample):
             a, b = (draw((2,), generator=torch.Generator().manual_seed(8)) for _ in range(2))
@@ -295,45 +252,10 @@ def test_generators_and_empty_batches() -> None:
         assert torch.equal(found, torch.from_numpy(gf.categorical(logits.numpy(), rng=3)))
 
 
-@pytest.mark.parametrize("kind", [Relaxed, Binary, gt.ExpRelaxedCategorical, gt.LogitRelaxedBernoulli])
-def test_compilers_and_transforms(kind: Any) -> None:
-    x, tau = normal((3, 4)), torch.tensor(0.1, dtype=torch.float64)
-
-    def score(x: Tensor, tau: Tensor) -> Tensor:
-        law = kind(tau, logits=x, validate_args=False)
-        return law.log_prob(law.rsample((2,))).sum()
-
-    def seeded(f: Any, *arguments: Any) -> Any:
-        torch.manual_seed(6)
-        return f(*arguments)
-
-    a, b = x.clone().requires_grad_(), tau.clone().requires_grad_()
-    value = seeded(score, a, b)
-    by_x, by_tau = torch.autograd.grad(value, (a, b))
-    compiled = torch.compile(score, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(seeded(compiled, a, b), value)
-    torch.testing.assert_close(torch.autograd.grad(seeded(compiled, a, b), (a, b)), (by_x, by_tau))
-    torch.testing.assert_close(seeded(torch.func.grad(score, (0, 1)), x, tau), (by_x, by_tau))
-    directions = (torch.ones_like(x).cumsum(-1), torch.tensor(2.0, dtype=torch.float64))
-    slope = (by_x * directions[0]).sum() + 2 * by_tau
-    torch.testing.assert_close(seeded(torch.func.jvp, score, (x, tau), directions)[1], slope)
-    with torch.autograd.forward_ad.dual_level():
-        duals = map(torch.autograd.forward_ad.make_dual, (x, tau), directions)
-        torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(seeded(score, *duals)).tangent, slope)
-    same = seeded(torch.vmap(score, in_dims=(0, None), randomness="same"), x[:1].expand(5, 4), tau)
-    torch.testing.assert_close(same, seeded(score, x[0], tau).expand(5))
-    assert torch.vmap(score, in_dims=(0, None), randomness="different")(x, tau).isfinite().all()
-    with torch.inference_mode():
-        law = kind(tau, logits=x)
-        y = law.rsample((2,))
-        assert law.log_prob(y).isfinite().all()
-    assert kind(tau, logits=a).log_prob(y).requires_grad
-
-
 def test_bad_parameters_are_refused() -> None:
     x = normal((2, 3), torch.float32)
     state = torch.get_rng_state()
-    for kind in (Relaxed, Binary, gt.ExpRelaxedCategorical, gt.LogitRelaxedBernoulli):
+    for kind in KINDS:
         for bad in (0.0, torch.tensor(0.0)):
             with pytest.raises(ValueError, match=r"^temperature must be finite and > 0, got 0.0$"):
                 kind(bad, logits=x).rsample()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 
 from .. import _binary_concrete
 from . import _tensors
 from .noise import exponential, gumbel
+
+
+class Sampled(distributions.Distribution):
+    """What the distributions of relaxed draws have in common."""
+
+    def sample(self, sample_shape: Sequence[int] = (), *, generator: Any = None) -> Tensor:
+        """`rsample` without gradients."""
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator=generator)
 
 
 def is_plain(logits: Tensor, tau: float | Tensor) -> bool:

@@ -9,12 +9,8 @@ import torch
 from torch import Tensor, distributions
 
 from ._simplex import Categorical, constraints_of_parameters, logits_of
-from .relaxed_distributions import (
-    ExpRelaxedCategorical,
-    LogitRelaxedBernoulli,
-    RelaxedBernoulli,
-    RelaxedOneHotCategorical,
-)
+from .relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
+from .relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from .sampling import categorical
 
 __all__ = [
