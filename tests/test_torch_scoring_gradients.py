@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 from torch_checks import normal
 
 import gumbelfast.torch as gt
@@ -53,6 +54,22 @@ def test_gradients_pass_by_entries_that_are_0(tau: float) -> None:
     torch.testing.assert_close(by_sample[some], wanted_by_sample[some], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("tau", [1e-3, 0.05, 0.5])
+def test_gradients_pass_by_entries_that_are_0_or_1(tau: float) -> None:
+    x, heat = normal((300,)).requires_grad_(), torch.tensor(tau, dtype=torch.float64, requires_grad=True)
+    law = gt.RelaxedBernoulli(heat, logits=x)
+    torch.manual_seed(2)
+    y = law.rsample()
+    assert tau > 0.1 or (y == 1).any()
+    found = torch.autograd.grad(law.log_prob(y).sum() + y.square().sum(), (x, heat))
+    torch.manual_seed(2)
+    t = (x + gt.exponential(300, dtype=torch.float64).expm1().log()) / heat
+    d = x - heat * t
+    plain = heat.log() + logsigmoid(d) + logsigmoid(-d) - logsigmoid(t) - logsigmoid(-t)
+    wanted = torch.autograd.grad(plain.sum() + t.sigmoid().square().sum(), (x, heat))
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9 / tau)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_compilers_and_transforms(kind: Any) -> None:
     x, tau = normal((3, 4)), torch.tensor(0.1, dtype=torch.float64)
@@ -81,6 +98,13 @@ def test_compilers_and_transforms(kind: Any) -> None:
     same = seeded(torch.vmap(score, in_dims=(0, None), randomness="same"), x[:1].expand(5, 4), tau)
     torch.testing.assert_close(same, seeded(score, x[0], tau).expand(5))
     assert torch.vmap(score, in_dims=(0, None), randomness="different")(x, tau).isfinite().all()
+    # A sample that leaves compiled code takes its logarithm along.
+    draw = torch.compile(
+        lambda x: kind(tau, logits=x, validate_args=False).rsample(), fullgraph=True, backend="aot_eager"
+    )
+    torch.testing.assert_close(
+        kind(tau, logits=a).log_prob(seeded(draw, a)), kind(tau, logits=a).log_prob(seeded(kind(tau, logits=a).rsample))
+    )
     with torch.inference_mode():
         law = kind(tau, logits=x)
         y = law.rsample((2,))

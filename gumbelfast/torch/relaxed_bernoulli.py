@@ -115,12 +115,15 @@ class RelaxedBernoulli(Sampled, distributions.RelaxedBernoulli):
         """The log-density at numbers from 0 to 1; float32 for half types.
 
         Samples are scored by the logits that they remember, as in `RelaxedOneHotCategorical`. The derivative by the
-        sample itself leaves out entries that are 1, or below the square root of the smallest normal number. Other
-        values are scored by their own logits, 0 and 1 as the nearest numbers between, as in torch.
+        sample itself leaves out entries that are within a rounding of 1, or below the square root of the smallest
+        normal number. Other values are scored by their own logits, 0 and 1 as the smallest normal number and that
+        below 1, as in torch.
         """
         if self._validate_args:
             self._validate_sample(value)
         y = _densities.widened(value)
         own = self.transforms[0].inv(y)
-        t = _remembered.unrounded(value, own, torch.sigmoid, 1.0, event_dims=0)
+        # Above, torch's logit is cut off, and has no derivative.
+        top = 1 - torch.finfo(y.dtype).eps
+        t = _remembered.unrounded(value, own, torch.sigmoid, top, event_dims=0)
         return self.base_dist.log_prob(t) - logsigmoid(t) - logsigmoid(-t)
