@@ -168,7 +168,10 @@ class BinaryConcrete:
             For numbers outside (0, 1), with the place.
         """
         logit, log_volume = self._logit(y)
-        return self.log_prob_logits(logit) - log_volume
+        with np.errstate(invalid="ignore"):
+            density = self.log_prob_logits(logit) - log_volume
+        # Where a sample's logit overflows, its density does.
+        return np.where(np.isinf(logit), np.inf, density)[()]
 
     def cdf(self, y: ArrayLike) -> Any:
         r"""The probability of values up to y, :math:`\mathrm{sigmoid}(\tau\, \mathrm{logit}(y) - x)`; y as above."""

@@ -46,21 +46,25 @@ class _Relaxed:
         shape = () if size is None else _validate.size_tuple(size)
         return np.broadcast_to(self._x, shape + self._x.shape)
 
-    def _perturbed(self, x: Array, rng: SeedLike, offset: Any, num_threads: Any) -> tuple[Array, float]:
-        """Perturbed logits in the working dtype, and the temperature that they are still to be divided by."""
+    def _perturbed(self, x: Array, rng: SeedLike, offset: Any, num_threads: Any) -> Array:
+        """Perturbed logits in the working dtype."""
         work = _validate.work_dtype(x.dtype)
-        z = noise.gumbel(size=x.shape, dtype=work, rng=rng, offset=offset, num_threads=num_threads)
+        z: Array = noise.gumbel(size=x.shape, dtype=work, rng=rng, offset=offset, num_threads=num_threads)
         z += x.astype(work, copy=False)
-        if isinstance(self._tau, float):
-            return z, self._tau
+        return z
+
+    def _divided(self, z: Array) -> Array:
+        """Perturbed logits less their maximum, over the temperature of each row; in place."""
         z -= z.max(axis=-1, keepdims=True)
         with np.errstate(over="ignore"):
-            z *= (1 / self._tau)[..., None].astype(work)
-        return z, 1.0
+            z *= np.asarray(1 / self._tau)[..., None].astype(z.dtype)
+        return z
 
     def _logarithms(self, x: Array, rng: SeedLike, offset: Any, num_threads: Any) -> Array:
-        z, temperature = self._perturbed(x, rng, offset, num_threads)
-        y: Array = log_softmax(z, temperature=temperature, out=z, num_threads=num_threads)
+        """Logarithms of samples, in the working dtype."""
+        z = self._perturbed(x, rng, offset, num_threads)
+        z, tau = (z, self._tau) if isinstance(self._tau, float) else (self._divided(z), 1.0)
+        y: Array = log_softmax(z, temperature=tau, out=z, num_threads=num_threads)
         return y
 
     def _log_density(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,9 +147,9 @@ class Concrete(_Relaxed):
             y: Array
             if isinstance(self._tau, float):
                 y = relaxed.gumbel_softmax(x, self._tau, rng=rng, offset=offset, num_threads=num_threads)
-                return y
-            z, _ = self._perturbed(x, rng, offset, num_threads)
-            y = softmax(z, out=z, num_threads=num_threads).astype(x.dtype, copy=False)
+            else:
+                z = self._divided(self._perturbed(x, rng, offset, num_threads))
+                y = softmax(z, out=z, num_threads=num_threads).astype(x.dtype, copy=False)
             return y
 
         again = partial(self._logarithms, x, num_threads=num_threads)
@@ -171,7 +175,10 @@ class Concrete(_Relaxed):
             For what is not inside the simplex, with its place.
         """
         log_y = self._log(y)
-        return (self._log_density(log_y) - log_y.sum(axis=-1))[()]
+        with np.errstate(invalid="ignore"):
+            density = self._log_density(log_y) - log_y.sum(axis=-1)
+        # Where a sample's logarithms overflow, its density does.
+        return np.where(np.isinf(log_y).any(axis=-1), np.inf, density)[()]
 
     def _log(self, y: ArrayLike) -> NDArray[np.float64]:
         """The logarithms of y with the categories last."""

@@ -161,6 +161,14 @@ def test_one_tau_a_row(compiled: str, name: str) -> None:
         np.testing.assert_allclose(law.cdf(y)[:, row], alone.cdf(y)[:, row], rtol=1e-12)
 
 
+def test_what_overflows_has_an_infinite_density() -> None:
+    # Logarithms of about 1e40, which float32 does not have, and no NaN for them.
+    x = np.array([[0.0, 300.0], [300.0, 0.0]], np.float32)
+    law, single = Concrete(x, 4e-38), BinaryConcrete(x, 4e-38)
+    assert np.all(law.log_prob(law.sample(5, rng=0)) == np.inf)
+    assert np.all(single.log_prob(single.sample(5, rng=0))[x[None] * np.ones((5, 1, 1)) > 0] == np.inf)
+
+
 def test_tau_is_copied() -> None:
     tau = np.array([1.0, 2.0])
     laws = [Concrete(np.zeros((2, 3)), tau), BinaryConcrete(np.zeros(2), tau)]
