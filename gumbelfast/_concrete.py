@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _validate, noise, relaxed
+from . import _unrounded, _validate, noise, relaxed
 from . import _validate_distributions as check
 from ._types import SeedLike
 from .softmax import log_softmax
@@ -19,16 +20,16 @@ Array = NDArray[Any]
 class _Relaxed:
     """Logits with the categories last, their axis counted from the end, and a temperature."""
 
-    def __init__(self, logits: ArrayLike, tau: float, *, axis: int = -1) -> None:
+    def __init__(self, logits: ArrayLike, tau: ArrayLike, *, axis: int = -1) -> None:
         x, from_front = _validate.rows(logits, axis)
         check.finite_logits(x, from_front)
-        _validate.positive_reciprocal(tau, "tau", x.dtype)
-        self._x, self._tau = x.copy(), float(tau)
+        self._x, self._tau = x.copy(), check.temperature(tau, x.shape[:-1], x.dtype)
         self._axis = -1 if from_front == -1 else from_front - x.ndim
 
     def __repr__(self) -> str:
+        tau = self.tau if isinstance(self.tau, float) else f"array of shape {self.tau.shape}"
         name = f"gumbelfast.distributions.{type(self).__name__}"
-        return f"{name}(categories={self._x.shape[-1]}, tau={self.tau}, batch_shape={self.batch_shape})"
+        return f"{name}(categories={self._x.shape[-1]}, tau={tau}, batch_shape={self.batch_shape})"
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -36,8 +37,8 @@ class _Relaxed:
         return self._x.shape[:-1]
 
     @property
-    def tau(self) -> float:
-        """The temperature."""
+    def tau(self) -> float | NDArray[np.float64]:
+        """The temperature, or one a row, of the batch shape."""
         return self._tau
 
     def _rows(self, size: int | tuple[int, ...] | None) -> Array:
@@ -45,15 +46,23 @@ class _Relaxed:
         shape = () if size is None else _validate.size_tuple(size)
         return np.broadcast_to(self._x, shape + self._x.shape)
 
+    def _logarithms(self, x: Array, rng: SeedLike, offset: Any, num_threads: Any) -> Array:
+        """Logarithms of samples, in the working dtype."""
+        work = _validate.work_dtype(x.dtype)
+        z: Array = noise.gumbel(size=x.shape, dtype=work, rng=rng, offset=offset, num_threads=num_threads)
+        z += x.astype(work, copy=False)
+        y: Array = log_softmax(z, temperature=self._tau, out=z, num_threads=num_threads)
+        return y
+
     def _log_density(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """The log-density of logarithms y, with the categories last.
 
         The sum over k of log(alpha_k exp(-tau y_k)) less its logsumexp, taken inside the sum: nothing cancels.
         """
-        k = self._x.shape[-1]
-        s = np.ascontiguousarray(self._x.astype(np.float64) - self._tau * y)
+        k, tau = self._x.shape[-1], np.asarray(self._tau)
+        s = np.ascontiguousarray(self._x.astype(np.float64) - tau[..., None] * y)
         total: NDArray[np.float64] = log_softmax(s, out=s).sum(axis=-1)
-        total += math.lgamma(k) + (k - 1) * math.log(self._tau)
+        total += math.lgamma(k) + (k - 1) * np.log(tau)
         return total
 
 
@@ -64,8 +73,8 @@ class Concrete(_Relaxed):
     ----------
     logits : array_like of float16, bfloat16, float32 or float64
         x, the logarithms of unnormalised probabilities :math:`\alpha`; finite. They are copied.
-    tau : float
-        The temperature :math:`\tau`.
+    tau : float or array_like of floats
+        The temperature :math:`\tau`, or one a row: an array that broadcasts to the batch shape. It is copied.
     axis : int, default -1
         The axis of the categories; the others are the batch.
 
@@ -74,7 +83,7 @@ class Concrete(_Relaxed):
     TypeError
         For logits that are not floats.
     ValueError
-        For logits that are not finite, or a `tau` that is not finite and > 0.
+        For logits that are not finite, or a `tau` that is not finite and > 0, with its row.
 
     Notes
     -----
@@ -116,11 +125,17 @@ class Concrete(_Relaxed):
         Returns
         -------
         ndarray of the dtype of the logits
-            Entries far below the largest round to 0; `ExpConcrete` has their logarithms.
+            Entries far below the largest round to 0. The array, and views of it, remember their logarithms for
+            `log_prob`; copies, pickles and results of arithmetic do not. `ExpConcrete` draws the logarithms.
         """
-        given = {"rng": rng, "offset": offset, "num_threads": num_threads}
-        y: Array = relaxed.gumbel_softmax(self._rows(size), self._tau, **given)
-        return np.moveaxis(y, -1, self._axis)
+        x = self._rows(size)
+
+        def draw(rng: SeedLike, offset: Any) -> Array:
+            y: Array = relaxed.gumbel_softmax(x, self._tau, rng=rng, offset=offset, num_threads=num_threads)
+            return y
+
+        again = partial(self._logarithms, x, num_threads=num_threads)
+        return np.moveaxis(_unrounded.drawn(draw, again, x.shape, rng, offset), -1, self._axis)
 
     def log_prob(self, y: ArrayLike) -> Any:
         """The logarithm of the density.
@@ -128,20 +143,38 @@ class Concrete(_Relaxed):
         Parameters
         ----------
         y : array_like of real numbers
-            Points inside the simplex, as `sample` returns them: entries > 0 that sum to 1 within 1e-6, or within the
+            What `sample` returned, or points inside the simplex: entries > 0 that sum to 1 within 1e-6, or within the
             rounding of their dtype. Other axes broadcast against the batch shape.
 
         Returns
         -------
         ndarray of float64, or a scalar
+            Samples are scored by the logarithms that they remember, rows that were written over by their values.
 
         Raises
         ------
         TypeError, ValueError
             For what is not inside the simplex, with its place.
         """
-        log_y = np.log(check.simplex(y, self._x.shape[-1], self._axis))
-        return (self._log_density(log_y) - log_y.sum(axis=-1))[()]
+        log_y = self._log(y)
+        with np.errstate(invalid="ignore"):
+            density = self._log_density(log_y) - log_y.sum(axis=-1)
+        # Where a sample's logarithms overflow, its density does.
+        return np.where(np.isinf(log_y).any(axis=-1), np.inf, density)[()]
+
+    def _log(self, y: ArrayLike) -> NDArray[np.float64]:
+        """The logarithms of y with the categories last."""
+        k, found = self._x.shape[-1], _unrounded.recall(y)
+        if found is None or found.ndim < -self._axis or found.shape[self._axis] != k:
+            log_y: NDArray[np.float64] = np.log(check.simplex(y, k, self._axis))
+            return log_y
+        log_y = np.moveaxis(found, self._axis, -1).astype(np.float64)
+        with np.errstate(under="ignore"):
+            again = np.exp(log_y)
+        same = _unrounded.same(again, np.moveaxis(np.asarray(y), self._axis, -1))
+        known = np.asarray(same.all(axis=-1, keepdims=True))
+        inside = check.simplex(y, k, self._axis, known[..., 0])
+        return np.where(known, log_y, np.log(np.where(known, 1.0, inside)))
 
 
 class ExpConcrete(_Relaxed):
@@ -179,13 +212,12 @@ class ExpConcrete(_Relaxed):
         Returns
         -------
         ndarray of the dtype of the logits, shape ``size + logits.shape``
+            -inf where float16 has no such number.
         """
         x = self._rows(size)
-        work = _validate.work_dtype(x.dtype)
-        g = noise.gumbel(size=x.shape, dtype=work, rng=rng, offset=offset, num_threads=num_threads)
-        g += x.astype(work, copy=False)
-        y = log_softmax(g, temperature=self._tau, out=g, num_threads=num_threads)
-        return np.moveaxis(y.astype(x.dtype, copy=False), -1, self._axis)
+        y = self._logarithms(x, rng, offset, num_threads)
+        with np.errstate(over="ignore"):
+            return np.moveaxis(y.astype(x.dtype, copy=False), -1, self._axis)
 
     def log_prob(self, y: ArrayLike) -> Any:
         """The logarithm of the density.

@@ -40,6 +40,11 @@ def work_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return _F64 if dtype == _F64 else _F32
 
 
+def eps_of(dtype: np.dtype[Any]) -> float:
+    """The spacing of numbers just above 1; 0 for integers."""
+    return 2.0**-7 if dtype.name == "bfloat16" else float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+
+
 def work_range(dtype: np.dtype[Any]) -> tuple[float, float]:
     """The largest and the smallest positive number of what a dtype is computed in."""
     return _F64_RANGE if dtype == _F64 else _F32_RANGE

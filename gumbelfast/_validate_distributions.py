@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validate import Array, first_place, is_real, row_name
+from ._validate import Array, eps_of, first_place, is_real, row_name
+from ._validate_rows import positive_reciprocals, real_rows
 
 # Entries that are rounded, or were computed in float32, need not add up to 1 exactly.
 _SUM_TOLERANCE = 1e-6
@@ -31,6 +33,14 @@ def location(values: ArrayLike) -> NDArray[np.float64]:
     loc = real(values, "loc")
     _refuse(~np.isfinite(loc), loc, "loc must be finite")
     return loc
+
+
+def temperature(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> float | NDArray[np.float64]:
+    """One temperature, or one a row as an array of that shape, whose reciprocals are numbers of the working dtype."""
+    positive_reciprocals(value, "tau", shape, dtype)
+    if np.ndim(value) == 0:
+        return float(value)  # type: ignore[arg-type]
+    return real_rows(value, "tau", shape).reshape(shape).copy()
 
 
 def positive_scale(values: ArrayLike) -> NDArray[np.float64]:
@@ -57,24 +67,24 @@ def _categories(values: ArrayLike, name: str, columns: int, axis: int) -> tuple[
     y = real(values, name)
     if y.ndim < -axis or y.shape[axis] != columns:
         raise ValueError(f"{name} of shape {y.shape} does not have {columns} categories on axis {axis}")
-    given = np.asarray(values).dtype
-    eps = 2.0**-7 if given.name == "bfloat16" else float(np.finfo(given).eps) if given.kind == "f" else 0.0
+    eps = eps_of(np.asarray(values).dtype)
     return np.ascontiguousarray(np.moveaxis(y, axis, -1)), max(_SUM_TOLERANCE, (16 + 4 * math.log(columns)) * eps)
 
 
-def _refuse_sums(total: Array, tolerance: float, shape: tuple[int, ...], name: str) -> None:
-    off = ~(np.abs(total - 1) <= tolerance)
+def _refuse_sums(total: Array, tolerance: float, shape: tuple[int, ...], name: str, known: Any = False) -> None:
+    off = ~(np.abs(total - 1) <= tolerance) & ~np.asarray(known)
     if off.any():
         row = int(off.ravel().argmax())
         raise ValueError(f"{name} must sum to 1, got {total.ravel()[row]} in row {row_name(row, shape)}")
 
 
-def simplex(values: ArrayLike, columns: int, axis: int) -> NDArray[np.float64]:
-    """Points inside the simplex, with the categories last."""
+def simplex(values: ArrayLike, columns: int, axis: int, known: Any = False) -> NDArray[np.float64]:
+    """Points inside the simplex, with the categories last; rows that are `known` may lie on the boundary."""
     y, tolerance = _categories(values, "y", columns, axis)
     why = "; ExpConcrete takes the logarithms of points that round to the boundary"
-    _refuse(~((y > 0) & (y <= 1 + tolerance)), y, "y must lie in (0, 1)", axis, why)
-    _refuse_sums(y.sum(axis=-1), tolerance, y.shape, "y")
+    known = np.broadcast_to(known, y.shape[:-1])
+    _refuse(~((y > 0) & (y <= 1 + tolerance)) & ~known[..., None], y, "y must lie in (0, 1)", axis, why)
+    _refuse_sums(y.sum(axis=-1), tolerance, y.shape, "y", known)
     return y
 
 
@@ -86,8 +96,9 @@ def log_simplex(values: ArrayLike, columns: int, axis: int) -> NDArray[np.float6
     return y
 
 
-def inside_unit(values: ArrayLike) -> NDArray[np.float64]:
+def inside_unit(values: ArrayLike, known: Any = False) -> NDArray[np.float64]:
+    """Numbers in (0, 1); those that are `known` may be 0 or 1."""
     y = real(values, "y")
     why = "; log_prob_logits takes the logits of numbers that round to 0 or 1"
-    _refuse(~((y > 0) & (y < 1)), y, "y must lie in (0, 1)", -1, why)
+    _refuse(~((y > 0) & (y < 1)) & ~np.asarray(known), y, "y must lie in (0, 1)", -1, why)
     return y

@@ -54,13 +54,15 @@ def _relaxed(name: str, s: Source) -> Call:
 
     def function(x: Any, tau: Any, y: Any, *, axis: Any = -1, **given: Any) -> Any:
         law = getattr(laws, name)(x, tau, axis=axis)
-        return law.log_prob(y), law.sample(**given)
+        log_p, sample = law.log_prob(y), law.sample(**given)
+        return log_p, sample, law.log_prob(sample) if name == "Concrete" else 0.0
 
     def check(found: Any, x: Any, tau: Any, y: Any, *, axis: Any = -1, size: Any = None, **_: Any) -> None:
         extra = () if size is None else tuple(size) if np.iterable(size) else (size,)
         assert found[1].shape == extra + np.shape(x)
         assert found[1].dtype == np.asarray(x).dtype.newbyteorder("=")
         assert not np.isnan(found[0]).any()
+        assert not np.isnan(found[2]).any()
         if name == "Concrete" and axis == -1:
             sums_to_one(found[1], -1)
 
@@ -74,11 +76,13 @@ def binary_concrete(s: Source) -> Call:
 
     def function(x: Any, tau: Any, y: Any, t: Any, **given: Any) -> Any:
         law = laws.BinaryConcrete(x, tau)
-        return law.log_prob(y), law.cdf(y), law.log_prob_logits(t), getattr(law, kind)(**given)
+        found = law.log_prob(y), law.cdf(y), law.log_prob_logits(t), getattr(law, kind)(**given)
+        return *found, law.log_prob(found[-1]) if kind == "sample" else 0.0
 
     def check(found: Any, x: Any, tau: Any, y: Any, t: Any, **_: Any) -> None:
-        log_p, cdf, _, sample = found
+        log_p, cdf, _, sample, own = found
         assert not np.isnan(log_p).any()
+        assert not np.isnan(own).any()
         assert ((cdf >= 0) & (cdf <= 1)).all()
         assert not np.isnan(sample).any()
         assert kind == "sample_logits" or ((sample >= 0) & (sample <= 1)).all()

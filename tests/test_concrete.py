@@ -196,7 +196,12 @@ def test_scalars_and_representation() -> None:
     assert repr(law) == "gumbelfast.distributions.Concrete(categories=3, tau=0.5, batch_shape=(2,))"
     single = BinaryConcrete(0.25, 2)
     assert repr(single) == "gumbelfast.distributions.BinaryConcrete(tau=2.0, batch_shape=())"
-    assert type(single.sample(rng=0)) is type(single.log_prob(0.5)) is np.float64
+    assert type(single.log_prob(0.5)) is np.float64
+    for seed in range(20):  # whether or not the value rounds, one number remembers its logit
+        y = BinaryConcrete(0.25, 0.01).sample(rng=seed)
+        assert (type(y), y.shape) == (np.ndarray, ())
+        t = BinaryConcrete(0.25, 0.01).sample_logits(rng=seed)
+        np.testing.assert_allclose(BinaryConcrete(0.25, 0.01).cdf(y), 1 / (1 + np.exp(0.25 - 0.01 * t)), rtol=1e-12)
     assert type(Concrete(np.zeros(3), 1.0).log_prob(np.full(3, 1 / 3))) is np.float64
     # One category: the simplex is a point.
     assert Concrete(np.zeros(1), 3.0).log_prob(np.ones(1)) == 0

@@ -50,6 +50,43 @@ def test_distributions_stand_in_for_torchs(ours: Any, theirs: Any, arguments: An
             kind(*arguments, probs=torch.ones(3), validate_args=True).log_prob(torch.tensor([2.0, 0, 0]))
 
 
+RELAXED = [
+    (gt.ExpRelaxedCategorical, distributions.relaxed_categorical.ExpRelaxedCategorical),
+    (gt.RelaxedBernoulli, distributions.RelaxedBernoulli),
+    (gt.LogitRelaxedBernoulli, distributions.relaxed_bernoulli.LogitRelaxedBernoulli),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), RELAXED)
+def test_relaxed_distributions_stand_in_for_torchs(ours: Any, theirs: Any) -> None:
+    tau = torch.tensor(0.7)
+    for batch in ((), (3,), (2, 3)):
+        p = torch.rand(*batch, 5).softmax(-1).requires_grad_()
+        for given in ({"probs": p}, {"logits": p.log()}):
+            a, b = ours(tau, **given), theirs(tau, **given)
+            assert isinstance(a, theirs)
+            assert a.temperature is tau
+            torch.testing.assert_close((a.probs, a.logits), (b.probs, b.logits))
+            for shape in ((), (4,), (4, 1)):
+                x, y = a.sample(shape), b.sample(shape)
+                assert (x.shape, x.dtype, x.requires_grad) == (y.shape, y.dtype, False)
+                torch.testing.assert_close(a.log_prob(y), b.log_prob(y), rtol=1e-4, atol=1e-5)
+                assert a.rsample(shape).requires_grad
+                assert a.log_prob(a.rsample(shape)).shape == b.log_prob(y).shape
+            wide = a.expand((7, *a.batch_shape))
+            assert type(wide) is ours
+            assert wide.sample((2,)).shape == (2, 7, *a.batch_shape, *a.event_shape)
+            assert a.support is b.support
+            assert (a.batch_shape, a.event_shape, a.has_rsample) == (b.batch_shape, b.event_shape, b.has_rsample)
+            with pytest.raises(ValueError, match="Expected value argument"):
+                ours(tau, **given, validate_args=True).log_prob(torch.full_like(y, math.nan))
+    for kind in (theirs, ours):
+        with pytest.raises(ValueError, match="Expected parameter"):
+            kind(tau, logits=torch.tensor([math.nan, 2.0]), validate_args=True)
+        with pytest.raises(NotImplementedError):
+            kind(tau, logits=torch.zeros(2)).mean  # noqa: B018
+
+
 def test_entropy_of_the_relaxed_one_is_not_implemented() -> None:
     for kind in PAIRS[0][:2]:
         with pytest.raises(NotImplementedError):

@@ -12,16 +12,20 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"') from error
 
-from .discrete import Categorical
-from .distributions import OneHotCategoricalStraightThrough, RelaxedOneHotCategorical
+from .discrete import Categorical, OneHotCategoricalStraightThrough
 from .noise import exponential, exponential_like, gumbel, gumbel_like
 from .relaxed import gumbel_softmax
+from .relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
+from .relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from .sampling import TopK, categorical, gumbel_top_k, multinomial
 from .softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "Categorical",
+    "ExpRelaxedCategorical",
+    "LogitRelaxedBernoulli",
     "OneHotCategoricalStraightThrough",
+    "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
     "TopK",
     "categorical",

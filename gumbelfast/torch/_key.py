@@ -24,11 +24,31 @@ class _Word(threading.local):
 _word = _Word()
 
 
+class Place:
+    """Stands in for a generator: the first draw is its, and later ones find the same noise again."""
+
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
+        self._address: tuple[int, int] | None = None
+
+    def draw(self, elements: int, call: RowCall, columns: int) -> int:
+        if self._address is not None:
+            return call(*self._address, columns, None, None)
+
+        def noting(key: int, first: int, *rest: Any) -> int:
+            self._address = key, first
+            return call(key, first, *rest)
+
+        return draw(self._generator, elements, noting, columns)
+
+
 def draw(generator: Any, elements: int, call: RowCall, columns: int) -> int:
     """Run `call` on that many elements of noise, and return what it returns.
 
     A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0.
     """
+    if isinstance(generator, Place):
+        return generator.draw(elements, call, columns)
     if generator is None:
         generator = torch.default_generator
     elif isinstance(generator, Generator):

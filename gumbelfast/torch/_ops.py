@@ -148,6 +148,21 @@ top_k = _op("gumbel_top_k", _top_k, _shape_of_top_k)
 multinomial = _op("multinomial", _multinomial, _shape_of_multinomial)
 
 
+def tensor_of(tau: float | Tensor) -> Tensor:
+    """A temperature as what operators take."""
+    # A product with a number that changes is what torch.compile makes of tensors.
+    return tau if isinstance(tau, torch.Tensor) else torch.ones((), dtype=torch.float64, device="cpu") * tau
+
+
+def noise_for(logits: Tensor, tau: Tensor, dim: int, generator: Any) -> Tensor:
+    """Gumbel noise with `dim` last, once logits and temperatures are checked, by whoever looks on or at once."""
+    if _tensors.is_traced(logits) or _tensors.is_traced(tau):
+        noise: Tensor = checked_noise(_tensors.primal(logits), tau.detach(), dim, 1, False, None, token(generator))
+        return noise
+    _checks.require_rows(logits, tau, dim)
+    return _draws.noise("gumbel", tuple(_tensors.last(logits, dim).shape), _tensors.work_of(logits), generator)
+
+
 def _keep_soft(ctx: Any, inputs: Any, output: Any) -> None:
     _, tau, ctx.dim, _ = inputs
     ctx.save_for_backward(output, tau)

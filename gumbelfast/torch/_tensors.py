@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx import _symbolic_trace as _fx
 
-from .. import _validate
+from .. import _validate, _validate_distributions
 from .._backend import active
 from ..reference import kernels as _reference
 
@@ -73,10 +73,7 @@ def is_forward_mode() -> bool:
 
 def is_plain(x: Tensor) -> bool:
     """Whether the memory of a CPU tensor may be handed to a kernel now, with at most reverse-mode gradients."""
-    kind = type(x)
-    if kind is not _Tensor and kind is not _Parameter:
-        return False
-    return not is_watched() and forward_ad._current_level < 0 and not _is_functional(x)
+    return not is_traced(x) and forward_ad._current_level < 0
 
 
 def primal(x: Tensor) -> Tensor:
@@ -139,6 +136,34 @@ def count_of(number: Any, name: str, categories: int | None, error: type[Excepti
     if categories is not None and count > categories:
         raise error(f"{name}={count} exceeds the {categories} categories")
     return count
+
+
+def check_temperature(temperature: Any, x: Tensor) -> None:
+    """A number or tensor by which what `x` is computed in can be divided."""
+    if not isinstance(temperature, torch.Tensor) or temperature.ndim == 0:
+        number = temperature.item() if isinstance(temperature, torch.Tensor) else temperature
+        _validate.positive_reciprocal(number, "temperature", WORK[x.dtype])
+        return
+    bad = ~((temperature > 0) & torch.isfinite(temperature))
+    if bad.any():
+        place = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(f"temperature must be finite and > 0, got {temperature[place].item()} at index {place}")
+
+
+def check_finite(logits: Tensor) -> None:
+    """Of a density that has no impossible values."""
+    if not torch.isfinite(logits.detach()).all():
+        _validate_distributions.finite_logits(wide(logits.reshape(logits.shape or 1), -1))
+
+
+def joint_batch(batch: tuple[int, ...], temperature: tuple[int, ...]) -> torch.Size:
+    """The batch shape that logits and temperatures have together."""
+    try:
+        return torch.broadcast_shapes(batch, temperature)
+    except RuntimeError:
+        raise ValueError(
+            f"temperature of shape {tuple(temperature)} does not broadcast against the batch shape {tuple(batch)}"
+        ) from None
 
 
 def require_columns(x: Tensor, dim: int) -> None:

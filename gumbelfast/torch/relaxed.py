@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from .. import _validate
-from . import _checks, _draws, _formulas, _ops, _tensors
+from . import _draws, _formulas, _ops, _tensors
 from .softmax import backward
 
 
@@ -133,8 +133,7 @@ def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator
     if not isinstance(tau, torch.Tensor):
         if not torch.compiler.is_compiling():
             _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
-        # A product with a number that changes is what torch.compile makes of tensors; it is checked in the operator.
-        tau = torch.ones((), dtype=torch.float64, device="cpu") * tau
+        tau = _ops.tensor_of(tau)
     if tau.ndim or tau.requires_grad or _tensors.is_transformed() or _tensors.is_forward_mode():
         return _by_operators(logits, tau, hard, dim, generator)
     if hard:
@@ -144,9 +143,4 @@ def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator
 
 def _by_operators(logits: Tensor, tau: Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
     """The same on the same noise, in operators that torch can differentiate by anything and in any mode."""
-    if _tensors.is_traced(logits) or _tensors.is_traced(tau):
-        noise = _ops.checked_noise(_tensors.primal(logits), tau.detach(), dim, 1, False, None, _ops.token(generator))
-    else:
-        _checks.require_rows(logits, tau, dim)
-        noise = _draws.noise("gumbel", _tensors.last(logits, dim).shape, _tensors.work_of(logits), generator)
-    return _formulas.relax(logits, noise, tau, hard, dim)
+    return _formulas.relax(logits, _ops.noise_for(logits, tau, dim, generator), tau, hard, dim)
