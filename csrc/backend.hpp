@@ -105,6 +105,9 @@ struct DrawArgs {
   const uint64_t* table;   // alias: 2**bits entries a row
   const uint64_t* bounds;  // inverse: cols bounds a row
   const int64_t* guide;    // inverse: 2**bits first categories a row
+  const void* weights;     // weights: cols a row, `stride` from one row to the next
+  int64_t stride;
+  const double* sums;  // weights: what sum_weights keeps of each row
   int64_t rows;
   int64_t cols;
   int bits;
@@ -161,6 +164,7 @@ struct Backend {
   BackwardKernel log_softmax_backward[dtype_count];
   DrawKernel draw_alias;
   DrawKernel draw_inverse;
+  DrawKernel draw_weights[2];  // float32 and float64 only
   // float32 and float64 only. `lacking` if all labellings of some row score -inf; refused for NaN and +inf.
   int64_t (*viterbi[2])(const ViterbiArgs&, int64_t begin, int64_t end);
 };

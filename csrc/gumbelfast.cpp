@@ -1,9 +1,11 @@
 #include "gumbelfast.hpp"
 
 #include "alias.hpp"
+#include "weights.hpp"
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -14,7 +16,7 @@ namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
 constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                 alias_cost = 5, filter_cost = 0.5, edge_cost = 0.15;
+                 alias_cost = 5, sum_cost = 0.6, table_cost = 4, filter_cost = 0.5, edge_cost = 0.15;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
@@ -207,6 +209,41 @@ Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits
 Result over_draws(DrawKernel kernel, const DrawArgs& args, int64_t count, const Workers& workers) {
   return over_elements(args.offset, count, draw_cost, workers,
                        [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+template <class T>
+Result draw_weights(const Backend& backend, DrawKernel kernel, DrawArgs args, int64_t count, const Workers& workers) {
+  const int64_t rows = args.rows, cols = args.cols, each = sums_of(cols);
+  const bool many = count >= rows * cols && count > 0;  // then tables pay, which give the same draws
+  const int bits = std::max(static_cast<int>(std::bit_width(static_cast<uint64_t>(cols - 1))), 1);
+  std::vector<double> sums(static_cast<size_t>(rows * each));
+  std::vector<uint64_t> bounds(static_cast<size_t>(many ? rows * cols : 0));
+  std::vector<int64_t> guide(static_cast<size_t>(many ? rows << bits : 0));
+  std::atomic<bool> good{true};
+  const double cost = static_cast<double>(cols) * (many ? table_cost : sum_cost);
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* weights = static_cast<const T*>(args.weights) + row * args.stride;
+      double* own = sums.data() + row * each;
+      if (!sum_weights(weights, cols, own))
+        good = false;
+      else if (many)
+        tabulate_weights(weights, cols, own[each - 1], bits, bounds.data() + row * cols, guide.data() + (row << bits));
+    }
+  });
+  if (!completed) return {Outcome::interrupted, 0};
+  if (!good) return {Outcome::refused, 0};
+  args.sums = sums.data();
+  args.bounds = bounds.data();
+  args.guide = guide.data();
+  args.bits = bits;
+  return over_draws(many ? backend.draw_inverse : kernel, args, count, workers);
+}
+
+Result draw_weights(const Backend& backend, DType dtype, const DrawArgs& args, int64_t count, const Workers& workers) {
+  const DrawKernel kernel = backend.draw_weights[index_of(dtype)];
+  return dtype == DType::f64 ? draw_weights<double>(backend, kernel, args, count, workers)
+                             : draw_weights<float>(backend, kernel, args, count, workers);
 }
 
 Result viterbi(const Backend& backend, DType dtype, const ViterbiArgs& args, int64_t rows, const Workers& workers) {

@@ -40,6 +40,9 @@ Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits
 // draw_alias and draw_inverse: `kernel` is the backend's entry.
 Result over_draws(DrawKernel kernel, const DrawArgs&, int64_t count, const Workers&);
 
+// Draws from `args.rows` rows of weights, float32 or float64, whose sums it takes; refused if some row has none.
+Result draw_weights(const Backend&, DType, const DrawArgs&, int64_t count, const Workers&);
+
 // The best labelling of each row; float32 and float64 only.
 Result viterbi(const Backend&, DType, const ViterbiArgs&, int64_t rows, const Workers&);
 

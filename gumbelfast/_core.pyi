@@ -176,6 +176,12 @@ class Backend:
         ``guide[g]`` is the number of bounds that are at most ``g * 2**(64 - bits)``.
         """
 
+    def draw_weights(self, weights: _Array, index: _Array, threads: int, key: int, offset: int) -> int:
+        """What `draw_inverse` draws for the bounds of these weights, float32 or float64, of a row each.
+
+        -1, and nothing drawn, unless they are >= 0 and each row has a finite sum above 0.
+        """
+
     def viterbi(
         self, unary: _Array, pairwise: _Array, parents: _Array, index: _Array, score: _Array, threads: int
     ) -> int:

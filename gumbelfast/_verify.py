@@ -99,7 +99,9 @@ def _draws(backend: Kernels, case: Case, x: Array, threads: int) -> Array:
     weights[:, 0] += weights.sum(axis=-1) == 0  # a row without weight is refused before it comes to tables
     bounds = bounds_of(weights)
     index = np.empty((case.draws, case.rows), np.int64)
-    if case.kernel == "draw_inverse":
+    if case.kernel == "draw_weights":
+        backend.draw_weights(weights, index, threads, KEY, case.offset)
+    elif case.kernel == "draw_inverse":
         backend.draw_inverse(bounds, guide_of(bounds), index, threads, KEY, case.offset)
     else:
         table = np.empty((case.rows, 1 << bits_of(case.columns)), np.uint64)

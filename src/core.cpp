@@ -139,7 +139,8 @@ struct Bound {
   void draw_alias(const py::array& table, py::array index, int threads, uint64_t key, uint64_t offset) const {
     const int64_t size = columns_of(table), rows = size ? table.size() / size : 0;
     const auto [words, bits] = table_of(table, rows);
-    draw(backend->draw_alias, {words, nullptr, nullptr, rows, size, bits, key_of(key), offset, nullptr}, index,
+    draw(backend->draw_alias,
+         {.table = words, .rows = rows, .cols = size, .bits = bits, .key = key_of(key), .offset = offset}, index,
          threads);
   }
 
@@ -149,9 +150,30 @@ struct Bound {
     const auto [words, bits] = table_of(guide, rows);
     require(bounds.itemsize() == 8, "bounds do not fit");
     draw(backend->draw_inverse,
-         {nullptr, static_cast<const uint64_t*>(data_of(bounds)), reinterpret_cast<const int64_t*>(words), rows, cols,
-          bits, key_of(key), offset, nullptr},
+         {.bounds = static_cast<const uint64_t*>(data_of(bounds)),
+          .guide = reinterpret_cast<const int64_t*>(words),
+          .rows = rows,
+          .cols = cols,
+          .bits = bits,
+          .key = key_of(key),
+          .offset = offset},
          index, threads);
+  }
+
+  int64_t draw_weights(const py::array& weights, py::array index, int threads, uint64_t key, uint64_t offset) const {
+    const Rows rows = rows_of(weights);
+    require(index.itemsize() == 8 && weights.itemsize() >= 4 && (rows.count > 0 || index.size() == 0),
+            "arrays do not fit");
+    const gf::DrawArgs args{.weights = rows.data,
+                            .stride = rows.stride,
+                            .rows = rows.count,
+                            .cols = rows.cols,
+                            .key = key_of(key),
+                            .offset = offset,
+                            .index = static_cast<int64_t*>(mutable_data_of(index))};
+    const gf::DType dtype = dtype_of(weights);
+    const int64_t count = index.size();
+    return run(count, [&] { return gf::draw_weights(*backend, dtype, args, count, workers_of(threads)); });
   }
 
   int64_t viterbi(const py::array& unary, const py::array& pairwise, const py::array& parents, py::array index,
@@ -206,6 +228,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("alias_table", &Bound::alias_table)
       .def("draw_alias", &Bound::draw_alias)
       .def("draw_inverse", &Bound::draw_inverse)
+      .def("draw_weights", &Bound::draw_weights)
       .def("viterbi", &Bound::viterbi);
   m.def("backends", [] {
     py::list out;

@@ -134,6 +134,7 @@ MUTANTS = {
     "sample_tokens": spoil(6, lambda index: index - 1),
     "draw_alias": spoil(1, lambda index: index ^ 1),
     "draw_inverse": spoil(2, lambda index: index ^ 1),
+    "draw_weights": spoil(1, lambda index: index ^ 1),
     "viterbi": spoil(3, lambda label: label ^ 1),
     "viterbi score": spoil(4, lambda score: np.nextafter(score, score.dtype.type(np.inf))),
     "viterbi lack": lambda args, returned: 0,

@@ -1,6 +1,6 @@
 """Every backend returns the same bytes, on this machine and on emulated AArch64: SHA-256 per kernel, committed.
 
-`python tests/test_digest.py` prints the table anew; a change to it is a new version of the stream law.
+`python tests/test_digest.py FOLDER` prints the table anew; a change to it is a new version of the stream law.
 """
 
 import hashlib

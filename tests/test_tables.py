@@ -84,6 +84,58 @@ def test_backends_draw_what_the_reference_draws(compiled: str, data: Any) -> Non
         assert found[1, n] == sum(end <= int(drawn[n]) for end in ends)
 
 
+@given(data=st.data())
+@settings(max_examples=200)
+def test_draws_from_weights_are_those_of_their_bounds(compiled: str, data: Any) -> None:
+    rows, columns = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 300))
+    w = weights(data.draw(st.sampled_from(KINDS)), (rows, columns), data.draw(st.integers(0, 99)))
+    with np.errstate(over="ignore"):
+        w = w * data.draw(st.sampled_from([1.0, 2.0**-1060, 2.0**900, 1e-30]))
+        w = w.astype(data.draw(st.sampled_from([np.float32, np.float64])))
+    padded = np.full((rows, columns + 3), -1.0, w.dtype)
+    padded[:, :columns] = w
+    offset, count = data.draw(st.integers(0, 2**61)), data.draw(st.sampled_from([0, 1, 40, 200, 1200]))
+    found, wanted, strided = np.full((3, count), -7)
+    with np.errstate(over="ignore"):
+        total = np.cumsum(w.astype(np.float64), axis=-1)[:, -1]
+    good = bool(((total > 0) & (total < np.inf)).all())
+    for kernels, x, index in ((active(), w, found), (active(), padded[:, :columns], strided), (reference, w, wanted)):
+        assert kernels.draw_weights(x, index, data.draw(st.integers(1, 2)), KEY, offset) == (0 if good else -1)
+    assert np.array_equal(found, wanted)
+    assert np.array_equal(found, strided)
+    if good:
+        bounds = bounds_of(w.astype(np.float64))
+        active().draw_inverse(bounds, guide_of(bounds), wanted, 1, KEY, offset)
+        assert np.array_equal(found, wanted)
+    else:
+        assert (found == -7).all()
+
+
+@pytest.mark.parametrize("bad", [-1.0, -5e-324, np.nan, np.inf, -np.inf])
+def test_weights_that_are_none_draw_nothing(backend: str, bad: float) -> None:
+    for place in (0, 17, 99):
+        w = np.ones((2, 100))
+        w[1, place] = bad
+        index = np.full(6, -7)
+        assert active().draw_weights(w, index, 1, KEY, 0) == -1
+        assert (index == -7).all()
+
+
+def test_the_rarest_uniforms(compiled: str) -> None:
+    """At uniforms next to a bound, which random ones never are, weights decide as bounds do."""
+    drawn = uniforms(KEY, np.arange(64, dtype=np.uint64))
+    for n in range(0, 64, 2):
+        u = int(drawn[n])
+        for total in (1.0, 3.0, 2.0**-900):
+            first = np.ldexp(float(u), -64) * total
+            for step in (-2, -1, 0, 1, 2):
+                w = np.array([first + step * np.spacing(first), 0.0])
+                w[1] = total - w[0]
+                index = np.empty(1, np.int64)
+                assert active().draw_weights(w, index, 1, KEY, n) == 0
+                assert index[0] == sum(int(b) <= u for b in bounds_of(w))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 64, 65, 1000])
 def test_alias_tables_share_out_every_uniform(compiled: str, kind: str, columns: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch_checks import assert_frequencies
 
+import gumbelfast as gf
 import gumbelfast.torch as gt
 
 INF = math.inf
@@ -49,6 +50,47 @@ def test_multinomial_without_replacement(dtype: torch.dtype) -> None:
     assert_frequencies(
         first[:, 1], torch.stack([sum(p[i] * p[j] / (1 - p[i]) for i in range(4) if i != j) for j in range(4)])
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_replacement_is_inversion_whatever_the_number(dtype: torch.dtype) -> None:
+    weights = torch.rand(3, 40).to(dtype)
+    weights[:, 5] = 0
+    wanted = gf.Categorical(probs=weights.double().numpy()).sample(
+        1000, rng=gf.Generator(9), offset=0, method="inverse"
+    )
+    for draws in (1, 2, 30, 300, 1000):
+        found = gt.multinomial(weights, draws, True, generator=gf.Generator(9))
+        assert torch.equal(found, torch.from_numpy(wanted[:draws].T))
+    padded = torch.full((3, 50), -1.0, dtype=dtype)
+    padded[:, :40] = weights
+    assert torch.equal(gt.multinomial(padded[:, :40], 1000, True, generator=gf.Generator(9)), found)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_vmap_shares_noise_as_it_is_told(replacement: bool) -> None:
+    w = torch.rand(6, 8).reshape(2, 3, 8)
+    f = lambda x: gt.multinomial(x, 3, replacement)  # noqa: E731
+
+    def seeded(f: Any, x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(3)
+        result: torch.Tensor = f(x)
+        return result
+
+    same = seeded(torch.vmap(f, randomness="same"), w[0])
+    assert torch.equal(same, torch.stack([seeded(f, row) for row in w[0]]))
+    assert torch.equal(seeded(torch.vmap(f, randomness="different"), w[0]), seeded(f, w[0]))
+    inner = torch.vmap(torch.vmap(f, randomness="same"), randomness="different")
+    outer = torch.vmap(torch.vmap(f, randomness="different"), randomness="same")
+    equal = w[:1, :1].expand(2, 3, 8)
+    found = seeded(inner, equal)
+    assert (found == found[:, :1]).all()
+    assert not torch.equal(found[0], found[1])
+    found = seeded(outer, equal)
+    assert (found == found[:1]).all()
+    assert not torch.equal(found[0, 0], found[0, 1])
+    both = torch.vmap(torch.vmap(f, randomness="same"), randomness="same")
+    assert torch.equal(seeded(both, w), torch.stack([torch.stack([seeded(f, x) for x in row]) for row in w]))
 
 
 def test_multinomial_last_category_and_strides() -> None:

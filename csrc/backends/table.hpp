@@ -45,6 +45,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .log_softmax_backward = GUMBELFAST_EACH_TYPE(log_softmax_backward),
     .draw_alias = draw_alias,
     .draw_inverse = draw_inverse,
+    .draw_weights = {draw_weights<float>, draw_weights<double>},
     .viterbi = {viterbi<float>, viterbi<double>},
 };
 

@@ -1,5 +1,6 @@
 // Draws from tables: one uniform of 64 bits each, and one or two loads (docs/stream.md, "From uniforms to categories").
 #pragma once
+#include "../weights.hpp"
 
 namespace gumbelfast {
 namespace {
@@ -62,6 +63,49 @@ void draw_inverse(const DrawArgs& args, int64_t begin, int64_t end) {
     while (bound[j] <= u) ++j;
     return j;
   });
+}
+
+// Whether a sum belongs to a bound above the uniform: the bound is ceil(2**64 * (sum / total)).
+GF_OP bool exceeds(double sum, double total, uint64_t u) {
+  const double share = sum / total;
+  if (share >= 1) return true;
+  const double bound = share * 0x1p64;
+  const uint64_t whole = static_cast<uint64_t>(bound);
+  return whole > u || (whole == u && bound > static_cast<double>(whole));
+}
+
+// The least sum that does. The first guess is off by a few roundings; for a uniform of 0 it is where shares underflow.
+GF_OP double least_exceeding(double total, uint64_t u) {
+  double sum = u ? static_cast<double>(u) * 0x1p-64 * total : total * 0x1p-1000 * 0x1p-75;
+  const auto next = [](double x, int64_t step) {
+    return __builtin_bit_cast(double, __builtin_bit_cast(int64_t, x) + step);
+  };
+  if (exceeds(sum, total, u)) {
+    while (exceeds(next(sum, -1), total, u)) sum = next(sum, -1);
+  } else {
+    do sum = next(sum, 1);
+    while (!exceeds(sum, total, u));
+  }
+  return sum;
+}
+
+// What draw_inverse gives for the bounds of these weights, which are added up again from the nearest sum before.
+template <class T>
+void draw_weights(const DrawArgs& args, int64_t begin, int64_t end) {
+  const int64_t cols = args.cols, blocks = sums_of(cols) - 1;
+  draw_each(
+      args, begin, end,
+      [=, all = static_cast<const T*>(args.weights), stride = args.stride, kept = args.sums](int64_t row, uint64_t u) {
+        const double* before = kept + row * (blocks + 1);
+        const double wanted = least_exceeding(before[blocks], u);
+        for (int64_t n = blocks; n > 1; n -= n / 2)
+          if (before[n / 2] < wanted) before += n / 2;
+        int64_t j = (before - (kept + row * (blocks + 1))) * weights_a_sum;
+        const T* weights = all + row * stride;
+        double sum = *before + static_cast<double>(weights[j]);
+        while (sum < wanted) sum += static_cast<double>(weights[++j]);
+        return j;
+      });
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ from .softmax import logsumexp as logsumexp_rows
 from .softmax import softmax as softmax_rows
 from .softmax import softmax_backward as softmax_backward_rows
 from .tables import alias_table as alias_table_row
-from .tables import invert, pick_alias, uniforms
+from .tables import bounds_of, invert, pick_alias, uniforms
 from .tokens import survivors
 from .top_k import gumbel_top_k as gumbel_top_k_rows
 from .viterbi import viterbi as viterbi_tree
@@ -257,6 +257,17 @@ def draw_inverse(bounds: U64, guide: Array, index: Array, threads: int, key: int
     out, drawn = index.reshape(-1), uniforms(key, np.uint64(offset) + np.arange(index.size, dtype=np.uint64))
     for i in range(len(bounds)):
         out[i :: len(bounds)] = invert(bounds[i], drawn[i :: len(bounds)])
+
+
+def draw_weights(weights: Array, index: Array, threads: int, key: int, offset: int) -> int:
+    """Inversion of the bounds of each row of weights."""
+    wide = weights.astype(np.float64)
+    with np.errstate(over="ignore"):
+        total = np.cumsum(wide, axis=-1)[..., -1]
+    if not ((wide >= 0).all() and ((total > 0) & (total < np.inf)).all()):
+        return -1
+    draw_inverse(np.array([bounds_of(row) for row in wide]), index, index, threads, key, offset)
+    return 0
 
 
 def viterbi(unary: Array, pairwise: Array, parents: Array, index: Array, score: Array, threads: int) -> int:

@@ -6,6 +6,10 @@ looking (Chen and Asau 1974; Devroye, *Non-Uniform Random Variate Generation*, 1
 Vose (1991). Both give every category the same number of the 2**64 uniforms, and nothing is rounded after the bounds.
 """
 
+from fractions import Fraction
+from itertools import accumulate
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +23,13 @@ def uniforms(key: int, draws: U64) -> U64:
     high, low = (element_word(key, domain, draws) for domain in (DOMAIN_DRAW_HIGH, DOMAIN_DRAW_LOW))
     result: U64 = high << np.uint64(32) | low
     return result
+
+
+def bounds_of(weights: NDArray[np.float64]) -> U64:
+    """The bounds of a row: running sums in order over the total, times 2**64 and rounded up in exact integers."""
+    sums = list(accumulate(weights.tolist()))
+    shares = [Fraction(s / sums[-1]) for s in sums]
+    return np.array([END if f >= 1 else ceil(f * 2**64) for f in shares], np.uint64)
 
 
 def invert(bounds: U64, uniform: U64) -> NDArray[np.int64]:

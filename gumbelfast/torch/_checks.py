@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import _validate
-from ._tensors import Array, count_of, last, negative_dim, refuse, require_columns, size_of, wide
+from ._tensors import count_of, last, negative_dim, refuse, require_columns, size_of
 
 # What a number is in a traced program too.
 _SYMBOLS = (int, torch.SymInt)
@@ -64,26 +63,14 @@ def masked(logits: Tensor, mask: Any) -> Tensor:
     return logits.masked_fill(~whole, -torch.inf)
 
 
-def require_rows(logits: Tensor, tau: Tensor, dim: int, draws: int = 1) -> None:
-    """What kernels ask of logits and a tensor of temperatures, for so many draws without replacement."""
+def require_rows(logits: Tensor, tau: Tensor, dim: int) -> None:
+    """What kernels ask of logits and a tensor of temperatures."""
     require_columns(logits, dim)
-    x = last(logits.detach(), dim)
-    if not torch.isfinite(x.amax(-1)).all():
+    if not torch.isfinite(last(logits.detach(), dim).amax(-1)).all():
         refuse(logits, dim)
-    short = short_rows(x, count_of(draws, "k", x.shape[-1], ValueError))
-    if short is not None:
-        _validate.too_few(wide(x, -1), draws, short, "finite logits")
     if not ((tau > 0) & torch.isfinite(tau)).all():
         value = tau.item() if tau.ndim == 0 else tau.detach()
         raise ValueError(f"tau must be finite and > 0, got {value}")
-
-
-def short_rows(logits: Tensor, draws: int) -> Array | None:
-    """Where some row has fewer finite logits than draws: an array with as many zeros as it has, then -1."""
-    if draws <= 1:
-        return None
-    found = torch.isfinite(logits).sum(-1, keepdim=True)
-    return (found > torch.arange(draws)).long().sub(1).numpy() if (found < draws).any() else None
 
 
 def draws_of(number: Any, columns: int, replacement: bool) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -11,13 +13,14 @@ from torch import Tensor
 
 from .. import _threads, _validate, _validate_tables
 from .._backend import active
-from .._tables import Tables
+from .._tables import Tables, weights_of_logits
+from .._types import RowCall
 from ..generator import Generator
 from . import _checks, _key, _tensors
 from ._tensors import Array
 
-# Draws per row that an alias table pays for: measured, 25 to 300 on rows of 10 to 10**6 categories.
-_TABLE_DRAWS = 256
+Shared = Sequence[int]
+
 # The memory of results is NumPy's: cheaper, and there whatever torch makes of its factories at the moment.
 _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
 
@@ -35,7 +38,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
     return result
 
 
-def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
+def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
     """The soft and the hard sample, as far as they are wanted."""
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
@@ -51,22 +54,35 @@ def relaxed(logits: Tensor, scale: float, soft: bool, hard: bool, dim: int, gene
     return soft_result, hard_result
 
 
-def categorical(logits: Tensor, shape: tuple[int, ...], dim: int, generator: Any) -> Tensor:
+# `shared` says of each dimension in front, which a vmap has put there, whether its examples get the same noise.
+
+
+def categorical(
+    logits: Tensor, shape: tuple[int, ...], dim: int, method: str, generator: Any, shared: Shared = ()
+) -> Tensor:
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
-    index = np.empty((*shape, *x.shape[:-1]), np.int64)
-    if _argmax(x, index, generator) < 0:
+    index, threads = np.empty((*shape, *x.shape[:-1]), np.int64), _threads.resolve(None)
+    if method == "alias":
+        weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, threads)
+        parts = _by_example(weights.reshape(x.shape), shared)
+        tables = [Tables(part.reshape(-1, x.shape[-1])) for part in parts]
+        calls = [partial(_draw_alias, each, threads=threads) for each in tables]
+        _draw_flat(calls, index, len(shape), generator, shared)
+        return torch.from_numpy(index)
+    call = partial(active().gumbel_max, x, None, 1.0, index, None, threads)
+    if _draw_rows(call, math.prod(shape), x, generator, shared) < 0:
         _tensors.refuse(logits, dim)
     return torch.from_numpy(index)
 
 
-def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
+def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ()) -> tuple[Tensor, Tensor]:
     _tensors.require_columns(logits, dim)
     k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
     shape = (*x.shape[:-1], k)
     index, values = np.empty(shape, np.int64), np.empty(shape, _tensors.WORK[logits.dtype])
-    tiles = _largest(x, index, values, generator)
+    tiles = _largest(x, index, values, generator, shared)
     if tiles < -1:
         _validate.too_few(x, k, index, "finite logits")
     if tiles < 0:
@@ -77,62 +93,80 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any) -> tuple[Tensor, Ten
     return first, second
 
 
-def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any) -> Tensor:
+def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any, shared: Shared = ()) -> Tensor:
     draws = _checks.draws_of(num_samples, weights.shape[-1], replacement)
     x = _tensors.wide(weights, -1)
     if not replacement:
         index = np.empty((*x.shape[:-1], draws), np.int64)
         logs = _logarithms(weights)
-        tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator)
+        tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
         if tiles < 0:
             _refuse_weights(x, index if tiles < -1 else None)
         return torch.from_numpy(index)
     index = np.empty((draws, *x.shape[:-1]), np.int64)
-    if draws >= _TABLE_DRAWS and x.size:
-        wide = x.astype(np.float64).reshape(-1, x.shape[-1])
-        with np.errstate(over="ignore"):
-            total = wide.sum(axis=-1)
-        if not (wide.min() >= 0 and total.min() > 0 and total.max() < np.inf):
-            _refuse_weights(x)
-        _draw_tables(wide, index, generator)
-    elif _argmax(_logarithms(weights), index, generator) < 0:
+    threads = _threads.resolve(None)
+    calls = [partial(_draw_weights, part, threads=threads) for part in _by_example(x, shared)]
+    if _draw_flat(calls, index, 1, generator, shared) < 0:
         _refuse_weights(x)
-    drawn = torch.from_numpy(index)
-    return drawn if drawn.ndim == 1 else drawn.T.contiguous()
+    return torch.from_numpy(index).movedim(0, -1).contiguous()
 
 
-def _argmax(x: Array, index: Array, generator: Any) -> int:
-    call = partial(active().gumbel_max, x, None, 1.0, index, None, _threads.resolve(None))
-    return _key.draw(generator, index.size * x.shape[-1], call, x.shape[-1])
-
-
-def _largest(x: Array, index: Array, values: Array, generator: Any) -> int:
+def _largest(x: Array, index: Array, values: Array, generator: Any, shared: Shared) -> int:
     call = partial(active().gumbel_top_k, x, None, 1.0, index, values, _threads.resolve(None))
-    return _key.draw(generator, x.size, call, x.shape[-1])
+    return _draw_rows(call, 1, x, generator, shared)
 
 
-def _draw_tables(weights: Array, index: Array, generator: Any) -> None:
-    tables, threads = Tables(weights), _threads.resolve(None)
+def _draw_rows(call: RowCall, draws: int, x: Array, generator: Any, shared: Shared) -> int:
+    """Run the call of a kernel that takes one element of noise for each logit of each draw."""
+    columns = x.shape[-1]
+    if not any(shared):
+        return _key.draw(generator, draws * x.size, call, columns)
+    own = [1 if same else n for n, same in zip(x.shape, shared, strict=False)]
+    shape = (draws, *own, *x.shape[len(own) : -1])
+    places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) * np.uint64(columns)
 
-    def call(key: int, first: int, *_: Any) -> int:
-        tables.draw("alias", index, Generator(key), first, threads)
-        return 0
+    def same(key: int, first: int, *_: Any) -> int:
+        starts = np.broadcast_to(places + np.uint64(first), (draws, *x.shape[:-1]))
+        return call(key, 0, columns, None, np.ascontiguousarray(starts).reshape(-1))
 
-    _key.draw(generator, index.size, call, index.size)
+    return _key.draw(generator, places.size * columns, same, columns)
+
+
+def _by_example(x: Array, shared: Shared, skipped: int = 0) -> Array:
+    """The parts that get the same noise, in front; `skipped` axes before those of examples keep their order."""
+    axes = [skipped + i for i, same in enumerate(shared) if same]
+    moved = np.moveaxis(x, axes, range(len(axes)))
+    return moved.reshape(math.prod(moved.shape[: len(axes)]), *moved.shape[len(axes) :])
+
+
+def _draw_flat(calls: Sequence[Callable[..., int]], index: Array, skipped: int, generator: Any, shared: Shared) -> int:
+    """Run calls that take one element a draw, each for its part of `index`, on the same noise."""
+    if not any(shared):
+        return _key.draw(generator, index.size, lambda key, first, *_: calls[0](index, key, first), index.size)
+    parts = np.empty(_by_example(index, shared, skipped).shape, np.int64)
+
+    def same(key: int, first: int, *_: Any) -> int:
+        return min((call(part, key, first) for call, part in zip(calls, parts, strict=True)), default=0)
+
+    code = _key.draw(generator, math.prod(parts.shape[1:]), same, 1)
+    axes = [skipped + i for i, each in enumerate(shared) if each]
+    moved = np.moveaxis(index, axes, range(len(axes)))
+    moved[...] = parts.reshape(moved.shape)
+    return code
+
+
+def _draw_alias(tables: Tables, index: Array, key: int, first: int, threads: int) -> int:
+    tables.draw("alias", index, Generator(key), first, threads)
+    return 0
+
+
+def _draw_weights(weights: Array, index: Array, key: int, first: int, threads: int) -> int:
+    return active().draw_weights(weights, index, threads, key, first)
 
 
 def _logarithms(weights: Tensor) -> Array:
     """Of negative weights it is NaN, which kernels refuse: the check rides in their pass over the data."""
     return _tensors.array(torch.log(weights.detach().to(_tensors.work_of(weights))).contiguous())
-
-
-def require_weights(weights: Tensor, draws: int) -> None:
-    """What `multinomial` asks of weights, for so many draws without replacement."""
-    logs = torch.log(weights.detach().to(_tensors.work_of(weights)))
-    good = bool(torch.isfinite(logs.amax(-1)).all())
-    short = _checks.short_rows(logs, draws) if good else None
-    if short is not None or not good:
-        _refuse_weights(_tensors.wide(weights, -1), short)
 
 
 def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:

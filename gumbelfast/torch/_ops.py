@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import _validate
 from . import _checks, _draws, _formulas, _tensors
 
 
@@ -56,42 +55,37 @@ def _noise_like(kind: str, like: Tensor, dtype: torch.dtype, token: Tensor) -> T
     return _draws.noise(kind, tuple(like.shape), dtype, None)
 
 
-def _checked_noise(
-    x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Sequence[int] | None, token: Tensor
-) -> Tensor:
-    """Gumbel noise for rows that have so many draws without replacement: `dim` last, or of the shape given."""
-    if weights:
-        _draws.require_weights(x, draws)
-    else:
-        _checks.require_rows(x, tau, dim, draws)
-    shape = _tensors.last(x, dim).shape if shape is None else shape
-    return _draws.noise("gumbel", tuple(shape), _tensors.work_of(x), None)
-
-
-def _scale(tau: Tensor, logits: Tensor) -> float:
-    return _validate.positive_reciprocal(tau.item(), "tau", _tensors.WORK[logits.dtype])
+def _checked_noise(x: Tensor, tau: Tensor, dim: int, token: Tensor) -> Tensor:
+    """Gumbel noise with `dim` last, once logits and temperatures are checked."""
+    _checks.require_rows(x, tau, dim)
+    return _draws.noise("gumbel", tuple(_tensors.last(x, dim).shape), _tensors.work_of(x), None)
 
 
 def _soft(logits: Tensor, tau: Tensor, dim: int, token: Tensor) -> Tensor:
-    soft: Tensor = _draws.relaxed(logits, _scale(tau, logits), True, False, dim, None)[0]
+    soft: Tensor = _draws.relaxed(logits, _tensors.reciprocals(tau, logits, dim), True, False, dim, None)[0]
     return soft
 
 
 def _hard(logits: Tensor, tau: Tensor, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
-    soft, hard = _draws.relaxed(logits, _scale(tau, logits), True, True, dim, None)
+    soft, hard = _draws.relaxed(logits, _tensors.reciprocals(tau, logits, dim), True, True, dim, None)
     return hard, soft
 
 
-def _categorical(logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Tensor:
-    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, None)
+# `shared` is that of `_draws`; torch.jit.trace knows no lists of booleans.
 
 
-def _top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
-    return _draws.top_k(logits, k, dim, None)
+def _categorical(
+    logits: Tensor, sample_shape: Sequence[int], dim: int, method: str, shared: Sequence[int], token: Tensor
+) -> Tensor:
+    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, method, None, shared)
 
 
-def _multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Tensor:
-    return _draws.multinomial(weights, draws, replacement, None)
+def _top_k(logits: Tensor, k: int, dim: int, shared: Sequence[int], token: Tensor) -> tuple[Tensor, Tensor]:
+    return _draws.top_k(logits, k, dim, None, shared)
+
+
+def _multinomial(weights: Tensor, draws: int, replacement: bool, shared: Sequence[int], token: Tensor) -> Tensor:
+    return _draws.multinomial(weights, draws, replacement, None, shared)
 
 
 # Where sizes are symbols, what asks for too much is refused when the operator runs.
@@ -101,7 +95,7 @@ def _known(*numbers: Any) -> bool:
     return all(type(n) is int for n in numbers)
 
 
-def _shape_of_top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Tensor, Tensor]:
+def _shape_of_top_k(logits: Tensor, k: int, dim: int, shared: Sequence[int], token: Tensor) -> tuple[Tensor, Tensor]:
     shape = list(logits.shape)
     if _known(k, shape[dim]):
         _tensors.count_of(k, "k", shape[dim], ValueError)
@@ -109,24 +103,25 @@ def _shape_of_top_k(logits: Tensor, k: int, dim: int, token: Tensor) -> tuple[Te
     return logits.new_empty(shape, dtype=_tensors.work_of(logits)), logits.new_empty(shape, dtype=torch.int64)
 
 
-def _shape_of_categorical(logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Tensor:
+def _shape_of_categorical(
+    logits: Tensor, sample_shape: Sequence[int], dim: int, method: str, shared: Sequence[int], token: Tensor
+) -> Tensor:
     shape = list(logits.shape)
     del shape[dim]
     return logits.new_empty([*sample_shape, *shape], dtype=torch.int64)
 
 
-def _shape_of_multinomial(weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Tensor:
+def _shape_of_multinomial(
+    weights: Tensor, draws: int, replacement: bool, shared: Sequence[int], token: Tensor
+) -> Tensor:
     *rows, columns = weights.shape
     if _known(draws, columns):
         _checks.draws_of(draws, columns, replacement)
     return weights.new_empty([*rows, draws], dtype=torch.int64)
 
 
-def _shape_of_checked_noise(
-    x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Sequence[int] | None, token: Tensor
-) -> Tensor:
-    shape = _tensors.last(x, dim).shape if shape is None else shape
-    return x.new_empty(shape, dtype=_tensors.work_of(x))
+def _shape_of_checked_noise(x: Tensor, tau: Tensor, dim: int, token: Tensor) -> Tensor:
+    return x.new_empty(_tensors.last(x, dim).shape, dtype=_tensors.work_of(x))
 
 
 noise = _op("noise", _noise, lambda kind, size, dtype, token: torch.empty(size, dtype=dtype, device="cpu"))
@@ -136,7 +131,7 @@ noise_like = _op(
     lambda kind, like, dtype, token: torch.empty(like.shape, dtype=dtype, device=like.device),
 )
 checked_noise = _op("checked_noise", _checked_noise, _shape_of_checked_noise)
-# tau: a tensor of one float64, so that no program is compiled anew for another value.
+# tau: a tensor of float64, one or one a row, so that no program is compiled anew for another value.
 gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, tau, dim, token: torch.empty_like(logits))
 gumbel_softmax_hard = _op(
     "gumbel_softmax_hard",
@@ -157,7 +152,7 @@ def tensor_of(tau: float | Tensor) -> Tensor:
 def noise_for(logits: Tensor, tau: Tensor, dim: int, generator: Any) -> Tensor:
     """Gumbel noise with `dim` last, once logits and temperatures are checked, by whoever looks on or at once."""
     if _tensors.is_traced(logits) or _tensors.is_traced(tau):
-        noise: Tensor = checked_noise(_tensors.primal(logits), tau.detach(), dim, 1, False, None, token(generator))
+        noise: Tensor = checked_noise(_tensors.primal(logits), tau.detach(), dim, token(generator))
         return noise
     _checks.require_rows(logits, tau, dim)
     return _draws.noise("gumbel", tuple(_tensors.last(logits, dim).shape), _tensors.work_of(logits), generator)
@@ -196,59 +191,44 @@ def _(info: Any, in_dims: Any, kind: str, like: Tensor, dtype: torch.dtype, toke
 
 
 @checked_noise.register_vmap
-def _(
-    info: Any, in_dims: Any, x: Tensor, tau: Tensor, dim: int, draws: int, weights: bool, shape: Any, token: Tensor
-) -> Any:
+def _(info: Any, in_dims: Any, x: Tensor, tau: Tensor, dim: int, token: Tensor) -> Any:
     batch = _first(x, in_dims[0], info.batch_size)
-    shape = _tensors.last(batch, dim).shape[1:] if shape is None else shape
-    if in_dims[6] is None:
-        return checked_noise(batch, tau, dim, draws, weights, shape, token), None
-    shape = [info.batch_size, *shape]
-    return checked_noise(batch, tau, dim, draws, weights, shape, token.select(in_dims[6], 0)), 0
+    if in_dims[3] is not None:
+        return checked_noise(batch, tau, dim, token.select(in_dims[3], 0)), 0
+    _checks.require_rows(batch, tau, dim)
+    return noise("gumbel", _tensors.last(batch, dim).shape[1:], _tensors.work_of(x), token), None
 
 
-def _same_noise(
-    x: Tensor, batch_dim: int, dim: int, token: Tensor, sample_shape: Sequence[int] = (), draws: int = 1
-) -> Any:
-    """Logits in rows with the batch in front, and the noise of one example for all of them."""
-    batch = x.movedim(batch_dim, 0)
-    rows = _tensors.last(batch, dim)
-    shape = [*sample_shape, *rows.shape[1:]]
-    one = torch.ones((), dtype=torch.float64, device="cpu")
-    return rows, checked_noise(batch, one, dim, draws, False, shape, token)
+def _mapped(x: Tensor, x_dim: int | None, size: int, shared: Sequence[int], token: Tensor, dim: int | None) -> Any:
+    """`x` with the batch in front, whether its examples share their noise, and the token for all of them."""
+    one = token if dim is None else token.select(dim, 0)
+    return _first(x, x_dim, size), [int(dim is None), *shared], one
 
 
 @categorical.register_vmap
-def _(info: Any, in_dims: Any, logits: Tensor, sample_shape: Sequence[int], dim: int, token: Tensor) -> Any:
-    if in_dims[3] is None:
-        rows, shared = _same_noise(logits, in_dims[0], dim, token, sample_shape)
-        whole = rows.reshape(rows.shape[0], *[1] * len(sample_shape), *rows.shape[1:])
-        return (whole + shared).argmax(-1), 0
-    batch = _first(logits, in_dims[0], info.batch_size)
-    return categorical(batch, sample_shape, dim, token.select(in_dims[3], 0)), len(sample_shape)
+def _(
+    info: Any,
+    dims: Any,
+    logits: Tensor,
+    sample_shape: Sequence[int],
+    dim: int,
+    method: str,
+    shared: Sequence[int],
+    token: Tensor,
+) -> Any:
+    batch, shared, token = _mapped(logits, dims[0], info.batch_size, shared, token, dims[5])
+    return categorical(batch, sample_shape, dim, method, shared, token), len(sample_shape)
 
 
 @top_k.register_vmap
-def _(info: Any, in_dims: Any, logits: Tensor, k: int, dim: int, token: Tensor) -> Any:
-    if in_dims[3] is None:
-        rows, shared = _same_noise(logits, in_dims[0], dim, token, draws=k)
-        found = (rows + shared).topk(k)
-        return tuple(part if dim == -1 else part.movedim(-1, dim) for part in found), (0, 0)
-    batch = _first(logits, in_dims[0], info.batch_size)
-    return top_k(batch, k, dim, token.select(in_dims[3], 0)), (0, 0)
+def _(info: Any, dims: Any, logits: Tensor, k: int, dim: int, shared: Sequence[int], token: Tensor) -> Any:
+    batch, shared, token = _mapped(logits, dims[0], info.batch_size, shared, token, dims[4])
+    return top_k(batch, k, dim, shared, token), (0, 0)
 
 
 @multinomial.register_vmap
-def _(info: Any, in_dims: Any, weights: Tensor, draws: int, replacement: bool, token: Tensor) -> Any:
-    batch = _first(weights, in_dims[0], info.batch_size)
-    if in_dims[3] is not None:
-        return multinomial(batch, draws, replacement, token.select(in_dims[3], 0)), 0
-    if _known(draws):
-        _checks.draws_of(draws, batch.shape[-1], replacement)
-    shape = [draws, *batch.shape[1:]] if replacement else batch.shape[1:]
-    one = torch.ones((), dtype=torch.float64, device="cpu")
-    shared = checked_noise(batch, one, -1, 1 if replacement else draws, True, shape, token)
-    logits = batch.to(_tensors.work_of(batch)).log()
-    if not replacement:
-        return (logits + shared).topk(draws).indices, 0
-    return (logits.unsqueeze(1) + shared).argmax(-1).movedim(1, -1), 0
+def _(
+    info: Any, dims: Any, weights: Tensor, draws: int, replacement: bool, shared: Sequence[int], token: Tensor
+) -> Any:
+    batch, shared, token = _mapped(weights, dims[0], info.batch_size, shared, token, dims[4])
+    return multinomial(batch, draws, replacement, shared, token), 0

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx import _symbolic_trace as _fx
 
-from .. import _validate, _validate_distributions
+from .. import _validate, _validate_distributions, _validate_rows
 from .._backend import active
 from ..reference import kernels as _reference
 
@@ -166,6 +166,34 @@ def joint_batch(batch: tuple[int, ...], temperature: tuple[int, ...]) -> torch.S
         ) from None
 
 
+def is_one_a_row(tau: Tensor, x: Tensor, dim: int) -> bool:
+    """Whether a tensor that broadcasts against `x` is the same along `dim`."""
+    if tau.ndim > x.ndim or (tau.ndim >= -dim and tau.shape[dim] != 1):
+        return False
+    return all(n in (1, m) for n, m in zip(reversed(tau.shape), reversed(x.shape), strict=False))
+
+
+def reciprocals(tau: Any, x: Tensor, dim: int) -> float | Array:
+    """1/tau of a temperature, or of one a row, once it is checked."""
+    if not isinstance(tau, torch.Tensor):
+        return _validate.positive_reciprocal(tau, "tau", WORK[x.dtype])
+    if tau.numel() == 1:
+        return _validate.positive_reciprocal(tau.item(), "tau", WORK[x.dtype])
+    shape = list(x.shape)
+    shape[dim] = 1
+    each = tau.detach().double().expand(shape).movedim(dim, -1).squeeze(-1)
+    return _validate_rows.positive_reciprocals(each.numpy(), "tau", tuple(each.shape), WORK[x.dtype])
+
+
+def spread(scale: float | Array, x: Tensor, dim: int) -> float | Tensor:
+    """What `reciprocals` returned, as it broadcasts against `x`."""
+    if isinstance(scale, float):
+        return scale
+    shape = list(x.shape)
+    del shape[dim]
+    return torch.from_numpy(scale).reshape(*shape, 1).movedim(-1, dim)
+
+
 def require_columns(x: Tensor, dim: int) -> None:
     if x.shape[dim] == 0:
         raise ValueError(f"dim {dim} has size 0")
@@ -177,14 +205,15 @@ def last(x: Tensor, dim: int) -> Tensor:
 
 
 def rows(x: Tensor, dim: int) -> Array:
-    """The memory of `x` with `dim` last, copied only if it lies otherwise."""
+    """The memory of `x` with `dim` last, copied only if kernels cannot read it as it lies."""
     if dim != -1:
         x = x.movedim(dim, -1)
-    return array(x if x.is_contiguous() else x.contiguous())
+    seen = array(x)
+    return seen if x.is_contiguous() or _validate.lies_in_rows(seen) else array(x.contiguous())
 
 
 def array(x: Tensor) -> Array:
-    """The memory of a contiguous tensor, as the active backend wants it."""
+    """The memory of a tensor, as the active backend wants it."""
     if x.dtype is not _BF16:
         # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
         return x.numpy(force=True)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from .. import _validate
 from . import _draws, _formulas, _ops, _tensors
+from ._tensors import Array
 from .softmax import backward
 
 
@@ -32,9 +33,9 @@ def gumbel_softmax(
     logits : Tensor of float16, bfloat16, float32 or float64
         Unnormalised log-probabilities, of any shape and strides, on the CPU. -inf is never drawn and gets gradient 0.
     tau : float or Tensor, default 1.0
-        Temperature. A tensor broadcasts to `logits` and may require a gradient; where it does, or has more than one
-        element, the formula is left to torch's operators, on the same noise. In compiled code it may change from call
-        to call without a new graph.
+        Temperature. A tensor broadcasts to `logits`, as one a row does whose shape ends in 1, and may require a
+        gradient; where it does, or differs along `dim`, the formula is left to torch's operators, on the same noise.
+        In compiled code it may change from call to call without a new graph.
     hard : bool, default False
         Forward exact one-hot samples, backward the gradient of the soft ones.
     eps : float
@@ -87,11 +88,11 @@ def gumbel_softmax(
         dim = _tensors.negative_dim(dim, logits.ndim)
     if not plain:
         return _traced(logits, tau, hard, dim, generator)
-    if isinstance(tau, torch.Tensor):
-        if tau.requires_grad or tau.numel() != 1 or not _tensors.is_plain(tau):
-            return _by_operators(logits, tau, hard, dim, generator)
-        tau = tau.item()
-    scale = _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
+    if isinstance(tau, torch.Tensor) and (
+        tau.requires_grad or not _tensors.is_plain(tau) or not _tensors.is_one_a_row(tau, logits, dim)
+    ):
+        return _by_operators(logits, tau, hard, dim, generator)
+    scale = _tensors.reciprocals(tau, logits, dim)
     if logits.requires_grad and torch.is_grad_enabled():
         return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
     return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]
@@ -99,7 +100,7 @@ def gumbel_softmax(
 
 class _Soft(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, scale: float, dim: int, generator: Any) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, scale: float | Array, dim: int, generator: Any) -> Tensor:
         y: Tensor = _draws.relaxed(logits, scale, True, False, dim, generator)[0]
         ctx.save_for_backward(y)
         ctx.place = scale, dim
@@ -114,7 +115,7 @@ class _Hard(torch.autograd.Function):
     """Returns the soft sample as well, so that second derivatives find it in the graph."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, scale: float, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, logits: Tensor, scale: float | Array, dim: int, generator: Any) -> tuple[Tensor, Tensor]:
         soft, hard = _draws.relaxed(logits, scale, True, True, dim, generator)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(soft)
@@ -134,7 +135,9 @@ def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator
         if not torch.compiler.is_compiling():
             _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
         tau = _ops.tensor_of(tau)
-    if tau.ndim or tau.requires_grad or _tensors.is_transformed() or _tensors.is_forward_mode():
+    # Tensors under torch.jit.trace have sizes that are tensors.
+    rows = tau.ndim == 0 or (not torch.jit.is_tracing() and _tensors.is_one_a_row(tau, logits, dim))
+    if not rows or tau.requires_grad or _tensors.is_transformed() or _tensors.is_forward_mode():
         return _by_operators(logits, tau, hard, dim, generator)
     if hard:
         return _ops.gumbel_softmax_hard(logits, tau.double(), dim, _ops.token(generator))[0]

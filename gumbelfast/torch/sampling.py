@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary, has_torch_function_variadic
 
+from .. import _validate_tables
 from . import _checks, _draws, _ops, _tensors
 
 
@@ -28,6 +29,7 @@ def categorical(
     *,
     dim: int = -1,
     mask: Tensor | None = None,
+    method: str = "gumbel",
     generator: Any = None,
 ) -> Tensor:
     r"""Draw from the categorical distribution of each row of logits, by the Gumbel-max trick.
@@ -42,6 +44,8 @@ def categorical(
         The dimension of the categories.
     mask : Tensor of bool, optional
         True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+    method : {"gumbel", "alias"}, default "gumbel"
+        "alias" draws other values of the same distribution from an alias table, which pays for hundreds of draws a row.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbel_softmax`.
 
@@ -53,7 +57,8 @@ def categorical(
     Raises
     ------
     TypeError, ValueError, IndexError, NotImplementedError
-        As in `gumbel_softmax`, for a negative `sample_shape`, and a mask that is not boolean or does not broadcast.
+        As in `gumbel_softmax`, for a negative `sample_shape`, another `method`, and a mask that is not boolean or
+        does not broadcast.
 
     Notes
     -----
@@ -68,16 +73,17 @@ def categorical(
     """
     if has_torch_function_variadic(logits, mask):
         return handle_torch_function(
-            categorical, (logits, mask), logits, sample_shape, dim=dim, mask=mask, generator=generator
+            categorical, (logits, mask), logits, sample_shape, dim=dim, mask=mask, method=method, generator=generator
         )
+    _validate_tables.one_of(method, "method", ("gumbel", "alias"))
     _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
     logits = _checks.masked(_tensors.primal(logits), mask)
     if _tensors.is_traced(logits):
-        return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, _ops.token(generator))
-    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, generator)
+        return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
+    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, method, generator)
 
 
 def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, mask: Tensor | None = None, generator: Any = None) -> TopK:
@@ -133,7 +139,7 @@ def _pair(logits: Tensor, k: int, dim: int, *, mask: Tensor | None, generator: A
         raise TypeError(f"k must be an integer for all rows, got a tensor of shape {tuple(k.shape)}")
     if _tensors.is_traced(logits):
         k = _checks.kept_count(k, "k", ValueError)
-        values, indices = _ops.top_k(_tensors.primal(logits), k, dim, _ops.token(generator))
+        values, indices = _ops.top_k(_tensors.primal(logits), k, dim, [], _ops.token(generator))
     else:
         values, indices = _draws.top_k(_tensors.primal(logits), k, dim, generator)
         if not (_tensors.is_forward_mode() or (logits.requires_grad and torch.is_grad_enabled())):
@@ -172,8 +178,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
     Notes
     -----
-    Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: Gumbel-max,
-    or an alias table from 256 draws on. Half types are drawn from as float32.
+    Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: inversion, as
+    `gumbelfast.Categorical` does it. Half types are drawn from as float32.
     """
     if has_torch_function_unary(input):
         return handle_torch_function(multinomial, (input,), input, num_samples, replacement, generator=generator)
@@ -186,5 +192,5 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     weights = _tensors.primal(input)
     if _tensors.is_traced(weights):
         count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
-        return _ops.multinomial(weights, count, replacement, _ops.token(generator))
+        return _ops.multinomial(weights, count, replacement, [], _ops.token(generator))
     return _draws.multinomial(weights, num_samples, replacement, generator)

@@ -13,6 +13,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from .. import _threads
 from .._backend import active
 from . import _checks, _formulas, _tensors
+from ._tensors import Array
 
 
 def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> Tensor:
@@ -165,12 +166,12 @@ class _Rows(torch.autograd.Function):
         return backward(ctx.kernel, grad, y, 1.0, ctx.dim), None, None
 
 
-def backward(kernel: str, grad: Tensor, y: Tensor, scale: float, dim: int) -> Tensor:
+def backward(kernel: str, grad: Tensor, y: Tensor, scale: float | Array, dim: int) -> Tensor:
     """The gradient through `softmax(x * scale)` or `log_softmax` that returned `y`, differentiable if it must be."""
     # Batched as by `torch.autograd.grad(is_grads_batched=True)`, a vmap of its own.
     batched = torch._C._functorch.is_legacy_batchedtensor(grad)
     if batched or torch.is_grad_enabled() or not _tensors.is_plain(grad):
-        return _formulas.pull(kernel, grad, y, scale, dim)
+        return _formulas.pull(kernel, grad, y, _tensors.spread(scale, y, dim), dim)
     y_rows = _tensors.rows(y, dim)
     pulled = np.empty(y_rows.shape, y_rows.dtype)
     run = active().softmax_backward if kernel == "softmax" else active().log_softmax_backward

@@ -1,6 +1,7 @@
 // Called with a backend and a number of threads, writes what every kernel returns for fixed inputs: "name size\n" and
 // the bytes, case after case; without arguments the names of the backends. tests/test_digest.py hashes the cases and
 // compares them with the committed table, here and under emulation.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -201,10 +202,12 @@ void draw_cases(const Backend& backend) {
     backend.philox(key, 9, 3, static_cast<int64_t>(words.size()) / 4, words.data());
     std::vector<uint64_t> bounds, table(static_cast<size_t>(rows) << bits);
     std::vector<int64_t> guide, index(20011);
+    std::vector<double> weights;
     for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
       std::vector<uint64_t> sum(1);
       for (size_t j = 0; j < static_cast<size_t>(cols); ++j)
         sum.push_back(sum.back() + (j % 5 == 1 ? 0 : words[row * static_cast<size_t>(cols) + j] + uint64_t{1}));
+      for (size_t j = 1; j < sum.size(); ++j) weights.push_back(static_cast<double>(sum[j] - sum[j - 1]));
       for (size_t j = 1; j < sum.size(); ++j) {
         const double part = static_cast<double>(sum[j]) / static_cast<double>(sum.back());
         bounds.push_back(part >= 1 ? ~uint64_t{0} : static_cast<uint64_t>(std::ceil(part * 0x1p64)));
@@ -218,11 +221,24 @@ void draw_cases(const Backend& backend) {
     const std::string tag = "/" + std::to_string(cols);
     alias_tables(bounds.data(), rows, cols, bits, table.data(), workers);
     put("alias-table" + tag, table.data(), table.size() * 8);
-    const DrawArgs args{table.data(), bounds.data(), guide.data(), rows, cols, bits, key, 13, index.data()};
+    const DrawArgs args{.table = table.data(),
+                        .bounds = bounds.data(),
+                        .guide = guide.data(),
+                        .weights = weights.data(),
+                        .stride = cols,
+                        .rows = rows,
+                        .cols = cols,
+                        .bits = bits,
+                        .key = key,
+                        .offset = 13,
+                        .index = index.data()};
     over_draws(backend.draw_alias, args, static_cast<int64_t>(index.size()), workers);
     put("draw-alias" + tag, index.data(), index.size() * 8);
     over_draws(backend.draw_inverse, args, static_cast<int64_t>(index.size()), workers);
     put("draw-inverse" + tag, index.data(), index.size() * 8);
+    const int64_t few = std::max<int64_t>(rows * cols - 1, 1);  // more would be drawn from tables
+    draw_weights(backend, DType::f64, args, few, workers);
+    put("draw-weights" + tag, index.data(), static_cast<size_t>(few) * 8);
   }
 }
 
