@@ -21,7 +21,7 @@ CORNERS = np.array([[0.5, math.sqrt(0.75)], [0, 0], [1, 0]])
 
 def log_density(y: np.ndarray, logits: np.ndarray, tau: float) -> np.ndarray:
     """Log of Gamma(K) tau^(K-1) (sum_i pi_i y_i^-tau)^-K prod_i pi_i y_i^-(tau+1), by y_1 ... y_(K-1)."""
-    return gf.Concrete(logits, tau).log_prob(y)
+    return gf.distributions.Concrete(logits, tau).log_prob(y)
 
 
 def by_quadrature(logits: np.ndarray, tau: float) -> tuple[float, np.ndarray]:

@@ -87,7 +87,7 @@ def step_at(temperature: float):
     return step
 
 
-def score(found: gf.Sequences | gf.StochasticBeams) -> tuple[float, float]:
+def score(found: gf.sequences.Sequences | gf.sequences.StochasticBeams) -> tuple[float, float]:
     """Distinct n-grams among all, n = 1 to 4, and log-probability per character at temperature 1."""
     ratios, log_prob = [], 0.0
     for rows, lengths, prompt in zip(found.sequences, found.lengths, PROMPTS, strict=True):
@@ -105,9 +105,9 @@ def score(found: gf.Sequences | gf.StochasticBeams) -> tuple[float, float]:
 K = 5
 state = prompt_state(PROMPTS)
 methods = {
-    "beam search": lambda step: gf.beam_search(step, state, K, LONGEST, eos=EOS),
-    "sampling": lambda step: gf.ancestral_sample(step, state, K, LONGEST, eos=EOS, rng=1),
-    "stochastic beam search": lambda step: gf.stochastic_beam_search(step, state, K, LONGEST, eos=EOS, rng=1),
+    "beam search": lambda step: gf.sequences.beam_search(step, state, K, LONGEST, eos=EOS),
+    "sampling": lambda step: gf.sequences.ancestral_sample(step, state, K, LONGEST, eos=EOS, rng=1),
+    "stochastic beam search": lambda step: gf.sequences.stochastic_beam_search(step, state, K, LONGEST, eos=EOS, rng=1),
 }
 figure = Figure(figsize=(11, 4.5), layout="constrained")
 left, right = figure.subplots(1, 2)
@@ -128,8 +128,8 @@ words, again = step_at(0.5), prompt_state(PROMPTS[:1] * REPEATS)
 spread: dict[str, list[float]] = {"Monte Carlo": [], "without replacement": [], "without replacement, normalized": []}
 for k in counts:
     arguments = words, again, k, 20
-    lengths = gf.ancestral_sample(*arguments, eos=CHARACTERS.index(" "), rng=k).lengths
-    drawn = gf.stochastic_beam_search(*arguments, eos=CHARACTERS.index(" "), rng=k)
+    lengths = gf.sequences.ancestral_sample(*arguments, eos=CHARACTERS.index(" "), rng=k).lengths
+    drawn = gf.sequences.stochastic_beam_search(*arguments, eos=CHARACTERS.index(" "), rng=k)
     estimates = [lengths.mean(axis=1)] + [
         estimators.without_replacement(drawn.log_probs, drawn.perturbed, drawn.kappa, drawn.lengths, normalized=n)
         for n in (False, True)

@@ -10,44 +10,31 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, estimators, reference, structures
-from ._backend import backend, backends, use_backend
+from . import distributions, estimators, reference, sequences, shards, structures
 from ._bitgen import Philox4x32
-from ._threads import get_num_threads, set_num_threads
-from .beam_search import Sequences, StochasticBeams, ancestral_sample, beam_search, stochastic_beam_search
-from .categorical import Categorical
-from .conditional import conditional_gumbel
-from .distributions import Concrete, Gumbel
-from .generator import Generator
-from .inverse import inverse_transform
-from .noise import exponential, gumbel
-from .plackett_luce import plackett_luce_log_prob, plackett_luce_log_prob_backward, plackett_luce_set_log_prob
-from .random import default_rng
-from .relaxed import gumbel_softmax, gumbel_softmax_backward
-from .sampling import categorical, gumbel_top_k
-from .softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
-from .states import Argmax, TopK, merge
-from .structures import make_perturbed_argmax, perturb_and_map
-from .tokens import sample_tokens
-from .weighted import WeightedSample, weighted_sample
+from ._engine.backend import backend, backends, use_backend
+from ._engine.thread_count import get_num_threads, set_num_threads
+from ._sampling.argmax import categorical, gumbel_top_k
+from ._sampling.conditional import conditional_gumbel
+from ._sampling.noise import exponential, gumbel
+from ._sampling.relaxed import gumbel_softmax, gumbel_softmax_backward
+from ._sampling.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
+from ._sampling.tokens import sample_tokens
+from ._sampling.weighted import WeightedSample, weighted_sample
+from .distributions.categorical import Categorical
+from .random import Generator, default_rng
+from .shards import TopK
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Argmax",
     "Categorical",
-    "Concrete",
     "Generator",
-    "Gumbel",
     "Philox4x32",
-    "Sequences",
-    "StochasticBeams",
     "TopK",
     "WeightedSample",
-    "ancestral_sample",
     "backend",
     "backends",
-    "beam_search",
     "categorical",
     "conditional_gumbel",
     "default_rng",
@@ -59,31 +46,28 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_backward",
     "gumbel_top_k",
-    "inverse_transform",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
-    "make_perturbed_argmax",
-    "merge",
-    "perturb_and_map",
-    "plackett_luce_log_prob",
-    "plackett_luce_log_prob_backward",
-    "plackett_luce_set_log_prob",
     "reference",
     "sample_tokens",
+    "sequences",
     "set_num_threads",
+    "shards",
     "softmax",
     "softmax_backward",
-    "stochastic_beam_search",
     "structures",
     "use_backend",
     "weighted_sample",
 ]
 
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__", "__version__"]
+
+
 reference.publish(
     (
-        ancestral_sample,
-        beam_search,
         categorical,
         conditional_gumbel,
         exponential,
@@ -95,9 +79,11 @@ reference.publish(
         log_softmax_backward,
         logsumexp,
         sample_tokens,
+        sequences.ancestral_sample,
+        sequences.beam_search,
+        sequences.stochastic_beam_search,
         softmax,
         softmax_backward,
-        stochastic_beam_search,
         weighted_sample,
     ),
     use_backend,

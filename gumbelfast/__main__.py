@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, short: str, long: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=short, description=long)
-        made.set_defaults(module=f"_{name}")
+        made.set_defaults(module={"info": "info", "verify": "verify.run", "demo": "demo.run"}[name])
         return made
 
     command(
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = vars(_parser().parse_args(argv))
     del arguments["command"]
-    run = importlib.import_module(f".{arguments.pop('module')}", __package__).main
+    run = importlib.import_module(f"._cli.{arguments.pop('module')}", __package__).main
     try:
         code: int = run(**arguments)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ import numpy as _np
 from libc.stdint cimport uint32_t, uint64_t
 from numpy.random cimport BitGenerator
 
-from gumbelfast import _words
+from gumbelfast._engine import words as _words
 
 cdef extern from "philox4x32.hpp" namespace "gumbelfast" nogil:
     void philox4x32_block(uint64_t low, uint64_t high, uint64_t key, uint32_t* out)

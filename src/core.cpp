@@ -1,5 +1,5 @@
 // The binding: shapes and dtypes asserted, the GIL released, one call into the core. Users' mistakes are found before,
-// in gumbelfast/_validate.py.
+// in gumbelfast/_engine/checks.py.
 #include "arrays.hpp"
 #ifdef GUMBELFAST_XLA
 #include "xla.hpp"

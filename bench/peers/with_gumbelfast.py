@@ -63,7 +63,7 @@ def beams(first: Any, later: Any, k: int, steps: int) -> Call:
     def step(tokens: Any, state: Any) -> Any:
         return (first if tokens is None else later[: len(tokens)]), None
 
-    return lambda: gf.stochastic_beam_search(step, None, k, steps, rng=rng)[:5]
+    return lambda: gf.sequences.stochastic_beam_search(step, None, k, steps, rng=rng)[:5]
 
 
 @contender("softmax", "gumbelfast", role="ours")

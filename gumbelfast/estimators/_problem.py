@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _validate, _validate_tables
-from .._types import SeedLike
-from .._validate_structures import returned
-from ..generator import Generator
-from ..random import source
-from ..relaxed import gumbel_softmax
-from ..softmax import softmax
+from .._engine import checks, table_checks
+from .._engine.checks import returned
+from .._engine.sources import source
+from .._engine.types import SeedLike
+from .._sampling.relaxed import gumbel_softmax
+from .._sampling.softmax import softmax
+from ..random.generator import Generator
 
 Array = NDArray[Any]
 Function = Callable[[Array], ArrayLike]
@@ -52,15 +52,15 @@ class Problem:
     def __init__(
         self, logits: ArrayLike, num_samples: int, family: str, f: Function, grad_f: Function | None = None
     ) -> None:
-        _validate_tables.one_of(family, "family", ("categorical", "bernoulli"))
+        table_checks.one_of(family, "family", ("categorical", "bernoulli"))
         x = np.asarray(logits)
-        x = x.astype(_validate.work_dtype(_validate.float_dtype(x.dtype)), copy=False)
+        x = x.astype(checks.work_dtype(checks.float_dtype(x.dtype)), copy=False)
         self.binary = family == "bernoulli"
         self.logits = np.stack([np.zeros_like(x), x], axis=-1) if self.binary else x
-        self.num_samples = _validate.positive_count(num_samples, "num_samples")
+        self.num_samples = checks.positive_count(num_samples, "num_samples")
         self.mean = softmax(self.logits)
         if np.isnan(self.mean).any():
-            _validate.refuse(x, None, -1)
+            checks.refuse(x, None, -1)
         self.size = self.num_samples * self.logits.size
         self._f, self._grad_f = f, grad_f
 

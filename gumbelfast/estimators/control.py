@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _validate
-from .._types import SeedLike
-from .._validate_structures import returned
-from ..conditional import conditional_gumbel
-from ..generator import Generator
-from ..noise import gumbel
-from ..softmax import softmax, softmax_backward
+from .._engine import checks
+from .._engine.checks import returned
+from .._engine.types import SeedLike
+from .._sampling.conditional import conditional_gumbel
+from .._sampling.noise import gumbel
+from .._sampling.softmax import softmax, softmax_backward
+from ..random.generator import Generator
 from ._problem import Array, Estimate, Function, Problem, across
 
 
@@ -107,8 +107,8 @@ def rebar(
     latent variable models" (2017).
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
-    eta = _validate.finite_number(eta, "eta")
+    checks.positive_reciprocal(tau, "tau", problem.logits.dtype)
+    eta = checks.finite_number(eta, "eta")
 
     def values(z: Array) -> Array:
         return eta * problem.values(softmax(z, temperature=tau))

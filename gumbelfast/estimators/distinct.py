@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _validate
-from .._types import SeedLike
-from ..generator import Generator
-from ..softmax import log_softmax, logsumexp
-from ..weighted import with_threshold
+from .._engine import checks
+from .._engine.types import SeedLike
+from .._sampling.softmax import log_softmax, logsumexp
+from .._sampling.weighted import with_threshold
+from ..random.generator import Generator
 from ._problem import Array, Estimate, Function, Problem
 from .without_replacement import check_baseline, importance_coefficients, unordered_coefficients
 
@@ -50,10 +50,10 @@ def _estimate(
     rng: SeedLike,
     coefficients: Callable[[_Sets], Array],
 ) -> Estimate:
-    k = _validate.as_integer(k, "k", below=_validate.INT64_END)
+    k = checks.as_integer(k, "k", below=checks.INT64_END)
     check_baseline(method, baseline, k)
     problem = Problem(logits, k, "categorical", f)
-    _validate.count(k, problem.logits.shape[-1])
+    checks.count(k, problem.logits.shape[-1])
 
     def make(noise: Generator) -> Estimate:
         sets = _Sets(problem, noise)

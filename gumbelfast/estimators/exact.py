@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..softmax import log_softmax
+from .._sampling.softmax import log_softmax
 from ._problem import Array, Function, Problem, across
 
 _MOST = 2**20

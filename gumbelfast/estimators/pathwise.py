@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _validate, _validate_tables
-from .._types import SeedLike
-from ..conditional import conditional_gumbel
-from ..generator import Generator
-from ..relaxed import gumbel_softmax, gumbel_softmax_backward
-from ..softmax import softmax, softmax_backward
+from .._engine import checks, table_checks
+from .._engine.types import SeedLike
+from .._sampling.conditional import conditional_gumbel
+from .._sampling.relaxed import gumbel_softmax, gumbel_softmax_backward
+from .._sampling.softmax import softmax, softmax_backward
+from ..random.generator import Generator
 from ._problem import Estimate, Function, Problem
 
 
@@ -102,7 +102,7 @@ def straight_through(
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     smooth = "sigmoid" if problem.binary else "softmax"
-    _validate_tables.one_of(smooth if surrogate is None else surrogate, f"surrogate for {family}", (smooth, "identity"))
+    table_checks.one_of(smooth if surrogate is None else surrogate, f"surrogate for {family}", (smooth, "identity"))
 
     def make(noise: Generator) -> Estimate:
         z = problem.hard(noise)
@@ -193,8 +193,8 @@ def gumbel_rao(
     Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator" (2020).
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    _validate.positive_reciprocal(tau, "tau", problem.logits.dtype)
-    num_conditional = _validate.positive_count(num_conditional, "num_conditional")
+    checks.positive_reciprocal(tau, "tau", problem.logits.dtype)
+    num_conditional = checks.positive_count(num_conditional, "num_conditional")
 
     def make(noise: Generator) -> Estimate:
         z = problem.hard(noise)

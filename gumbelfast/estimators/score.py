@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._types import SeedLike
-from .._validate_distributions import real
-from ..generator import Generator
-from ..softmax import softmax_backward
+from .._engine.checks import real
+from .._engine.types import SeedLike
+from .._sampling.softmax import softmax_backward
+from ..random.generator import Generator
 from ._problem import Estimate, Function, Problem, across
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _subsets, _validate_tables
-from .._validate_distributions import real
-from ..softmax import logsumexp
+from .._engine import table_checks
+from .._engine.checks import real
+from .._sampling.softmax import logsumexp
+from ..distributions import _subsets
 from ._problem import Array
 
 _NO_WEIGHT = -1e4  # a finite log-probability whose exponential is 0
@@ -123,7 +124,7 @@ def score_weights(
     f = np.where(there, f, 0)
     if method == "importance":
         return np.where(there, importance_coefficients(log_p, threshold, f, baseline), 0)
-    _validate_tables.all_drawn(there, threshold)
+    table_checks.all_drawn(there, threshold)
     rest = np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps)
     outside = np.where(np.isneginf(threshold), -np.inf, np.log(rest))
     # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
@@ -135,15 +136,15 @@ def _checked(*given: ArrayLike) -> tuple[Array, Array, Array]:
     """Log-probabilities, threshold and values as float64; perturbed values are only looked at."""
     names = ("log_probs", "perturbed", "kappa", "values")
     log_p, g, threshold, f = (real(a, name) for a, name in zip(given, names, strict=True))
-    _validate_tables.threshold_sample(log_p, g, threshold, f)
+    table_checks.threshold_sample(log_p, g, threshold, f)
     return log_p, threshold, f
 
 
 def check_baseline(method: str, baseline: str | None, k: int) -> None:
     """Whether there is such a baseline, and enough samples for it."""
-    _validate_tables.one_of(method, "method", ("unordered_set", "importance"))
+    table_checks.one_of(method, "method", ("unordered_set", "importance"))
     known = ("leave_one_out", "normalized", None) if method == "importance" else ("leave_one_out", None)
-    _validate_tables.one_of(baseline, "baseline", known)
+    table_checks.one_of(baseline, "baseline", known)
     least = 1 if baseline is None else 2
     if k < least:
         raise ValueError(f"k must be >= {least}{'' if baseline is None else f' with baseline {baseline!r}'}, got {k}")

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .. import _core, _threads, _validate
-from .._backend import backend
+from .. import _core
+from .._engine import checks, thread_count
+from .._engine.backend import backend
 from ..reference import kernels as _reference
 from . import _callback
 
@@ -42,7 +43,7 @@ class Settings(NamedTuple):
 
 
 def settings() -> Settings:
-    return Settings(route(), backend(), _threads.get_num_threads())
+    return Settings(route(), backend(), thread_count.get_num_threads())
 
 
 def route() -> str:
@@ -99,7 +100,7 @@ def float_array(x: ArrayLike) -> jax.Array:
 
 def checked_axis(x: jax.Array, axis: Any) -> int:
     """The axis of the categories counted from the back, -1 for the last."""
-    index = _validate.axis_index(axis, x.ndim)
+    index = checks.axis_index(axis, x.ndim)
     if x.shape[index] == 0:
         raise ValueError(f"axis {axis} has size 0")
     return index - int(x.ndim)

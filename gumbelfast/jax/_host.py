@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _validate
-from .._backend import active, use_backend
+from .._engine import checks
+from .._engine.backend import active, use_backend
 
 Array = NDArray[Any]
 
@@ -23,7 +23,7 @@ def _noise(out: tuple[Array, ...], key: int, threads: int, exponential: bool) ->
 def _categorical(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
     index = np.empty(out[0].shape, np.int64)
     if active().gumbel_max(x, None, 1.0, index, None, threads, key, 0, x.shape[-1], None, None) < 0:
-        _validate.refuse(x, None, -1 - axis)
+        checks.refuse(x, None, -1 - axis)
     out[0][...] = index
 
 
@@ -31,9 +31,9 @@ def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis
     index = np.empty(out[0].shape, np.int64)
     tiles = active().gumbel_top_k(x, None, 1.0, index, out[1], threads, key, 0, x.shape[-1], None, None)
     if tiles < -1:
-        _validate.too_few(x, out[0].shape[-1], index)
+        checks.too_few(x, out[0].shape[-1], index)
     if tiles < 0:
-        _validate.refuse(x, None, -1 - axis)
+        checks.refuse(x, None, -1 - axis)
     out[0][...] = index
 
 
@@ -41,11 +41,11 @@ def _gumbel_softmax(
     out: tuple[Array, ...], key: int, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
 ) -> None:
     scale = float(inv_tau)
-    _validate.inverse(scale, "tau")
+    checks.inverse(scale, "tau")
     soft_rows = None if hard and len(out) == 1 else out[-1]
     hard_rows = out[0] if hard else None
     if active().gumbel_softmax(x, scale, soft_rows, hard_rows, threads, key, 0, x.shape[-1], None, None) < 0:
-        _validate.refuse(x, None, -1 - axis)
+        checks.refuse(x, None, -1 - axis)
 
 
 def _each_example(

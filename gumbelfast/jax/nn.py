@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from .. import _validate
+from .._engine import checks
 from . import _calls, _derivative
 from ._calls import Settings
 
@@ -58,13 +58,13 @@ def gumbel_softmax(
     (2, 4)
     """
     words, x = _calls.key_words("gumbel_softmax", key), _calls.float_array(logits)
-    axis, work = _calls.checked_axis(x, axis), _validate.work_dtype(x.dtype)
+    axis, work = _calls.checked_axis(x, axis), checks.work_dtype(x.dtype)
     if isinstance(tau, jax.core.Tracer):
         if tau.shape:
             raise ValueError(f"tau must be a scalar, got shape {tau.shape}")
         inv_tau = 1 / tau.astype(work)
     else:
-        inv_tau = work.type(_validate.positive_reciprocal(tau, "tau", x.dtype))
+        inv_tau = work.type(checks.positive_reciprocal(tau, "tau", x.dtype))
     found: jax.Array = _gumbel_softmax(words, x, inv_tau, axis, bool(hard), _calls.settings())
     return found
 
@@ -146,7 +146,7 @@ def _rows(log: bool, how: Settings, x: Any) -> Any:
 
 
 def _rows_jvp(log: bool, how: Settings, primals: Any, tangents: Any) -> Any:
-    found, work = _rows(log, how, *primals), _validate.work_dtype(primals[0].dtype)
+    found, work = _rows(log, how, *primals), checks.work_dtype(primals[0].dtype)
     if not log:
         return found, _derivative.along(tangents[0], found, jnp.ones((), work), how)
     t = tangents[0].astype(work)

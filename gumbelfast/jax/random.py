@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .. import _validate
-from ..states import TopK
+from .._engine import checks
+from ..shards import TopK
 from . import _calls
 from ._calls import Settings
 
@@ -113,7 +113,7 @@ def categorical(
     words, x = _calls.key_words("categorical", key), _calls.float_array(logits)
     axis = _calls.checked_axis(x, axis)
     batch = x.shape[: axis % x.ndim] + x.shape[axis % x.ndim + 1 :]
-    wanted = batch if shape is None else _validate.size_tuple(shape, "shape")
+    wanted = batch if shape is None else checks.size_tuple(shape, "shape")
     draws, rows = wanted[: len(wanted) - len(batch)], wanted[max(len(wanted) - len(batch), 0) :]
     if len(rows) < len(batch) or any(n not in (1, r) for n, r in zip(batch, rows, strict=True)):
         raise ValueError(f"shape {wanted} does not end with what logits of batch shape {batch} broadcast to")
@@ -152,14 +152,14 @@ def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1) -> T
     """
     words, x = _calls.key_words("gumbel_top_k", key), _calls.float_array(logits)
     axis = _calls.checked_axis(x, axis)
-    found: TopK = _top_k(words, x, _validate.count(k, x.shape[axis]), axis, _calls.settings())
+    found: TopK = _top_k(words, x, checks.count(k, x.shape[axis]), axis, _calls.settings())
     return found
 
 
 def _noise(kind: str, key: ArrayLike, shape: Any, dtype: Any) -> jax.Array:
     words = _calls.key_words(kind, key)
-    wanted = _validate.float_dtype(jax.dtypes.canonicalize_dtype(dtype))
-    found: jax.Array = _filled(words, kind, _validate.size_tuple(shape, "shape"), wanted, _calls.settings())
+    wanted = checks.float_dtype(jax.dtypes.canonicalize_dtype(dtype))
+    found: jax.Array = _filled(words, kind, checks.size_tuple(shape, "shape"), wanted, _calls.settings())
     return found
 
 
@@ -196,7 +196,7 @@ def _top_k(words: Any, x: Any, k: int, axis: int, how: Settings) -> TopK:
     moved = jnp.moveaxis(x, axis, -1)
     shape = (*moved.shape[:-1], k)
     index = jax.ShapeDtypeStruct(shape, _index_dtype(x.shape[axis]))
-    value = jax.ShapeDtypeStruct(shape, _validate.work_dtype(x.dtype))
+    value = jax.ShapeDtypeStruct(shape, checks.work_dtype(x.dtype))
     if not index.size:
         found = TopK(jnp.empty(shape, index.dtype), jnp.empty(shape, value.dtype))
     else:

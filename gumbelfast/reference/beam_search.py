@@ -47,7 +47,7 @@ def stochastic_beam_search(
     log_probs : callable
         From a prefix to the logits of its next token, float32 or float64 of shape (V,); all -inf at a dead end.
     k, max_steps, eos
-        As in `gumbelfast.stochastic_beam_search`.
+        As in `gumbelfast.sequences.stochastic_beam_search`.
     seed : int
         The prompt's seed.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _validate_structures
+from . import _checks
 from ._labelling import Labelling
 
 Array = NDArray[Any]
@@ -57,13 +57,13 @@ def graph_cut(unary: ArrayLike, pairwise: Any) -> Labelling:
     array([[1, 1],
            [1, 1]])
     """
-    x = _validate_structures.unary(unary, ("rows", "columns", "labels"), (None, None, 2))
-    _validate_structures.no_nan(x, "unary")
-    _validate_structures.some_label(x)
+    x = _checks.unary(unary, ("rows", "columns", "labels"), (None, None, 2))
+    _checks.no_nan(x, "unary")
+    _checks.some_label(x)
     height, width = x.shape[-3:-1]
     two = pairwise if isinstance(pairwise, tuple) and np.ndim(pairwise[0]) > 1 else (pairwise, pairwise)
-    down = _validate_structures.submodular(two[0], "vertical", (height - 1, width))
-    right = _validate_structures.submodular(two[1], "horizontal", (height, width - 1))
+    down = _checks.submodular(two[0], "vertical", (height - 1, width))
+    right = _checks.submodular(two[1], "horizontal", (height, width - 1))
     labels = _cut(x.reshape(-1, height, width, 2), down, right).reshape(x.shape[:-1])
     score = np.take_along_axis(x, labels[..., None], axis=-1)[..., 0].sum(axis=(-2, -1), dtype=np.float64)
     for w, first, second in (

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _validate, _validate_structures
-from .._types import SeedLike
-from ..generator import Generator
-from ..noise import gumbel
-from ..random import source
-from ..sampling import categorical
+from .._engine import checks
+from .._engine.sources import source
+from .._engine.types import SeedLike
+from .._sampling.argmax import categorical
+from .._sampling.noise import gumbel
+from ..random.generator import Generator
+from . import _checks
 from .solvers import all_labellings
 
 Array = NDArray[Any]
@@ -121,10 +122,10 @@ def perturb_and_map(
     """
     if order not in ("unary", "full"):
         raise ValueError(f"order must be 'unary' or 'full', got {order!r}")
-    x = _validate_structures.unary(unary, ("sites", "labels"))
-    _validate_structures.no_nan(x, "unary")
-    _validate_structures.some_label(x)
-    count = _validate.positive_count(n_samples, "n_samples")
+    x = _checks.unary(unary, ("sites", "labels"))
+    _checks.no_nan(x, "unary")
+    _checks.some_label(x)
+    count = checks.positive_count(n_samples, "n_samples")
     samples, maxima = (_perturb_unary if order == "unary" else _perturb_all)(solver, count, x, rng)
     marginals = np.stack([(samples == label).mean(axis=0) for label in range(x.shape[-1])], axis=-1)
     return PerturbAndMAP(samples, marginals, maxima)
@@ -190,7 +191,7 @@ def _solve_each(
 def _solve(solver: Solver, block: Array) -> tuple[Array, Array | None]:
     found = solver(block)
     labels, score = found if isinstance(found, tuple) else (found, None)
-    labels = _validate_structures.labels(labels, block.shape[:-1], block.shape[-1])
+    labels = _checks.labels(labels, block.shape[:-1], block.shape[-1])
     if score is not None:
         score = np.asarray(score)
         if score.ndim == 0 or score.shape != labels.shape[: score.ndim]:

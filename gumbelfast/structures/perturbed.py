@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _validate, _validate_structures
-from .._types import SeedLike
-from .._validate_distributions import real
-from ..noise import gumbel
-from ..random import default_rng, source
+from .._engine import checks, sources
+from .._engine.checks import real
+from .._engine.types import SeedLike
+from .._sampling.noise import gumbel
+from ..random import Generator, default_rng
+from . import _checks
 
 Array = NDArray[Any]
 VJP = Callable[[ArrayLike], Array]
@@ -55,8 +56,8 @@ class PerturbedArgmax:
             For `theta` that is not finite or has too few axes, and results of `argmax_fn` that do not fit it.
             `argmax_fn` is asked about `theta` first: what fails there, or raises, has moved no generator.
         """
-        x = _validate_structures.floats(theta)
-        _validate_structures.no_nan(x, "theta", minus_infinity=False)
+        x = _checks.floats(theta)
+        _checks.no_nan(x, "theta", minus_infinity=False)
         batch_ndim = x.ndim - self.event_ndim
         if batch_ndim < 0:
             raise ValueError(f"theta must have at least {self.event_ndim} axes, got shape {x.shape}")
@@ -66,7 +67,9 @@ class PerturbedArgmax:
         if self.noise == "gumbel":
             gumbel(out=z, rng=rng)
         else:  # None, the process's generator, is one of ours as well
-            default_rng(source(None) if rng is None else rng).standard_normal(dtype=x.dtype.type, out=z)
+            (Generator(sources.shared()) if rng is None else default_rng(rng)).standard_normal(
+                dtype=x.dtype.type, out=z
+            )
         y = self._solve(x + x.dtype.type(self.sigma) * z)
         if y.shape[1:] != event:
             raise ValueError(f"argmax_fn returned shape {y.shape}, expected {(self.num_samples, *event)} as for theta")
@@ -87,7 +90,7 @@ class PerturbedArgmax:
         return value, vjp
 
     def _solve(self, block: Array) -> Array:
-        y = _validate_structures.returned(self.argmax_fn(block), "argmax_fn")
+        y = checks.returned(self.argmax_fn(block), "argmax_fn")
         lead = block.shape[: block.ndim - self.event_ndim]
         if y.shape[: len(lead)] != lead:
             raise ValueError(f"argmax_fn returned shape {y.shape}, expected {lead} in front")
@@ -153,7 +156,7 @@ def make_perturbed_argmax(
     """
     if noise not in ("gumbel", "normal"):
         raise ValueError(f"noise must be 'gumbel' or 'normal', got {noise!r}")
-    samples = _validate.positive_count(num_samples, "num_samples")
-    axes = _validate.as_integer(event_ndim, "event_ndim", 1)
-    _validate.positive_reciprocal(sigma, "sigma", np.dtype(np.float32))
+    samples = checks.positive_count(num_samples, "num_samples")
+    axes = checks.as_integer(event_ndim, "event_ndim", 1)
+    checks.positive_reciprocal(sigma, "sigma", np.dtype(np.float32))
     return PerturbedArgmax(argmax_fn, samples, float(sigma), noise, axes)

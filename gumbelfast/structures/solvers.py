@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _threads, _validate, _validate_structures
-from .._backend import active
+from .._engine import checks, thread_count
+from .._engine.backend import active
+from . import _checks
 from ._labelling import Labelling
 
 Array = NDArray[Any]
@@ -56,7 +57,7 @@ def viterbi(unary: ArrayLike, pairwise: ArrayLike, *, num_threads: int | None = 
     >>> viterbi([[0.0, 1.0], [0.5, 0.0], [0.0, 1.0]], 2 * np.eye(2)).labels
     array([1, 1, 1])
     """
-    x = _validate_structures.unary(unary, ("nodes", "labels"))
+    x = _checks.unary(unary, ("nodes", "labels"))
     return _best(x, pairwise, np.arange(-1, x.shape[-2] - 1), num_threads)
 
 
@@ -91,20 +92,20 @@ def viterbi_tree(
     Max-product belief propagation from the last node to the first: Pearl, *Probabilistic Reasoning in Intelligent
     Systems* (1988). Ties are settled as in `viterbi`, in the order of the nodes.
     """
-    x = _validate_structures.unary(unary, ("nodes", "labels"))
-    return _best(x, pairwise, _validate_structures.tree(parents, x.shape[-2]), num_threads)
+    x = _checks.unary(unary, ("nodes", "labels"))
+    return _best(x, pairwise, _checks.tree(parents, x.shape[-2]), num_threads)
 
 
 def _best(x: Array, pairwise: ArrayLike, parents: NDArray[np.int64], num_threads: int | None) -> Labelling:
     nodes, labels = x.shape[-2:]
-    w = _validate_structures.edges(pairwise, nodes, labels, x.dtype)
+    w = _checks.edges(pairwise, nodes, labels, x.dtype)
     index, score = np.empty(x.shape[:-1], np.int64), np.empty(x.shape[:-2], x.dtype)
     rows = x.reshape(-1, nodes, labels), w, parents, index.reshape(-1, nodes), score.reshape(-1)
-    code = active().viterbi(*rows, _threads.resolve(num_threads))
+    code = active().viterbi(*rows, thread_count.resolve(num_threads))
     if code == -1:
-        _validate_structures.refuse(x)
+        _checks.refuse(x)
     if code < 0:
-        _validate_structures.impossible(score)
+        _checks.impossible(score)
     return Labelling(index, score[()])
 
 
@@ -139,25 +140,25 @@ def brute_force(
     TypeError, ValueError
         As in `viterbi`; ValueError too for more than 65536 labellings.
     """
-    axes = _validate.as_integer(site_ndim, "site_ndim", 1)
-    x = _validate_structures.floats(unary)
+    axes = checks.as_integer(site_ndim, "site_ndim", 1)
+    x = _checks.floats(unary)
     if axes >= x.ndim:
         raise ValueError(f"unary must have an axis of labels behind {axes} axes of sites, got shape {x.shape}")
-    x = _validate_structures.unary(x, (*(f"sites along axis {i - axes - 1}" for i in range(axes)), "labels"))
-    _validate_structures.no_nan(x, "unary")
+    x = _checks.unary(x, (*(f"sites along axis {i - axes - 1}" for i in range(axes)), "labels"))
+    _checks.no_nan(x, "unary")
     batch, sites, labels = x.shape[: -axes - 1], x.shape[-axes - 1 : -1], x.shape[-1]
     every = all_labellings(int(np.prod(sites)), labels)
     rows = x.reshape(-1, every.shape[1], labels)
     total = np.zeros((len(rows), len(every)), x.dtype)
     if interaction is not None:
-        total += _validate_structures.one_each(interaction(every.reshape(-1, *sites)), len(every), x.dtype)
+        total += _checks.one_each(interaction(every.reshape(-1, *sites)), len(every), x.dtype)
     with np.errstate(over="ignore"):
         for i, label in enumerate(every.T):
             total += rows[:, i, label]
     if np.isposinf(total).any():
-        _validate_structures.refuse(x)
+        _checks.refuse(x)
     best = total.argmax(axis=1)
     score = np.take_along_axis(total, best[:, None], axis=1).reshape(batch)
     if np.isneginf(score).any():
-        _validate_structures.impossible(score)
+        _checks.impossible(score)
     return Labelling(every[best].reshape(x.shape[:-1]), score[()])

@@ -12,11 +12,11 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"') from error
 
-from .discrete import Categorical, OneHotCategoricalStraightThrough
+from .distributions.discrete import Categorical, OneHotCategoricalStraightThrough
+from .distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
+from .distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from .noise import exponential, exponential_like, gumbel, gumbel_like
 from .relaxed import gumbel_softmax
-from .relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
-from .relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from .sampling import TopK, categorical, gumbel_top_k, multinomial
 from .softmax import log_softmax, logsumexp, softmax
 

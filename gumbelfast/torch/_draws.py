@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import _threads, _validate, _validate_tables
-from .._backend import active
-from .._tables import Tables, weights_of_logits
-from .._types import RowCall
-from ..generator import Generator
+from .._engine import checks, table_checks, thread_count
+from .._engine.backend import active
+from .._engine.tables import Tables, weights_of_logits
+from .._engine.types import RowCall
+from ..random.generator import Generator
 from . import _checks, _key, _tensors
 from ._tensors import Array
 
@@ -27,7 +27,7 @@ _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: n
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
     result = _tensors.tensor(np.empty(shape, _STORED[dtype]), dtype, -1)
-    target, write, threads = _tensors.array(result), getattr(active(), kind), _threads.resolve(None)
+    target, write, threads = _tensors.array(result), getattr(active(), kind), thread_count.resolve(None)
 
     def call(key: int, first: int, *_: Any) -> int:
         if target.size:
@@ -44,7 +44,7 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
     x = _tensors.rows(logits, dim)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
-    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, _threads.resolve(None))
+    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, thread_count.resolve(None))
     if _key.draw(generator, x.size, call, x.shape[-1]) < 0:
         _tensors.refuse(logits, dim)
     if dim != -1 or not logits.is_contiguous():
@@ -62,7 +62,7 @@ def categorical(
 ) -> Tensor:
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
-    index, threads = np.empty((*shape, *x.shape[:-1]), np.int64), _threads.resolve(None)
+    index, threads = np.empty((*shape, *x.shape[:-1]), np.int64), thread_count.resolve(None)
     if method == "alias":
         weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, threads)
         parts = _by_example(weights.reshape(x.shape), shared)
@@ -84,7 +84,7 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
     index, values = np.empty(shape, np.int64), np.empty(shape, _tensors.WORK[logits.dtype])
     tiles = _largest(x, index, values, generator, shared)
     if tiles < -1:
-        _validate.too_few(x, k, index, "finite logits")
+        checks.too_few(x, k, index, "finite logits")
     if tiles < 0:
         _tensors.refuse(logits, dim)
     if dim == -1:
@@ -104,7 +104,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
             _refuse_weights(x, index if tiles < -1 else None)
         return torch.from_numpy(index)
     index = np.empty((draws, *x.shape[:-1]), np.int64)
-    threads = _threads.resolve(None)
+    threads = thread_count.resolve(None)
     calls = [partial(_draw_weights, part, threads=threads) for part in _by_example(x, shared)]
     if _draw_flat(calls, index, 1, generator, shared) < 0:
         _refuse_weights(x)
@@ -112,7 +112,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
 
 
 def _largest(x: Array, index: Array, values: Array, generator: Any, shared: Shared) -> int:
-    call = partial(active().gumbel_top_k, x, None, 1.0, index, values, _threads.resolve(None))
+    call = partial(active().gumbel_top_k, x, None, 1.0, index, values, thread_count.resolve(None))
     return _draw_rows(call, 1, x, generator, shared)
 
 
@@ -173,8 +173,8 @@ def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:
     """Raises torch's type of error, with the place of the fault; `short` holds draws of which a row has too few."""
     try:
         if short is not None:
-            _validate.too_few(x, short.shape[-1], short, "positive weights")
-        _validate_tables.weights(x, -1)
+            checks.too_few(x, short.shape[-1], short, "positive weights")
+        table_checks.weights(x, -1)
     except ValueError as error:
         raise RuntimeError(str(error).replace("probs", "weights").replace("k=", "num_samples=")) from None
     # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.

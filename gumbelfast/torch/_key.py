@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._types import RowCall
-from ..generator import Generator
+from .._engine.types import RowCall
+from ..random.generator import Generator
 
 
 class _Word(threading.local):

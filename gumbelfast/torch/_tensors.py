@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx import _symbolic_trace as _fx
 
-from .. import _validate, _validate_distributions, _validate_rows
-from .._backend import active
+from .._engine import checks, row_checks
+from .._engine.backend import active
+from ..distributions import _checks
 from ..reference import kernels as _reference
 
 Array = NDArray[Any]
@@ -112,7 +113,7 @@ def refuse_nested(x: Tensor, name: str, instead: str) -> None:
 
 def negative_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the end: -1 is the last."""
-    place = _validate.as_integer(dim, "dim")
+    place = checks.as_integer(dim, "dim")
     if not -ndim <= place < ndim:
         raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {place}")
     return place if place < 0 else place - ndim
@@ -122,7 +123,7 @@ def size_of(size: Any) -> tuple[int, ...]:
     """A shape, given as such or as one number."""
     several: Any = size if isinstance(size, (tuple, list)) or np.ndim(size) else (size,)
     # A compiler may not know an integer yet.
-    shape = tuple([n if isinstance(n, torch.SymInt) else _validate.as_integer(n, "size", below=2**63) for n in several])
+    shape = tuple([n if isinstance(n, torch.SymInt) else checks.as_integer(n, "size", below=2**63) for n in several])
     if any(n < 0 for n in shape):
         raise ValueError(f"sizes must be >= 0, got {shape}")
     return shape
@@ -130,7 +131,7 @@ def size_of(size: Any) -> tuple[int, ...]:
 
 def count_of(number: Any, name: str, categories: int | None, error: type[Exception]) -> int:
     """How many to draw; without replacement at most all categories."""
-    count = _validate.as_integer(number, name)
+    count = checks.as_integer(number, name)
     if count < 0:
         raise error(f"{name} must be >= 0, got {count}")
     if categories is not None and count > categories:
@@ -142,7 +143,7 @@ def check_temperature(temperature: Any, x: Tensor) -> None:
     """A number or tensor by which what `x` is computed in can be divided."""
     if not isinstance(temperature, torch.Tensor) or temperature.ndim == 0:
         number = temperature.item() if isinstance(temperature, torch.Tensor) else temperature
-        _validate.positive_reciprocal(number, "temperature", WORK[x.dtype])
+        checks.positive_reciprocal(number, "temperature", WORK[x.dtype])
         return
     bad = ~((temperature > 0) & torch.isfinite(temperature))
     if bad.any():
@@ -153,7 +154,7 @@ def check_temperature(temperature: Any, x: Tensor) -> None:
 def check_finite(logits: Tensor) -> None:
     """Of a density that has no impossible values."""
     if not torch.isfinite(logits.detach()).all():
-        _validate_distributions.finite_logits(wide(logits.reshape(logits.shape or 1), -1))
+        _checks.finite_logits(wide(logits.reshape(logits.shape or 1), -1))
 
 
 def joint_batch(batch: tuple[int, ...], temperature: tuple[int, ...]) -> torch.Size:
@@ -176,13 +177,13 @@ def is_one_a_row(tau: Tensor, x: Tensor, dim: int) -> bool:
 def reciprocals(tau: Any, x: Tensor, dim: int) -> float | Array:
     """1/tau of a temperature, or of one a row, once it is checked."""
     if not isinstance(tau, torch.Tensor):
-        return _validate.positive_reciprocal(tau, "tau", WORK[x.dtype])
+        return checks.positive_reciprocal(tau, "tau", WORK[x.dtype])
     if tau.numel() == 1:
-        return _validate.positive_reciprocal(tau.item(), "tau", WORK[x.dtype])
+        return checks.positive_reciprocal(tau.item(), "tau", WORK[x.dtype])
     shape = list(x.shape)
     shape[dim] = 1
     each = tau.detach().double().expand(shape).movedim(dim, -1).squeeze(-1)
-    return _validate_rows.positive_reciprocals(each.numpy(), "tau", tuple(each.shape), WORK[x.dtype])
+    return row_checks.positive_reciprocals(each.numpy(), "tau", tuple(each.shape), WORK[x.dtype])
 
 
 def spread(scale: float | Array, x: Tensor, dim: int) -> float | Tensor:
@@ -209,7 +210,7 @@ def rows(x: Tensor, dim: int) -> Array:
     if dim != -1:
         x = x.movedim(dim, -1)
     seen = array(x)
-    return seen if x.is_contiguous() or _validate.lies_in_rows(seen) else array(x.contiguous())
+    return seen if x.is_contiguous() or checks.lies_in_rows(seen) else array(x.contiguous())
 
 
 def array(x: Tensor) -> Array:
@@ -257,4 +258,4 @@ def wide(x: Tensor, dim: int) -> Array:
 
 def refuse(logits: Tensor, dim: int) -> NoReturn:
     """Says why a kernel refused logits."""
-    _validate.refuse(wide(logits, dim), None, dim)
+    checks.refuse(wide(logits, dim), None, dim)

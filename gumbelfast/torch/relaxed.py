@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
-from .. import _validate
+from .._engine import checks
 from . import _draws, _formulas, _ops, _tensors
 from ._tensors import Array
 from .softmax import backward
@@ -133,7 +133,7 @@ def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator
     """For whoever looks on: one operator where its gradient is enough."""
     if not isinstance(tau, torch.Tensor):
         if not torch.compiler.is_compiling():
-            _validate.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
+            checks.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])
         tau = _ops.tensor_of(tau)
     # Tensors under torch.jit.trace have sizes that are tensors.
     rows = tau.ndim == 0 or (not torch.jit.is_tracing() and _tensors.is_one_a_row(tau, logits, dim))

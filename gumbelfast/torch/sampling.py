@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary, has_torch_function_variadic
 
-from .. import _validate_tables
+from .._engine import table_checks
 from . import _checks, _draws, _ops, _tensors
 
 
@@ -75,7 +75,7 @@ def categorical(
         return handle_torch_function(
             categorical, (logits, mask), logits, sample_shape, dim=dim, mask=mask, method=method, generator=generator
         )
-    _validate_tables.one_of(method, "method", ("gumbel", "alias"))
+    table_checks.one_of(method, "method", ("gumbel", "alias"))
     _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:

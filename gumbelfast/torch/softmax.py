@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from .. import _threads
-from .._backend import active
+from .._engine import thread_count
+from .._engine.backend import active
 from . import _checks, _formulas, _tensors
 from ._tensors import Array
 
@@ -115,7 +115,7 @@ def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) ->
 def _log_sum_exp(x: Tensor, dim: int) -> Tensor:
     rows = _tensors.rows(x, dim)
     result = np.empty(rows.shape[:-1], rows.dtype)
-    active().logsumexp(rows, 1.0, result, _threads.resolve(None))
+    active().logsumexp(rows, 1.0, result, thread_count.resolve(None))
     return _tensors.tensor(result, x.dtype, -1)
 
 
@@ -148,7 +148,7 @@ def _forward(kernel: str, theirs: Any, x: Tensor, dim: int, dtype: torch.dtype |
 def _run(kernel: str, x: Tensor, dim: int) -> Tensor:
     rows = _tensors.rows(x, dim)
     result, written = _tensors.result_like(x, rows, dim)
-    getattr(active(), kernel)(rows, 1.0, written, _threads.resolve(None))
+    getattr(active(), kernel)(rows, 1.0, written, thread_count.resolve(None))
     return _tensors.settle(result, written, dim)
 
 
@@ -176,5 +176,5 @@ def backward(kernel: str, grad: Tensor, y: Tensor, scale: float | Array, dim: in
     pulled = np.empty(y_rows.shape, y_rows.dtype)
     run = active().softmax_backward if kernel == "softmax" else active().log_softmax_backward
     if pulled.size:
-        run(_tensors.rows(grad, dim), y_rows, scale, pulled, _threads.resolve(None))
+        run(_tensors.rows(grad, dim), y_rows, scale, pulled, thread_count.resolve(None))
     return _tensors.tensor(pulled, y.dtype, dim)

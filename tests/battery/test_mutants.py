@@ -34,16 +34,16 @@ class Mutant:
     noticed_by: tuple[str, ...]
 
 
-ULPS = "tests/test_noise.py::test_noise_within_two_ulps"
-RARE = "tests/test_noise.py::test_rare_words_and_heads"
-ZEROS = "tests/test_noise.py::test_words_of_zeros_and_of_ones"
-WORDS = "tests/test_noise.py::test_words_against_reference"
-CRAFTED = "tests/test_reference_law.py::test_minus_log_of_crafted_words"
-LAW = "tests/test_reference_law.py::test_noise_follows_the_law"
+ULPS = "tests/sampling/test_noise.py::test_noise_within_two_ulps"
+RARE = "tests/sampling/test_noise.py::test_rare_words_and_heads"
+ZEROS = "tests/sampling/test_noise.py::test_words_of_zeros_and_of_ones"
+WORDS = "tests/sampling/test_noise.py::test_words_against_reference"
+CRAFTED = "tests/reference/test_reference_law.py::test_minus_log_of_crafted_words"
+LAW = "tests/reference/test_reference_law.py::test_noise_follows_the_law"
 MAXIMA = "tests/battery/test_without_reference.py::test_maxima_of_tiles"
 HIDDEN = "tests/battery/test_without_reference.py::test_nothing_is_hidden_from_the_draw"
 SHARES = "tests/battery/test_without_reference.py::test_frequencies_to_a_thousandth["
-BOUNDS = "tests/test_tables.py::test_bounds_follow_the_law"
+BOUNDS = "tests/sampling/test_tables.py::test_bounds_follow_the_law"
 TILES, SCAN = "csrc/kernels/tiles.hpp", "csrc/kernels/scan.hpp"
 REFERENCE = "gumbelfast/reference/noise.py"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from digests import build, check
 from helpers import KEY, assert_same_bytes
-from test_digest import build, check
 
 import gumbelfast as gf
 

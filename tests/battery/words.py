@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from gumbelfast._backend import active
+from gumbelfast._engine.backend import active
 from gumbelfast.reference.philox import DOMAIN_WORD, row_key
 
 KEY = 0x299F31D0A4093822

@@ -1,0 +1,1 @@
+"""``python -m gumbelfast demo``: a tour on real data."""

@@ -1,0 +1,1 @@
+"""``python -m gumbelfast verify``: every kernel against the reference."""

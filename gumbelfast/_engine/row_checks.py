@@ -1,0 +1,138 @@
+"""What values are accepted that are given one a row, such as seeds and temperatures, and what is said of others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .checks import INT64_END, Array, as_integers, positive_reciprocal, row_name, work_dtype, work_range
+
+_UINT64_END = 2**64
+
+
+def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    array = np.asarray(values, dtype)
+    try:
+        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
+    except ValueError:
+        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+
+
+def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
+    """One integer a row in [0, end), as uint64; scalars serve all rows."""
+    array = as_integers(values, name)
+    for place, value in ((int(f(array)), array.ravel()[int(f(array))]) for f in (np.argmin, np.argmax) if array.size):
+        if not 0 <= int(value) < end:
+            last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
+            raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
+    # A copy: what has been checked is not to change while the kernel reads it.
+    return _one_a_row(array.astype(np.uint64), name, shape, np.uint64)
+
+
+def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:
+    """One seed a row, and which rows have none: None in a list, what is masked in a masked array."""
+    given: Any = seeds
+    if isinstance(seeds, np.ma.MaskedArray):
+        missing, given = np.ma.getmaskarray(seeds), seeds.filled(0)
+    elif isinstance(seeds, list | tuple) or getattr(seeds, "dtype", None) == np.dtype(object):
+        array = np.asarray(seeds, dtype=object)
+        missing = np.array([seed is None for seed in array.ravel()], bool).reshape(array.shape)
+        given = np.where(missing, 0, array) if missing.any() else seeds
+    else:
+        return uint64_rows(seeds, "seeds", shape), None
+    found = uint64_rows(given, "seeds", shape)
+    return found, _one_a_row(missing, "seeds", shape, np.bool_) if missing.any() else None
+
+
+def different_noise(seeds: ArrayLike, positions: ArrayLike | None, shape: tuple[int, ...]) -> None:
+    """Refuses seeds and positions that would serve several rows at once: rows of the same noise are hardly wanted."""
+    given = [np.shape(seeds), np.shape(positions)]  # type: ignore[arg-type]
+    for axis, rows in enumerate(shape, -len(shape)):
+        if rows > 1 and not any(len(each) >= -axis and each[axis] == rows for each in given):
+            raise ValueError(
+                f"seeds of shape {given[0]} and positions of shape {given[1]} give all {rows} rows along an axis the"
+                f" same noise: give one seed per row, shape {shape}, or positions that differ"
+            )
+
+
+def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    """One real number a row, as float64."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be real numbers, got {values!r}")
+    return _one_a_row(given, name, shape, np.float64)
+
+
+def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why: str = "") -> None:
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(f"{what}, got {seen[row]} in row {row_name(row, (*shape, 1))}{why}")
+
+
+def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
+    if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
+        return np.full(math.prod(shape), 1.0 / values)
+    return _reciprocals(real_rows(values, name, shape), name, shape, dtype, zero_allowed=True)
+
+
+def positive_reciprocals(
+    values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> float | NDArray[np.float64]:
+    """1/value for a temperature, or for one a row; as `positive_reciprocal`."""
+    if type(values) is float or np.ndim(values) == 0:
+        return positive_reciprocal(values, name, dtype)
+    return _reciprocals(real_rows(values, name, shape), name, shape, dtype, zero_allowed=False)
+
+
+def _reciprocals(
+    value: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], zero_allowed: bool
+) -> NDArray[np.float64]:
+    if value.size and value.min() > 1e-30 and value.max() < 1e30:
+        quick: NDArray[np.float64] = 1.0 / value
+        return quick
+    least, relation = (value >= 0, ">=") if zero_allowed else (value > 0, ">")
+    _refuse_rows(~(least & (value < math.inf)), value, f"{name} must be finite and {relation} 0", shape)
+    largest, smallest = work_range(dtype)
+    with np.errstate(divide="ignore", over="ignore"):
+        inverse = np.where(value > 0, 1.0 / value, 0.0)
+    why = f", whose reciprocal overflows {work_dtype(dtype)}"
+    _refuse_rows(
+        ~(inverse <= largest), value, f"{name} must {'be 0 or ' * zero_allowed}have a finite reciprocal", shape, why
+    )
+    return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
+
+
+def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
+    """One integer >= 0 a row, as int64; None if no row has one above 0."""
+    if values is None or (type(values) is int and values == 0):
+        return None
+    if type(values) is int and 0 < values < INT64_END:
+        return np.full(math.prod(shape), values, np.int64)
+    try:
+        given = as_integers(values, name)
+    except TypeError:
+        raise TypeError(f"{name} must be integers, got {values!r}") from None
+    _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
+    most = np.full(given.shape, INT64_END - 1, np.int64)
+    np.copyto(most, given, casting="unsafe", where=np.asarray(given < INT64_END))
+    number = _one_a_row(most, name, shape, np.int64)
+    return number if number.any() else None
+
+
+def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], zero_allowed: bool) -> Array | None:
+    """One number a row in [0, 1], or (0, 1] where 0 is not allowed; None if no row has one that filters."""
+    nothing = 0.0 if zero_allowed else 1.0
+    if values is None or (type(values) is float and values == nothing):
+        return None
+    if type(values) is float and 0 < values <= 1:
+        return np.full(math.prod(shape), values)
+    value = real_rows(values, name, shape)
+    if not value.size or (value.min() > 0 and value.max() <= 1):
+        return value
+    least = value >= 0 if zero_allowed else value > 0
+    _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
+    return value if (value != nothing).any() else None

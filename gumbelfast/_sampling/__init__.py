@@ -1,0 +1,1 @@
+"""The functions of the package: noise, softmax, draws."""

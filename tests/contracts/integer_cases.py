@@ -1,0 +1,287 @@
+"""A good call of everything public that takes integers, and what each integer may and may not be."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import gumbelfast as gf
+from gumbelfast import distributions, estimators, structures
+
+X = np.log(np.arange(1.0, 10.0).reshape(3, 3))
+P = np.exp(X)
+U = np.array([0.1, 0.5, 0.9])
+LATIN = [[0, 1, 2], [1, 2, 0], [2, 0, 1]]  # different columns along either axis
+GRID = np.log(np.arange(1.0, 9.0).reshape(2, 2, 2))
+EMPTY_ROW = np.where(np.arange(3)[:, None] == 1, -np.inf, X)
+LEFT = gf.gumbel_top_k(X, 2, rng=5, offset=0, row_stride=6)
+RIGHT = gf.gumbel_top_k(X, 2, rng=5, offset=3, row_stride=6)
+
+
+def step(tokens: Any, state: Any) -> tuple[Any, Any]:
+    """A Markov chain for three prompts."""
+    return X[np.arange(3) if tokens is None else tokens], None
+
+
+def values_of(z: Any) -> Any:
+    return (z * X).sum(-1)
+
+
+def slopes_of(z: Any) -> Any:
+    return np.broadcast_to(X, z.shape)
+
+
+def solve(block: Any) -> Any:
+    return structures.viterbi(block, np.eye(3))
+
+
+def perturbed(**given: Any) -> Any:
+    """The value of an argmax over so many axes."""
+    return structures.make_perturbed_argmax(lambda x: x * (x == x.max(axis=-1, keepdims=True)), **given)(X, rng=5)[0]
+
+
+def threads_after(num_threads: Any) -> int:
+    before = gf.get_num_threads()
+    try:
+        gf.set_num_threads(num_threads)
+        return gf.get_num_threads()
+    finally:
+        gf.set_num_threads(before)
+
+
+def place(rng: Any) -> Any:
+    """Where a generator stands."""
+    return rng.key, rng.offset, rng.bit_generator.state["state"]["counter"]
+
+
+def words(**given: Any) -> Any:
+    return gf.Philox4x32(**given).random_raw(5)
+
+
+LAWS = {law.__name__: law(X, tau=0.5) for law in (distributions.Concrete, distributions.ExpConcrete)}
+F: dict[str, Any] = {"logits": X, "f": values_of}
+SEARCH: dict[str, Any] = {"step": step, "initial_state": None, "k": 2, "max_steps": 3}
+
+# By the name under which `parameters` finds it: a call, and its other arguments.
+CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    **{name: (getattr(gf, name), SEARCH) for name in ("ancestral_sample", "beam_search", "stochastic_beam_search")},
+    **{name: (getattr(gf, name), {"logits": X}) for name in ("categorical", "gumbel_softmax", "sample_tokens")},
+    **{name: (getattr(gf, name), {"x": X}) for name in ("log_softmax", "logsumexp", "softmax")},
+    **{name: (getattr(gf, name), {}) for name in ("exponential", "gumbel")},
+    **{f"distributions.{name}": (lambda law=name, **g: getattr(distributions, law)(X, 0.5, **g).sample(rng=5), {})
+       for name in LAWS},
+    **{f"distributions.{name}.sample": (law.sample, {}) for name, law in LAWS.items()},
+    **{f"estimators.{name}": (getattr(estimators, name), F | {"k": 2}) for name in ("importance_weighted",
+       "unordered_set")},
+    **{f"estimators.{name}": (getattr(estimators, name), F | {"grad_f": slopes_of}) for name in ("gumbel_rao",
+       "muprop", "rebar", "reparameterized", "straight_through", "straight_through_gumbel_softmax")},
+    "Categorical": (lambda **g: gf.Categorical(X, **g).probs, {}),
+    "Categorical.log_prob": (gf.Categorical(X).log_prob, {}),
+    "Categorical.sample": (gf.Categorical(X).sample, {}),
+    "Generator": (lambda **g: place(gf.Generator(**g)), {"bit_generator": 9}),
+    "Philox4x32": (words, {}),
+    "Philox4x32.advance": (lambda delta: gf.Philox4x32(7).advance(delta).random_raw(5), {}),
+    "Philox4x32.jumped": (lambda jumps: gf.Philox4x32(7).jumped(jumps).random_raw(5), {}),
+    "conditional_gumbel": (gf.conditional_gumbel, {"logits": X, "index": 0}),
+    "default_rng": (lambda seed: place(gf.default_rng(seed)), {}),
+    "distributions.BinaryConcrete.sample": (distributions.BinaryConcrete(X, 0.5).sample, {}),
+    "distributions.BinaryConcrete.sample_logits": (distributions.BinaryConcrete(X, 0.5).sample_logits, {}),
+    "distributions.Gumbel.sample": (distributions.Gumbel(X).sample, {}),
+    "estimators.relax": (estimators.relax, F | {"control": values_of, "grad_control": slopes_of}),
+    "estimators.score_function": (estimators.score_function, F),
+    "gumbel_softmax_backward": (gf.gumbel_softmax_backward, {"grad": X, "y_soft": gf.softmax(X)}),
+    "gumbel_top_k": (gf.gumbel_top_k, {"logits": X, "k": 2}),
+    "inverse_transform": (gf.distributions.inverse_transform, {"probs": P, "u": U}),
+    "log_softmax_backward": (gf.log_softmax_backward, {"grad": X, "log_y": gf.log_softmax(X)}),
+    "merge": (gf.shards.merge, {"states": [LEFT, RIGHT], "starts": [0, 3]}),
+    "plackett_luce_log_prob": (gf.distributions.plackett_luce_log_prob, {"logits": X, "order": LATIN}),
+    "plackett_luce_log_prob_backward": (
+        gf.distributions.plackett_luce_log_prob_backward,
+        {"grad": U, "logits": X, "order": LATIN},
+    ),
+    "plackett_luce_set_log_prob": (gf.distributions.plackett_luce_set_log_prob, {"logits": X, "items": LATIN}),
+    "set_num_threads": (threads_after, {}),
+    "softmax_backward": (gf.softmax_backward, {"grad": X, "y": gf.softmax(X)}),
+    "structures.brute_force": (structures.brute_force, {"unary": GRID}),
+    "structures.make_perturbed_argmax": (perturbed, {"num_samples": 3}),
+    "structures.perturb_and_map": (structures.perturb_and_map, {"unary": X, "solver": solve, "n_samples": 2}),
+    "structures.viterbi": (structures.viterbi, {"unary": X, "pairwise": np.eye(3)}),
+    "structures.viterbi_tree": (structures.viterbi_tree, {"unary": X, "pairwise": np.eye(3), "parents": [-1, 0, 0]}),
+    "weighted_sample": (gf.weighted_sample, {"weights": P, "k": 2}),
+}  # fmt: skip
+
+DOORS: dict[str, Any] = {"": gf, "estimators": estimators, "distributions": distributions, "structures": structures}
+
+if find_spec("torch"):
+    import torch
+
+    import gumbelfast.torch as gt
+
+    DOORS["torch"] = gt
+    T = torch.from_numpy(X)
+    CALLS |= {
+        **{f"torch.{name}": (getattr(gt, name), {"logits": T}) for name in ("categorical", "gumbel_softmax")},
+        **{f"torch.{name}": (getattr(gt, name), {"input": T}) for name in ("log_softmax", "softmax")},
+        **{f"torch.{name}": (getattr(gt, name), {}) for name in ("exponential", "gumbel")},
+        "torch.gumbel_top_k": (gt.gumbel_top_k, {"logits": T, "k": 2}),
+        "torch.multinomial": (gt.multinomial, {"input": torch.from_numpy(P)}),
+    }
+
+if find_spec("jax"):
+    import jax
+
+    import gumbelfast.jax as gj
+
+    DOORS["jax"] = gj
+    SINGLE = X.astype(np.float32)
+    KEYED: dict[str, Any] = {"key": jax.random.key(3), "logits": SINGLE}
+    CALLS |= {
+        **{f"jax.{name}": (getattr(gj, name), KEYED) for name in ("categorical", "gumbel_softmax")},
+        **{f"jax.{name}": (getattr(gj, name), {"x": SINGLE}) for name in ("log_softmax", "softmax")},
+        **{f"jax.{name}": (getattr(gj, name), {"key": KEYED["key"]}) for name in ("exponential", "gumbel")},
+        "jax.gumbel_top_k": (gj.gumbel_top_k, KEYED | {"k": 2}),
+    }
+
+# What goes with an argument.
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "row_stride": {"offset": 3},
+    "positions": {"seeds": [3, 4, 5]},
+    "counter": {"key": 9},
+    "empty": {"logits": EMPTY_ROW},
+}
+
+# Good values: one integer, and several where an argument takes them.
+GOOD: dict[str, tuple[Any, ...]] = {
+    "axis": (0,), "dim": (0,), "k": (2,), "size": (2,), "sample_shape": (2,), "shape": (3,), "row_stride": (5,),
+    "offset": (40, [0, 40, 80]), "seeds": (7, [7, 8, 9]), "positions": (4, [2, 0, 1]), "top_k": (2, [1, 2, 3]),
+    "empty": (5,), "num_threads": (2,), "eos": (1,), "max_steps": (2,), "num_samples": (2,), "num_conditional": (2,),
+    "n_samples": (3,), "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
+    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "value": (2, [0, 2, 1]), "bit_generator": (9,),
+    "seed": (7,), "counter": (9, [1, 2, 3, 4]), "key": (9, [1, 2]), "delta": (9,), "jumps": (3,),
+}  # fmt: skip
+
+HUGE = [2**63, 2**64 + 1]
+COLUMNS = [-1, 3, 2**63 + 1, 2**64]
+OUT_OF_RANGE: dict[str, list[int]] = {
+    "axis": [5, -3, *HUGE], "dim": [5, -4, *HUGE], "k": [-1, *HUGE], "size": [-1], "sample_shape": [-1, *HUGE],
+    "shape": [-1], "row_stride": [-1, 2, *HUGE], "offset": [-1, 2**62 + 1, *HUGE], "seeds": [-1, 2**64],
+    "positions": [-1, 2**63 + 1, 2**64], "top_k": [-1], "empty": [*HUGE, -(2**63) - 1],
+    "num_threads": [0, -1, 4097, *HUGE], "eos": [-1, 3, *HUGE], "max_steps": [0, *HUGE], "num_samples": [0, *HUGE],
+    "num_conditional": [0, *HUGE], "n_samples": [0, *HUGE], "site_ndim": [0], "event_ndim": [0], "index": COLUMNS,
+    "order": COLUMNS, "items": COLUMNS, "value": COLUMNS, "parents": [-2, 0, 2**63 + 1, 2**64],
+    "starts": [-1, 2**62, 2**63 + 1, 2**64], "bit_generator": [-1, 2**64], "counter": [-1, 2**128],
+    "key": [-1, 2**64], "seed": [], "delta": [], "jumps": [],
+}  # fmt: skip
+
+# Parameters that take integers without saying so in their annotation.
+NAMES = {"index", "items", "parents", "positions", "seed", "seeds", "starts", "top_k"}
+QUALIFIED = {"Categorical.log_prob.value", "Philox4x32.counter", "Philox4x32.key", "Philox4x32.advance.delta",
+             "Philox4x32.jumped.jumps", "Philox4x32.spawn.n_children", "plackett_luce_log_prob.order",
+             "plackett_luce_log_prob_backward.order"}  # fmt: skip
+EXCEPTIONS = {
+    "Generator.choice.axis": "NumPy's method, with NumPy's errors",
+    "Philox4x32.seed": "NumPy's SeedSequence takes it",
+    "Philox4x32.spawn.n_children": "NumPy's SeedSequence takes it",
+    "structures.PerturbedArgmax.event_ndim": "a result: make_perturbed_argmax looks at what goes into it",
+    "structures.PerturbedArgmax.num_samples": "a result: make_perturbed_argmax looks at what goes into it",
+    "torch.logsumexp.dim": "one or several, in test_torch_logsumexp.py",
+}
+
+
+class Row(NamedTuple):
+    """One argument: a function of its value and a generator, a good value, and integers that are bad ones."""
+
+    name: str
+    argument: str
+    call: Callable[..., Any]
+    good: Any
+    out_of_range: list[int]
+    none_allowed: bool = False
+
+
+def parameters() -> Iterator[tuple[str, inspect.Parameter]]:
+    """Every public parameter that takes integers, behind the name of its function; doors first."""
+    seen = set()
+    for prefix, door in reversed(DOORS.items()):
+        for name in (f"{prefix}.{name}".lstrip(".") for name in door.__all__):
+            thing = getattr(door, name.rsplit(".")[-1])
+            if inspect.ismodule(thing) or id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            functions = {name: thing}
+            if inspect.isclass(thing):
+                if thing.__mro__[-2].__module__.startswith("torch.distributions"):
+                    continue  # torch's methods, with torch's errors
+                own = {at: value for at, value in vars(thing).items() if callable(value) and not at.startswith("_")}
+                functions |= {f"{name}.{at}": value for at, value in own.items()}
+            for function, value in functions.items():
+                for parameter in inspect.signature(value).parameters.values():
+                    said = re.search(r"\bint\b", str(parameter.annotation)) or parameter.name in NAMES
+                    if said or f"{function}.{parameter.name}" in QUALIFIED:
+                        yield function, parameter
+
+
+def _bound(call: Callable[..., Any], given: dict[str, Any], argument: str) -> Callable[..., Any]:
+    """A function of the argument alone, and of the generator to draw from where there is one."""
+    source = {"rng", "generator"} & set(inspect.signature(call).parameters)
+
+    def bound(value: Any, rng: gf.Generator | None = None) -> Any:
+        drawn = {} if argument in ("seeds", "positions") else dict.fromkeys(source, rng or gf.default_rng(5))
+        return call(**{**given, **drawn, argument: value})
+
+    return bound
+
+
+def _placed(name: str) -> Callable[..., Any]:
+    """Sets an attribute of a generator."""
+
+    def bound(value: Any, rng: gf.Generator | None = None) -> Any:
+        rng = rng or gf.default_rng(5)
+        setattr(rng if name == "offset" else rng.bit_generator, name, value)
+        return place(rng)
+
+    return bound
+
+
+def _loaded(value: Any, rng: gf.Generator | None = None) -> Any:
+    bits = (rng or gf.default_rng(5)).bit_generator
+    bits.state = dict(bits.state) | {"buffer_pos": value}
+    return bits.random_raw(3)
+
+
+def _merged(value: Any, rng: gf.Generator | None = None) -> Any:
+    return gf.shards.merge([gf.TopK(value, LEFT.perturbed), RIGHT], starts=[0, 3])
+
+
+def _labelled(value: Any, rng: gf.Generator | None = None) -> Any:
+    return structures.perturb_and_map(X, lambda block: (value, np.zeros(1)), 1, rng=rng or gf.default_rng(5)).samples
+
+
+def rows() -> list[Row]:
+    """The table, a row for one integer and one for several where a parameter takes them."""
+    found = [
+        Row("Generator", "offset =", _placed("offset"), 40, [-1, 2**62 + 1, *HUGE]),
+        Row("Philox4x32", "noise_offset =", _placed("noise_offset"), 40, [-1, 2**62 + 1, *HUGE]),
+        Row("Philox4x32", "buffer_pos", _loaded, 2, [-1, 4, *HUGE]),
+        Row("merge", "indices", _merged, LEFT.indices.tolist(), [2**62, *HUGE, -(2**63) - 1]),
+        Row("solver", "label", _labelled, [[0, 2, 1]], COLUMNS),
+    ]
+    for name, parameter in parameters():
+        at = parameter.name
+        if f"{name}.{at}" in EXCEPTIONS:
+            continue
+        call, others = CALLS[name]
+        several = "ArrayLike" in str(parameter.annotation) or at in ("counter", "key")
+        goods = GOOD[at] if several else GOOD[at][:1]
+        if at == "seeds":  # one serves several rows only where their positions differ
+            placed = "positions" in inspect.signature(call).parameters
+            others, goods = others | ({"positions": [2, 0, 1]} if placed else {}), goods if placed else goods[1:]
+        bound = _bound(call, others | COMPANIONS.get(at, {}), at)
+        for good in goods:
+            found.append(Row(name, at, bound, good, OUT_OF_RANGE[at], parameter.default is None))
+    return found
