@@ -64,7 +64,7 @@ parser = argparse.ArgumentParser(description="denoise binary digits")
 parser.add_argument("--quick", action="store_true", help="few digits: only shows that it runs")
 parser.add_argument("--output", type=Path, default=Path("denoise_digits.png"))
 options = parser.parse_args()
-digits, n_samples = (20, 50) if options.quick else (60, 100)
+digits, num_samples = (20, 50) if options.quick else (60, 100)
 
 rng = np.random.default_rng(0)
 clean = pictures(digits)
@@ -79,7 +79,7 @@ else:
     solver = partial(comb, pairwise=2 * COUPLING * np.eye(2))  # half the edges, each twice as strong
 
 best = solver(evidence).labels
-found = perturb_and_map(evidence, solver, n_samples, rng=1)
+found = perturb_and_map(evidence, solver, num_samples, rng=1)
 on = found.marginals[..., 1]
 
 errors = {"noisy": noisy, "most probable image": best, "marginals above one half": on > 0.5}

@@ -30,11 +30,11 @@ class PerturbAndMAP(NamedTuple):
 
     Attributes
     ----------
-    samples : ndarray of int64, shape (n_samples, *batch, *sites)
+    samples : ndarray of int64, shape (num_samples, *batch, *sites)
         The best labelling under each perturbation.
     marginals : ndarray of float64, shape (*batch, *sites, S)
         The share of the samples with each label at each site.
-    maxima : ndarray of shape (n_samples, *batch), or None
+    maxima : ndarray of shape (num_samples, *batch), or None
         The perturbed potential of each sample, noise of mean zero included; None if the solver returns no scores.
     """
 
@@ -62,7 +62,7 @@ class PerturbAndMAP(NamedTuple):
 
 
 def perturb_and_map(
-    unary: ArrayLike, solver: Solver, n_samples: int, *, order: str = "unary", rng: SeedLike = None
+    unary: ArrayLike, solver: Solver, num_samples: int, *, order: str = "unary", rng: SeedLike = None
 ) -> PerturbAndMAP:
     r"""Perturb the potentials of a discrete Markov random field with Gumbel noise, and find the best labelling.
 
@@ -75,7 +75,7 @@ def perturb_and_map(
         returns a pair of best labels, integers of shape (n, *batch, *sites), and their scores, of shape (n, *batch): a
         `Labelling` of `viterbi`, `viterbi_tree`, `graph_cut` or `brute_force`. It may return labels alone; then there
         is no bound. What it is given is overwritten by the next call.
-    n_samples : int
+    num_samples : int
         How many perturbations, at least 1.
     order : {"unary", "full"}
         "unary" perturbs the unary potentials. "full" perturbs the potential of every labelling, which is exact, for
@@ -93,9 +93,9 @@ def perturb_and_map(
     TypeError
         For potentials that are not floats.
     ValueError
-        For NaN or +inf among the potentials, a site with all labels forbidden, an unknown order, ``n_samples < 1``, and
-        labels that do not fit the potentials. Whatever the solver raises passes through. The generator is then left as
-        it was.
+        For NaN or +inf among the potentials, a site with all labels forbidden, an unknown order, ``num_samples < 1``,
+        and labels that do not fit the potentials. Whatever the solver raises passes through. The generator is then left
+        as it was.
 
     Notes
     -----
@@ -107,7 +107,7 @@ def perturb_and_map(
     (Papandreou and Yuille, "Perturb-and-MAP random fields", 2011; Hazan and Jaakkola, "On the partition function and
     random maximum a-posteriori perturbations", 2012). Samples and bound are exact for models without interactions;
     else the samples come from a distribution near the Gibbs distribution :math:`\exp \theta(x) / Z`, whose marginals
-    differ from its own however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(n_samples,
+    differ from its own however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(num_samples,
     *unary.shape))`` in the dtype of the computation. With one Gumbel for every labelling (``order="full"``) the
     samples are exact, and the mean of the maxima is log Z.
 
@@ -125,7 +125,7 @@ def perturb_and_map(
     x = _checks.unary(unary, ("sites", "labels"))
     _checks.no_nan(x, "unary")
     _checks.some_label(x)
-    count = checks.positive_count(n_samples, "n_samples")
+    count = checks.positive_count(num_samples, "num_samples")
     samples, maxima = (_perturb_unary if order == "unary" else _perturb_all)(solver, count, x, rng)
     marginals = np.stack([(samples == label).mean(axis=0) for label in range(x.shape[-1])], axis=-1)
     return PerturbAndMAP(samples, marginals, maxima)

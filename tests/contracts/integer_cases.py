@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import gumbelfast as gf
-from gumbelfast import distributions, estimators, structures
+from gumbelfast import distributions, estimators, sequences, shards, structures
 
 X = np.log(np.arange(1.0, 10.0).reshape(3, 3))
 P = np.exp(X)
@@ -69,7 +69,8 @@ SEARCH: dict[str, Any] = {"step": step, "initial_state": None, "k": 2, "max_step
 
 # By the name under which `parameters` finds it: a call, and its other arguments.
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    **{name: (getattr(gf, name), SEARCH) for name in ("ancestral_sample", "beam_search", "stochastic_beam_search")},
+    **{f"sequences.{name}": (getattr(sequences, name), SEARCH) for name in ("ancestral_sample", "beam_search",
+       "stochastic_beam_search")},
     **{name: (getattr(gf, name), {"logits": X}) for name in ("categorical", "gumbel_softmax", "sample_tokens")},
     **{name: (getattr(gf, name), {"x": X}) for name in ("log_softmax", "logsumexp", "softmax")},
     **{name: (getattr(gf, name), {}) for name in ("exponential", "gumbel")},
@@ -96,26 +97,36 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "estimators.score_function": (estimators.score_function, F),
     "gumbel_softmax_backward": (gf.gumbel_softmax_backward, {"grad": X, "y_soft": gf.softmax(X)}),
     "gumbel_top_k": (gf.gumbel_top_k, {"logits": X, "k": 2}),
-    "inverse_transform": (gf.distributions.inverse_transform, {"probs": P, "u": U}),
+    "distributions.inverse_transform": (gf.distributions.inverse_transform, {"probs": P, "u": U}),
     "log_softmax_backward": (gf.log_softmax_backward, {"grad": X, "log_y": gf.log_softmax(X)}),
-    "merge": (gf.shards.merge, {"states": [LEFT, RIGHT], "starts": [0, 3]}),
-    "plackett_luce_log_prob": (gf.distributions.plackett_luce_log_prob, {"logits": X, "order": LATIN}),
-    "plackett_luce_log_prob_backward": (
+    "shards.merge": (gf.shards.merge, {"states": [LEFT, RIGHT], "starts": [0, 3]}),
+    "distributions.plackett_luce_log_prob": (gf.distributions.plackett_luce_log_prob, {"logits": X, "order": LATIN}),
+    "distributions.plackett_luce_log_prob_backward": (
         gf.distributions.plackett_luce_log_prob_backward,
         {"grad": U, "logits": X, "order": LATIN},
     ),
-    "plackett_luce_set_log_prob": (gf.distributions.plackett_luce_set_log_prob, {"logits": X, "items": LATIN}),
+    "distributions.plackett_luce_set_log_prob": (
+        gf.distributions.plackett_luce_set_log_prob,
+        {"logits": X, "items": LATIN},
+    ),
     "set_num_threads": (threads_after, {}),
     "softmax_backward": (gf.softmax_backward, {"grad": X, "y": gf.softmax(X)}),
     "structures.brute_force": (structures.brute_force, {"unary": GRID}),
     "structures.make_perturbed_argmax": (perturbed, {"num_samples": 3}),
-    "structures.perturb_and_map": (structures.perturb_and_map, {"unary": X, "solver": solve, "n_samples": 2}),
+    "structures.perturb_and_map": (structures.perturb_and_map, {"unary": X, "solver": solve, "num_samples": 2}),
     "structures.viterbi": (structures.viterbi, {"unary": X, "pairwise": np.eye(3)}),
     "structures.viterbi_tree": (structures.viterbi_tree, {"unary": X, "pairwise": np.eye(3), "parents": [-1, 0, 0]}),
     "weighted_sample": (gf.weighted_sample, {"weights": P, "k": 2}),
 }  # fmt: skip
 
-DOORS: dict[str, Any] = {"": gf, "estimators": estimators, "distributions": distributions, "structures": structures}
+DOORS: dict[str, Any] = {
+    "": gf,
+    "distributions": distributions,
+    "estimators": estimators,
+    "sequences": sequences,
+    "shards": shards,
+    "structures": structures,
+}
 
 if find_spec("torch"):
     import torch
@@ -160,7 +171,7 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "axis": (0,), "dim": (0,), "k": (2,), "size": (2,), "sample_shape": (2,), "shape": (3,), "row_stride": (5,),
     "offset": (40, [0, 40, 80]), "seeds": (7, [7, 8, 9]), "positions": (4, [2, 0, 1]), "top_k": (2, [1, 2, 3]),
     "empty": (5,), "num_threads": (2,), "eos": (1,), "max_steps": (2,), "num_samples": (2,), "num_conditional": (2,),
-    "n_samples": (3,), "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
+    "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
     "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "value": (2, [0, 2, 1]), "bit_generator": (9,),
     "seed": (7,), "counter": (9, [1, 2, 3, 4]), "key": (9, [1, 2]), "delta": (9,), "jumps": (3,),
 }  # fmt: skip
@@ -172,7 +183,7 @@ OUT_OF_RANGE: dict[str, list[int]] = {
     "shape": [-1], "row_stride": [-1, 2, *HUGE], "offset": [-1, 2**62 + 1, *HUGE], "seeds": [-1, 2**64],
     "positions": [-1, 2**63 + 1, 2**64], "top_k": [-1], "empty": [*HUGE, -(2**63) - 1],
     "num_threads": [0, -1, 4097, *HUGE], "eos": [-1, 3, *HUGE], "max_steps": [0, *HUGE], "num_samples": [0, *HUGE],
-    "num_conditional": [0, *HUGE], "n_samples": [0, *HUGE], "site_ndim": [0], "event_ndim": [0], "index": COLUMNS,
+    "num_conditional": [0, *HUGE], "site_ndim": [0], "event_ndim": [0], "index": COLUMNS,
     "order": COLUMNS, "items": COLUMNS, "value": COLUMNS, "parents": [-2, 0, 2**63 + 1, 2**64],
     "starts": [-1, 2**62, 2**63 + 1, 2**64], "bit_generator": [-1, 2**64], "counter": [-1, 2**128],
     "key": [-1, 2**64], "seed": [], "delta": [], "jumps": [],
@@ -181,8 +192,8 @@ OUT_OF_RANGE: dict[str, list[int]] = {
 # Parameters that take integers without saying so in their annotation.
 NAMES = {"index", "items", "parents", "positions", "seed", "seeds", "starts", "top_k"}
 QUALIFIED = {"Categorical.log_prob.value", "Philox4x32.counter", "Philox4x32.key", "Philox4x32.advance.delta",
-             "Philox4x32.jumped.jumps", "Philox4x32.spawn.n_children", "plackett_luce_log_prob.order",
-             "plackett_luce_log_prob_backward.order"}  # fmt: skip
+             "Philox4x32.jumped.jumps", "Philox4x32.spawn.n_children", "distributions.plackett_luce_log_prob.order",
+             "distributions.plackett_luce_log_prob_backward.order"}  # fmt: skip
 EXCEPTIONS = {
     "Generator.choice.axis": "NumPy's method, with NumPy's errors",
     "Philox4x32.seed": "NumPy's SeedSequence takes it",
@@ -217,7 +228,11 @@ def parameters() -> Iterator[tuple[str, inspect.Parameter]]:
             if inspect.isclass(thing):
                 if thing.__mro__[-2].__module__.startswith("torch.distributions"):
                     continue  # torch's methods, with torch's errors
-                own = {at: value for at, value in vars(thing).items() if callable(value) and not at.startswith("_")}
+                own = {
+                    at: value
+                    for at, value in vars(thing).items()
+                    if callable(value) and not at.startswith("_") and at not in gf.__all__
+                }
                 functions |= {f"{name}.{at}": value for at, value in own.items()}
             for function, value in functions.items():
                 for parameter in inspect.signature(value).parameters.values():

@@ -6,8 +6,8 @@ from helpers import assert_refused
 
 import gumbelfast as gf
 from gumbelfast import estimators, structures
+from gumbelfast._engine import sources
 from gumbelfast.estimators import _problem
-from gumbelfast.random import seeding
 
 ZEROS = np.zeros((2, 3), np.float32)
 NAMES = ("score_function", "importance_weighted", "unordered_set")
@@ -76,15 +76,15 @@ def test_estimators_take_no_noise_that_is_not_theirs(name: str, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", [*NAMES, *SLOPED])
 def test_without_rng_it_is_the_generator_of_the_process(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeding, "_shared", gf.Generator(9))
+    monkeypatch.setattr(sources, "_shared", gf.Philox4x32(key=9))
     found = _estimate(name, _sum, np.ones_like)
     assert (found.samples == _estimate(name, _sum, np.ones_like, rng=gf.Generator(9)).samples).all()
-    assert seeding._shared.offset > 0
+    assert sources._shared.noise_offset > 0
 
 
 @pytest.mark.parametrize("noise", ["gumbel", "normal"])
 def test_perturbed_argmax_without_rng(noise: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeding, "_shared", gf.Generator(9))
+    monkeypatch.setattr(sources, "_shared", gf.Philox4x32(key=9))
     perturbed = structures.make_perturbed_argmax(lambda x: x, 3, noise=noise)
     assert (perturbed(ZEROS)[0] == perturbed(ZEROS, rng=gf.Generator(9))[0]).all()
     assert not (perturbed(ZEROS)[0] == perturbed(ZEROS, rng=gf.Generator(9))[0]).any()
@@ -251,7 +251,7 @@ def test_a_first_state_without_its_rows_is_refused_before_anything_is_drawn(name
 
         def call(rng: object, state: object = state) -> None:
             given = {} if name == "beam_search" else {"rng": rng}
-            getattr(gf, name)(lambda *_: (ZEROS, {"h": (None, state)}), None, 2, 3, **given)
+            getattr(gf.sequences, name)(lambda *_: (ZEROS, {"h": (None, state)}), None, 2, 3, **given)
 
         assert_refused(call, error, text)
 

@@ -197,7 +197,7 @@ def _order(name: str, s: Source) -> Call:
         else:
             assert (np.asarray(found) <= 1e-6).all()
 
-    return Call(getattr(gf, name), args, axis, check, draws=False)
+    return Call(getattr(gf.distributions, name), args, axis, check, draws=False)
 
 
 def viterbi(s: Source) -> Call:

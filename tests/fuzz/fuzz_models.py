@@ -60,7 +60,7 @@ def _search(name: str, s: Source) -> Call:
     args = floats(s, table), s.mostly([0, 1, 2, 3, 5], ODD_SIZES), s.mostly([1, 2, 3, 5], FEW)
 
     def function(x: Any, k: Any, max_steps: Any, **given: Any) -> Any:
-        return getattr(gf, name)(step, x, k, max_steps, **given)
+        return getattr(gf.sequences, name)(step, x, k, max_steps, **given)
 
     def check(found: Any, x: Any, k: Any, max_steps: Any, length_penalty: Any = None, **given: Any) -> None:
         tokens, lengths, log_p = found.sequences, found.lengths, found.log_probs

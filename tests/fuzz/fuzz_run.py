@@ -18,7 +18,7 @@ from fuzz_states import STATES
 from helpers import COMPILED
 
 import gumbelfast as gf
-from gumbelfast.random import seeding
+from gumbelfast._engine import sources
 
 ALLOWED = (TypeError, ValueError, IndexError, MemoryError)
 SRC = Path(__file__).parents[2] / "src"
@@ -32,7 +32,7 @@ assert len(ASSERTED) > 10
 
 def of_the_process() -> None:
     """Stands for a call without `rng`: the generator that serves it begins anew."""
-    seeding._shared = gf.Generator(5)
+    sources._shared = gf.Philox4x32(key=5)
 
 
 MAKERS = [
@@ -99,7 +99,7 @@ def outcome(call: Call, rng: Any) -> tuple[Any, Any]:
 
 def numbers(rng: Any) -> str:
     """The state of a generator; None is that of the process."""
-    rng = seeding._shared if rng is None else rng
+    rng = sources._shared if rng is None else rng
     bits = getattr(rng, "bit_generator", rng)
     return repr(bits.state) if isinstance(bits, np.random.BitGenerator) else ""
 

@@ -1,6 +1,7 @@
-"""Rules that the sources keep: no symbol that a linker may share between instruction sets, short files, true stubs."""
+"""Rules that the sources keep: no symbol shared between instruction sets, true stubs, one home for each name."""
 
 import ast
+import inspect
 import os
 import re
 import shutil
@@ -46,20 +47,6 @@ def test_backends_share_no_code(backend: str, tmp_path: Path) -> None:
     assert len(outside) == 1, outside
 
 
-SOURCES = [
-    path
-    for folder in ("csrc", "src", "gumbelfast", "tests", "bench", "examples")
-    for path in sorted((ROOT / folder).rglob("*"))
-    if path.suffix in {".py", ".pyi", ".pyx", ".cpp", ".hpp"}
-]
-
-
-def test_files_are_short() -> None:
-    assert len(SOURCES) > 40
-    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in SOURCES}
-    assert not {name: count for name, count in lines.items() if count > 300}
-
-
 def test_stub_names_what_the_module_has() -> None:
     tree = ast.parse((ROOT / "gumbelfast" / "_core.pyi").read_text(encoding="utf-8"))
     backend = next(node for node in tree.body if isinstance(node, ast.ClassDef))
@@ -68,6 +55,21 @@ def test_stub_names_what_the_module_has() -> None:
     assert members == {name for name in vars(_core.Backend) if not name.startswith("_")}
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} | {backend.name}
     assert functions == {name for name in vars(_core) if not name.startswith("_")}
+
+
+def test_public_names_have_one_home() -> None:
+    assert {name for name in dir(gf) if not name.startswith("__")} == set(gf.__all__)
+    modules = {path.stem for path in (ROOT / "gumbelfast").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not [name for name in modules & set(gf.__all__) if not inspect.ismodule(getattr(gf, name))]
+    homes = [gf.distributions, gf.estimators, gf.sequences, gf.shards, gf.structures]
+    for home in homes:
+        assert not set(home.__all__) & set(gf.__all__)
+
+
+def test_methods_say_what_they_take() -> None:
+    for name in ("categorical", "gumbel_top_k", "sample_tokens", "conditional_gumbel", "gumbel_softmax"):
+        own, function = inspect.signature(getattr(gf.Generator, name)), inspect.signature(getattr(gf, name))
+        assert list(own.parameters)[1:] == [parameter for parameter in function.parameters if parameter != "rng"]
 
 
 def test_every_public_name_is_there_and_explained() -> None:

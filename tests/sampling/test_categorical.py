@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sampling_cases import Case, cases
 
 import gumbelfast as gf
+from gumbelfast._engine import sources
 from gumbelfast._engine.backend import active
-from gumbelfast.random import seeding
 from gumbelfast.reference.philox import row_key
 
 INF = np.inf
@@ -115,11 +115,11 @@ def test_rows_by_seed_and_position(compiled: str, dtype: str, columns: int) -> N
 
 def test_seeds_touch_no_generator_and_fit_size(compiled: str) -> None:
     x = normal("float32", 50)
-    shared = seeding.source(None)
+    shared = sources.shared()
     np.random.seed(5)  # noqa: NPY002 - NumPy's global state is one of those to be left alone
-    before = shared.offset, numpy_state(shared), str(np.random.get_state())  # noqa: NPY002
+    before = shared.noise_offset, numpy_state(shared), str(np.random.get_state())  # noqa: NPY002
     draws = gf.categorical(x, size=(3, 2), seeds=7, positions=np.arange(6).reshape(3, 2))
-    assert (shared.offset, numpy_state(shared), str(np.random.get_state())) == before  # noqa: NPY002
+    assert (shared.noise_offset, numpy_state(shared), str(np.random.get_state())) == before  # noqa: NPY002
     assert draws.ravel().tolist() == [gf.categorical(x, seeds=7, positions=i) for i in range(6)]
     assert len(set(gf.categorical(np.zeros(1000), size=50, seeds=np.arange(50)).tolist())) > 40
 

@@ -168,7 +168,7 @@ def test_reproducible(compiled: str, order: str) -> None:
 
 
 def solve(given: dict[str, Any]) -> Any:
-    arguments = {"unary": CHAIN, "solver": chain_solver(EDGES), "n_samples": 3} | given
+    arguments = {"unary": CHAIN, "solver": chain_solver(EDGES), "num_samples": 3} | given
     return lambda rng: perturb_and_map(**arguments, rng=rng)
 
 
@@ -177,8 +177,8 @@ FAULTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"unary": CHAIN[0]}, ValueError, "unary must have axes (..., sites, labels), got shape (3,)"),
     ({"unary": np.where(np.eye(8, 3, 2) > 0, np.nan, CHAIN)}, ValueError, "unary contains NaN at index (0, 2)"),
     ({"unary": np.abs(CHAIN) * [1, INF, 1]}, ValueError, "unary contains +inf at index (0, 1)"),
-    ({"n_samples": 0}, ValueError, "n_samples must be >= 1, got 0"),
-    ({"n_samples": 1.5}, TypeError, "n_samples must be an integer, got 1.5"),
+    ({"num_samples": 0}, ValueError, "num_samples must be >= 1, got 0"),
+    ({"num_samples": 1.5}, TypeError, "num_samples must be an integer, got 1.5"),
     ({"order": "pairwise"}, ValueError, "order must be 'unary' or 'full', got 'pairwise'"),
     ({"solver": chain_solver(ISING)}, ValueError, "pairwise must have shape (3, 3) or (7, 3, 3), got (2, 2)"),
     ({"solver": chain_solver(EDGES - INF)}, ValueError, "every labelling of row 0 scores -inf"),
