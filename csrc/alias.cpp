@@ -1,6 +1,7 @@
 #include "alias.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace gumbelfast {
 namespace {
@@ -18,6 +19,16 @@ struct Weights {
 };
 
 }  // namespace
+
+void bounds_of(const double* weights, int64_t cols, uint64_t* bounds) {
+  double total = 0, sum = 0;
+  for (int64_t j = 0; j < cols; ++j) total += weights[j];
+  for (int64_t j = 0; j < cols; ++j) {
+    sum += weights[j];
+    const double reached = sum / total;
+    bounds[j] = reached >= 1 ? end_bound : static_cast<uint64_t>(std::ceil(std::ldexp(reached, 64)));
+  }
+}
 
 // Walker (1977) with the linear construction of Vose (1991), in integers and without his two stacks: columns that lack
 // uniforms are filled in order from the first category with too many, and what such a category has left when it falls

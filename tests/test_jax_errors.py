@@ -81,9 +81,9 @@ X = np.zeros((2, 3), np.float32)
         (lambda: gj.gumbel_softmax(KEY, X, 0), ValueError, "tau must be finite and > 0, got 0"),
         (lambda: gj.gumbel_softmax(KEY, X, np.inf), ValueError, "tau must be finite and > 0, got inf"),
         (
-            lambda: jax.jit(lambda tau: gj.gumbel_softmax(KEY, X, tau))(np.ones(2)),
+            lambda: jax.jit(lambda tau: gj.gumbel_softmax(KEY, X, tau))(np.ones(3)),
             ValueError,
-            "tau must be a scalar, got shape (2,)",
+            "tau of shape (3,) does not broadcast to one a row, shape (2,)",
         ),
     ],
 )
@@ -183,7 +183,7 @@ HANDLERS: dict[str, Any] = {
     "top k": lambda bad: run_handler("gumbel_top_k", KEYS, bad, axis=np.int64(0)),
     "relaxed": lambda bad: run_handler("gumbel_softmax", KEYS, bad, ONE, axis=np.int64(0), hard=False),
     "tau": lambda bad: run_handler("gumbel_softmax", KEYS, X, bad[0, 0], axis=np.int64(0), hard=False),
-    "softmax": lambda bad: run_handler("softmax", bad, log=False),
+    "softmax": lambda bad: run_handler("softmax", bad, kernel="softmax"),
     "backward": lambda bad: run_handler("softmax_backward", bad, bad, ONE),
     "scale": lambda bad: run_handler("softmax_backward", X, X, bad[0, 0]),
 }
