@@ -115,9 +115,7 @@ def inverses(values: Array, name: str) -> float | NDArray[np.float64]:
     bad = ~((values > 0) & (values < math.inf))
     where = f" in row {row_name(int(bad.argmax()), (*values.shape, 1))}" if values.ndim else ""
     if bad.any():
-        raise ValueError(
-            f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {values[bad][0]}{where}"
-        )
+        raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {values[bad][0]}{where}")
     return values.astype(np.float64).reshape(-1) if values.ndim else float(values)
 
 

@@ -128,5 +128,3 @@ def something(size: Any) -> None:
 def no_symbols(shapes: list[tuple[Any, ...]]) -> None:
     if any(is_symbolic_dim(n) for shape in shapes for n in shape):
         raise NotImplementedError("callbacks take no symbolic shapes: gumbelfast.jax.route() must be 'ffi' for them")
-
-

@@ -43,7 +43,7 @@ def choice(
     Returns
     -------
     jax.Array
-        Shape of `a` with `shape` in place of `axis`, and its dtype; for an integer int32, or int64 where x64 is enabled.
+        Shape of `a` with `shape` in place of `axis`, and its dtype; for an integer int32, or int64 with x64.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def _gumbel_softmax(
 def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, weights: bool) -> None:
     rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
     if weights:
-        _validate_tables.weights_of_choice(x)
+        _validate_tables.weights_of_choice(rows[0])
     else:
         rows, _ = weights_of_logits(x, -1 - axis, 1.0, None, threads)
     index = np.empty(out[0].shape, np.int64)

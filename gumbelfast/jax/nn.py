@@ -105,9 +105,7 @@ def log_softmax(x: ArrayLike, axis: Axes = -1) -> jax.Array:
     return _softmax("log_softmax", x, axis)
 
 
-def logsumexp(
-    a: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
-) -> jax.Array:
+def logsumexp(a: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None) -> jax.Array:
     r"""Logarithm of a sum of exponentials, :math:`\log \sum_j \exp(a_j)`, as `jax.nn.logsumexp`.
 
     Parameters
@@ -230,7 +228,7 @@ _rows.defjvp(_rows_jvp)
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _summed(how: Settings, x: Any) -> Any:
-    """logsumexp along the last axis."""
+    """The logsumexp along the last axis."""
     result = jax.ShapeDtypeStruct(x.shape[:-1], x.dtype)
     return _calls.call(how, "softmax", (result,), x, kernel="logsumexp")[0]
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -15,6 +16,8 @@ from .. import _validate, _validate_tables
 from ..states import TopK
 from . import _calls, _checks, _keys
 from ._calls import Settings
+
+jax.export.register_namedtuple_serialization(TopK, serialized_name="gumbelfast.TopK")
 
 
 def gumbel(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = float) -> jax.Array:
@@ -136,9 +139,7 @@ def categorical(
     return found
 
 
-def gumbel_top_k(
-    key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1, *, mask: ArrayLike | None = None
-) -> TopK:
+def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1, *, mask: ArrayLike | None = None) -> TopK:
     """Draw k categories per row without replacement, in order, by the k largest perturbed logits.
 
     Parameters
