@@ -237,13 +237,13 @@ def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
     return np.ascontiguousarray(np.moveaxis(whole, axis, -1))
 
 
-def is_mask(dtype: np.dtype[Any], name: str = "mask") -> None:
+def is_mask(dtype: np.dtype[Any], name: str = "mask", meaning: str = "allowed") -> None:
     if dtype != np.bool_:
-        raise TypeError(f"{name} must be boolean (True: allowed), got {dtype}")
+        raise TypeError(f"{name} must be boolean (True: {meaning}), got {dtype}")
 
 
-def refuse_mask(given: tuple[int, ...], shape: tuple[int, ...], name: str = "mask") -> NoReturn:
-    raise ValueError(f"{name} of shape {given} does not broadcast to logits of shape {shape}") from None
+def refuse_mask(given: tuple[int, ...], shape: tuple[int, ...], name: str = "mask", what: str = "logits") -> NoReturn:
+    raise ValueError(f"{name} of shape {given} does not broadcast to {what} of shape {shape}") from None
 
 
 def count(k: Any, columns: int) -> int:

@@ -99,17 +99,18 @@ struct Core {
 };
 
 // call(core) with the backend of that name, for buffers of floats, the first of which has the dtype of the kernel; what
-// is thrown comes out as an error of XLA's.
+// is thrown comes out as an error of XLA's. A program exported on another machine may name a backend that this one does
+// not have: all return the same bytes.
 template <class Call>
 xla::ffi::Error with_core(std::string_view name, int64_t threads, std::initializer_list<xla::ffi::AnyBuffer> floats,
                           Call call) {
   using xla::ffi::Error;
   static const std::vector<const Backend*> usable = usable_backends();
-  const auto found = std::find_if(usable.begin(), usable.end(), [&](const auto* b) { return b->name == name; });
-  if (found == usable.end()) return Error::InvalidArgument("no usable backend '" + std::string(name) + "'");
+  const auto named = std::find_if(usable.begin(), usable.end(), [&](const auto* b) { return b->name == name; });
+  const Backend* const backend = named == usable.end() ? usable.front() : *named;
   try {
     for (const xla::ffi::AnyBuffer& each : floats) dtype_of(each);
-    return call(Core{*found, static_cast<int>(threads), floats.size() ? dtype_of(*floats.begin()) : DType::f32});
+    return call(Core{backend, static_cast<int>(threads), floats.size() ? dtype_of(*floats.begin()) : DType::f32});
   } catch (const std::invalid_argument& error) {
     return Error::InvalidArgument(error.what());
   } catch (const std::exception& error) {

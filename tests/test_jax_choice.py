@@ -197,8 +197,16 @@ def test_no_gradient_passes(route: str) -> None:
         (lambda: gj.choice(KEY, 2.5), TypeError, "a must be an integer, got 2.5"),
         (lambda: gj.choice(KEY, -1), ValueError, "a must be >= 0, got -1"),
         (lambda: gj.choice(KEY, 0), ValueError, "a must not be empty unless no samples are taken"),
-        (lambda: gj.choice(KEY, np.zeros((2, 0)), axis=1), ValueError, "a must not be empty unless no samples are taken"),
-        (lambda: gj.choice(KEY, P, axis=1), np.exceptions.AxisError, "axis 1 is out of bounds for array of dimension 1"),
+        (
+            lambda: gj.choice(KEY, np.zeros((2, 0)), axis=1),
+            ValueError,
+            "a must not be empty unless no samples are taken",
+        ),
+        (
+            lambda: gj.choice(KEY, P, axis=1),
+            np.exceptions.AxisError,
+            "axis 1 is out of bounds for array of dimension 1",
+        ),
         (lambda: gj.choice(KEY, P, 2.5), TypeError, "shape must be an integer, got 2.5"),
         (lambda: gj.choice(KEY, 5, (2, 3), False), ValueError, "6 draws without replacement exceed the 5 categories"),
         (

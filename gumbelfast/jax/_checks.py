@@ -77,14 +77,23 @@ def _broadcasts(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
     return len(shape) <= len(wanted) and all(n in (1, m) for n, m in pairs)
 
 
-def allowed(mask: Any, shape: tuple[Any, ...], name: str = "mask") -> jax.Array | None:
-    """A boolean array that broadcasts to that shape."""
-    if mask is None:
+def allowed(mask: Any, shape: tuple[Any, ...]) -> jax.Array | None:
+    """A mask that broadcasts to logits of that shape."""
+    return _boolean(mask, shape, ("mask", "allowed"), "logits")
+
+
+def summed(where: Any, shape: tuple[Any, ...]) -> jax.Array | None:
+    """A `where` that broadcasts to an array of that shape."""
+    return _boolean(where, shape, ("where", "summed"), "an array")
+
+
+def _boolean(given: Any, shape: tuple[Any, ...], says: tuple[str, str], what: str) -> jax.Array | None:
+    if given is None:
         return None
-    array = jnp.asarray(mask)
-    _validate.is_mask(array.dtype, name)
+    array = jnp.asarray(given)
+    _validate.is_mask(array.dtype, *says)
     if not _broadcasts(array.shape, shape):
-        _validate.refuse_mask(array.shape, shape, name)
+        _validate.refuse_mask(array.shape, shape, says[0], what)
     return array
 
 
@@ -104,6 +113,8 @@ def inverse_tau(tau: Any, batch: tuple[Any, ...], dtype: np.dtype[Any]) -> Any:
 
 def population(a: Any, axis: Any) -> tuple[jax.Array | None, int, Any]:
     """What `choice` chooses from (None: the integers below a number), along which axis, and how many there are."""
+    if is_symbolic_dim(a):
+        return None, 0, a
     if np.ndim(a) == 0:
         return None, 0, _validate.as_integer(a, "a", 0)
     array = jnp.asarray(a)
@@ -127,4 +138,6 @@ def something(size: Any) -> None:
 
 def no_symbols(shapes: list[tuple[Any, ...]]) -> None:
     if any(is_symbolic_dim(n) for shape in shapes for n in shape):
-        raise NotImplementedError("callbacks take no symbolic shapes: gumbelfast.jax.route() must be 'ffi' for them")
+        raise NotImplementedError(
+            "callbacks to Python cannot be exported: gumbelfast.jax.route() must be 'ffi' for that"
+        )

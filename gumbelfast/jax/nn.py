@@ -141,7 +141,7 @@ def logsumexp(a: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where:
     1002.0794677734375
     """
     array = _checks.float_array(a)
-    axes, kept = _checks.several_axes(array, axis), _checks.allowed(where, array.shape, "where")
+    axes, kept = _checks.several_axes(array, axis), _checks.summed(where, array.shape)
     found: jax.Array = _logsumexp(array, kept, axes, bool(keepdims), _calls.settings())
     return found
 
