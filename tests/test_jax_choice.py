@@ -170,6 +170,11 @@ def test_nothing_to_choose(route: str) -> None:
     assert gj.categorical(KEY, np.zeros((0, 3)), method="alias").shape == (0,)
 
 
+@pytest.mark.parametrize("n", [np.int8(5), np.uint64(5), np.array(5, ">i2"), jnp.asarray(5)])
+def test_integers_of_every_type(n: Any) -> None:
+    assert np.array_equal(gj.choice(KEY, n, (20,)), gj.choice(KEY, 5, (20,)))
+
+
 def test_keys_are_chosen_too() -> None:
     keys = jax.random.split(KEY, 5)
     found = gj.choice(jax.random.key(1), keys, (3,))
@@ -195,6 +200,11 @@ def test_no_gradient_passes(route: str) -> None:
             "method='alias' takes no replace, got False",
         ),
         (lambda: gj.choice(KEY, 2.5), TypeError, "a must be an integer, got 2.5"),
+        (lambda: gj.choice(KEY, True), TypeError, "a must be an integer, got True"),
+        (lambda: gj.choice(KEY, np.float32(2)), TypeError, "a must be an integer, got np.float32(2.0)"),
+        (lambda: gj.choice(KEY, "2"), TypeError, "a must be an integer, got '2'"),
+        (lambda: gj.choice(KEY, None), TypeError, "a must be an integer, got None"),
+        (lambda: gj.choice(KEY, 2**63), ValueError, "indices below 9223372036854775808 need 64 bits: enable x64"),
         (lambda: gj.choice(KEY, -1), ValueError, "a must be >= 0, got -1"),
         (lambda: gj.choice(KEY, 0), ValueError, "a must not be empty unless no samples are taken"),
         (

@@ -106,6 +106,17 @@ def test_shapes_at_the_edge(route: str) -> None:
     assert_same_bytes(mapped, np.stack([gj.logsumexp(x[:, i]) for i in range(5)]))
 
 
+@pytest.mark.parametrize("one", [np.int8(1), np.uint64(1), np.array(1, ">i2"), jnp.asarray(1)])
+def test_axes_are_integers_of_every_type(one: Any) -> None:
+    x = normal("float32", (4, 5, 6))
+    for call in (gj.logsumexp, gj.softmax, gj.log_softmax):
+        assert_same_bytes(call(x, one), call(x, 1))
+        assert_same_bytes(call(x, (one, 2)), call(x, (1, 2)))
+        for bad in (True, 1.0, "1", [1], np.array([1]), (0, 1.5)):
+            with pytest.raises(TypeError, match="^axis must be an integer, got "):
+                call(x, bad)
+
+
 X = np.zeros((2, 3), np.float32)
 
 
