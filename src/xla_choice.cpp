@@ -100,6 +100,7 @@ Error integers(AnyBuffer keys, AnyBuffer last, Out index, std::string_view backe
     const Examples examples{index->dimensions().first(keys.dimensions().size() - 1)};
     const int64_t count = product(after(index->dimensions(), examples.lead.size()));
     const bool is_long = last.element_type() == ffi::S64;
+    if (!is_long && last.element_type() != ffi::S32) return Error::InvalidArgument("expected S32 or S64");
     core.each(examples.count(), 8 * count, [&](int64_t i, const gf::Workers& workers) {
       const int64_t from = examples.in(last, i);
       const auto n = 1 + static_cast<uint64_t>(is_long ? static_cast<const int64_t*>(last.untyped_data())[from]

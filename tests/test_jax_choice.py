@@ -63,6 +63,15 @@ def test_rows_that_serve_all_draws(route: str, method: str) -> None:
     assert np.array_equal(call(KEY, x[:, :, None], shape=(1, 4, 5)), call(KEY, inner))
 
 
+def test_every_backend_draws_the_same(compiled: str) -> None:
+    x, p = normal("float32", (3, 200)), np.arange(200.0, dtype=np.float32)
+    found = gj.categorical(KEY, x, shape=(90, 3), method="alias")
+    assert np.array_equal(found, gf.categorical(x, size=90, method="alias", **AT))
+    assert np.array_equal(gj.choice(KEY, 200, (70,), False, p), gf.weighted_sample(p.astype(float), 70, **AT).indices)
+    wanted = [u * 200 // 2**64 for u in uniforms(SEED, np.arange(99, dtype=np.uint64)).tolist()]
+    assert gj.choice(KEY, 200, (99,)).tolist() == wanted
+
+
 def test_first_draws_of_many_are_those_of_fewer(route: str) -> None:
     x = normal("float32", (70,))
     for method in ("gumbel", "alias"):
@@ -182,7 +191,14 @@ def test_keys_are_chosen_too() -> None:
     assert np.array_equal(jax.random.key_data(found), jax.random.key_data(keys)[index])
 
 
-def test_no_gradient_passes(route: str) -> None:
+def test_gradients_pass_to_what_is_chosen(route: str) -> None:
+    a = normal("float32", (5, 2))
+    found = jax.grad(lambda a: gj.choice(KEY, a, (40,), p=P.astype(np.float32)).sum())(a)
+    counts = np.bincount(np.asarray(gj.choice(KEY, 5, (40,), p=P.astype(np.float32))), minlength=5)
+    assert np.array_equal(found, np.broadcast_to(counts[:, None], (5, 2)))
+
+
+def test_no_gradient_passes_to_weights(route: str) -> None:
     p = P.astype(np.float32)
     found = jax.grad(lambda p: jnp.log(p)[gj.choice(KEY, 5, (6,), p=p)].sum())(p)
     index = np.asarray(gj.choice(KEY, 5, (6,), p=p))

@@ -236,9 +236,12 @@ def _summed(how: Settings, x: Any) -> Any:
 def _summed_jvp(how: Settings, primals: Any, tangents: Any) -> Any:
     (x,), (t,) = primals, tangents
     found, work = _summed(how, x), _validate.work_dtype(x.dtype)
-    nothing = jnp.isneginf(found)[..., None]
-    p = jnp.where(nothing, 0, _rows("softmax", how, jnp.where(nothing, 0, x)))
-    return found, (p.astype(work) * t.astype(work)).sum(-1).astype(found.dtype)
+    # The softmax does not depend on what is subtracted, so the rounding of the result does no harm.
+    shift = jax.lax.stop_gradient(jnp.where(jnp.isneginf(found), 0, found)).astype(work)
+    terms = jnp.exp(x.astype(work) - shift[..., None])
+    total = terms.sum(-1)
+    slope = (terms * t.astype(work)).sum(-1) / jnp.where(total == 0, 1, total)
+    return found, slope.astype(found.dtype)
 
 
 _summed.defjvp(_summed_jvp)
