@@ -123,6 +123,12 @@ def test_backends_that_are_not_there_give_way(monkeypatch: pytest.MonkeyPatch) -
     assert_same_bytes(gj.gumbel_softmax(KEY, x), wanted)
 
 
+def test_jax_that_exports_nothing_serves_too() -> None:
+    code = "import sys, jax; sys.modules['jax.export'] = None; import gumbelfast.jax as gj; "
+    found = run_python(f"{code} print(gj.categorical(jax.random.key(7), jax.numpy.zeros((3, 9))).tolist())")
+    assert found.stdout.strip() == str(gj.categorical(KEY, np.zeros((3, 9), np.float32)).tolist()), found.stderr
+
+
 def test_bad_sizes_among_symbols() -> None:
     (rows,) = export.symbolic_shape("rows")
     for shape, error in (((rows, -1), ValueError), ((rows, 2.5), TypeError)):

@@ -7,10 +7,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.export import is_symbolic_dim
 from jax.typing import ArrayLike
 
 from .. import _axes, _validate, _validate_rows
+from ..states import TopK
+
+try:
+    from jax.export import is_symbolic_dim, register_namedtuple_serialization
+except ImportError:  # JAX 0.6 needs absl-py for it, without saying so
+
+    def is_symbolic_dim(_: Any) -> bool:
+        return False
+else:
+    register_namedtuple_serialization(TopK, serialized_name="gumbelfast.TopK")
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -33,25 +34,33 @@ def _is_typed(key: Any) -> bool:
     return isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
 
 
+@cache
+def _word_count(dtype: Any) -> int:
+    return int(jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct((), dtype)).size)
+
+
 def single_key(name: str, key: Any) -> jax.Array:
-    """A typed key, or the data of a raw one."""
+    """A typed key of two words, or two words."""
     typed = _is_typed(key)
     found: jax.Array = key if typed else jax.random.key_data(key)  # says what is wrong with what is no key
     shape = found.shape if typed else found.shape[:-1]
     if shape:
         raise ValueError(f"{name} takes a single key, got an array of keys of shape {shape}: use jax.vmap")
-    return found
+    four = (_word_count(found.dtype) if typed else found.size) > 2
+    return _folded(found) if four else found
 
 
 def words(key: Any) -> jax.Array:
-    """The two words, high and low, of the 64-bit key that a JAX key stands for: to be called in a compiled function.
+    """The two words, high and low, of what `single_key` returned: to be called in a compiled function."""
+    found: jax.Array = _primitive.bind(key) if _is_typed(key) else key
+    return found
 
-    Two words of key data are taken as they are; of four, the last two are folded into the key that the first two are.
-    """
-    data: jax.Array = _primitive.bind(key) if _is_typed(key) else key
-    if data.size > 2:
-        folded = jax.random.wrap_key_data(data[:2], impl="threefry2x32")
-        for word in data[2:]:
-            folded = jax.random.fold_in(folded, word)
-        data = jax.random.key_data(folded)
-    return data
+
+@partial(jax.jit)
+def _folded(key: Any) -> jax.Array:
+    """The last words of a key, folded into the key that the first two are."""
+    data = words(key)
+    found = jax.random.wrap_key_data(data[:2], impl="threefry2x32")
+    for word in data[2:]:
+        found = jax.random.fold_in(found, word)
+    return jax.random.key_data(found)

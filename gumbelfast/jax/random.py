@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -16,8 +15,6 @@ from .. import _validate, _validate_tables
 from ..states import TopK
 from . import _calls, _checks, _keys
 from ._calls import Settings
-
-jax.export.register_namedtuple_serialization(TopK, serialized_name="gumbelfast.TopK")
 
 
 def gumbel(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = float) -> jax.Array:
