@@ -1,7 +1,6 @@
 #include "alias.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace gumbelfast {
 namespace {
@@ -25,8 +24,13 @@ void bounds_of(const double* weights, int64_t cols, uint64_t* bounds) {
   for (int64_t j = 0; j < cols; ++j) total += weights[j];
   for (int64_t j = 0; j < cols; ++j) {
     sum += weights[j];
-    const double reached = sum / total;
-    bounds[j] = reached >= 1 ? end_bound : static_cast<uint64_t>(std::ceil(std::ldexp(reached, 64)));
+    const double reached = sum / total, scaled = reached * 0x1p64;
+    if (reached >= 1) {
+      bounds[j] = end_bound;
+      continue;
+    }
+    const auto below = static_cast<uint64_t>(scaled);
+    bounds[j] = below + (static_cast<double>(below) < scaled);  // the ceiling
   }
 }
 

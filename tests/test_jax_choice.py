@@ -269,6 +269,16 @@ def test_bad_weights_are_named_when_the_program_runs(route: str, p: Any, k: int,
         assert text in str(caught.value)
 
 
+def test_bad_weights_of_an_example_are_named() -> None:
+    p = np.ones((4, 3), np.float32)
+    for bad, text in (([0, 0, 0], "p sums to 0"), ([0, -1, 0], "p must be finite and >= 0, got -1")):
+        p[2] = bad
+        with pytest.raises(jax.errors.JaxRuntimeError) as caught:
+            jax.block_until_ready(jax.vmap(lambda p: gj.choice(KEY, 3, p=p))(p))
+        where = " in row 2" if text.endswith(" 0") else " at index (2, 1)"
+        assert text + (where if gj.route() == "ffi" else "") in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("row", "text"),
     [

@@ -56,7 +56,7 @@ def route() -> str:
 def call(
     how: Settings, target: str, results: tuple[jax.ShapeDtypeStruct, ...], *operands: Any, **attributes: Any
 ) -> tuple[Any, ...]:
-    """Run a handler of src/xla.cpp, or its counterpart in `_host`.
+    """Run a handler of src/xla*.cpp, or its counterpart in `_host`.
 
     The first operand of draws holds the two words of a key. vmap puts axes of size 1 in front of operands that it does
     not map: the noise of an example depends on its key alone.

@@ -1,4 +1,4 @@
-"""What src/xla.cpp does, by the seam of any backend: the kernels that a callback runs."""
+"""What src/xla*.cpp do, by the seam of any backend: the kernels that a callback runs."""
 
 from __future__ import annotations
 
