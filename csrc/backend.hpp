@@ -102,18 +102,18 @@ struct SoftmaxBackwardArgs {
 
 // Draws from tables (docs/stream.md, "From uniforms to categories"): draw n takes the table of row n % rows.
 struct DrawArgs {
-  const uint64_t* table;   // alias: 2**bits entries a row
-  const uint64_t* bounds;  // inverse: cols bounds a row
-  const int64_t* guide;    // inverse: 2**bits first categories a row
-  const void* weights;     // weights: cols a row, `stride` from one row to the next
-  int64_t stride;
-  const double* sums;  // weights: what sum_weights keeps of each row
+  const uint64_t* table = nullptr;   // alias: 2**bits entries a row
+  const uint64_t* bounds = nullptr;  // inverse: cols bounds a row
+  const int64_t* guide = nullptr;    // inverse: 2**bits first categories a row
+  const void* weights = nullptr;     // weights: cols a row, `stride` from one row to the next
+  int64_t stride = 0;
+  const double* sums = nullptr;  // weights: what sum_weights keeps of each row
   int64_t rows;
   int64_t cols;
-  int bits;
+  int bits = 0;
   Key key;
-  uint64_t offset;
-  int64_t* index;
+  uint64_t offset = 0;
+  int64_t* index = nullptr;
 };
 
 // Node t has parent parents[t] < t, or -1. The edge between them is matrix t - 1 of `pairwise`, or its only one:

@@ -225,10 +225,12 @@ Result draw_weights(const Backend& backend, DrawKernel kernel, DrawArgs args, in
     for (int64_t row = begin; row < end; ++row) {
       const T* weights = static_cast<const T*>(args.weights) + row * args.stride;
       double* own = sums.data() + row * each;
-      if (!sum_weights(weights, cols, own))
+      if (!sum_weights(weights, cols, own)) {
         good = false;
-      else if (many)
-        tabulate_weights(weights, cols, own[each - 1], bits, bounds.data() + row * cols, guide.data() + (row << bits));
+      } else if (many) {
+        bounds_of(weights, cols, bounds.data() + row * cols);
+        guide_of(bounds.data() + row * cols, bits, guide.data() + (row << bits));
+      }
     }
   });
   if (!completed) return {Outcome::interrupted, 0};

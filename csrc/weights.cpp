@@ -24,20 +24,24 @@ template bool sum_weights(const float*, int64_t, double*);
 template bool sum_weights(const double*, int64_t, double*);
 
 template <class T>
-void tabulate_weights(const T* weights, int64_t cols, double total, int bits, uint64_t* bounds, int64_t* guide) {
-  double sum = 0;
+void bounds_of(const T* weights, int64_t cols, uint64_t* bounds) {
+  double total = 0, sum = 0;
+  for (int64_t j = 0; j < cols; ++j) total += static_cast<double>(weights[j]);
   for (int64_t j = 0; j < cols; ++j) {
     sum += static_cast<double>(weights[j]);
     const double share = sum / total;
     bounds[j] = share < 1 ? static_cast<uint64_t>(std::ceil(share * 0x1p64)) : ~uint64_t{0};
   }
+}
+
+template void bounds_of(const float*, int64_t, uint64_t*);
+template void bounds_of(const double*, int64_t, uint64_t*);
+
+void guide_of(const uint64_t* bounds, int bits, int64_t* guide) {
   for (int64_t j = 0, g = 0; g >> bits == 0; ++g) {
     while (bounds[j] <= static_cast<uint64_t>(g) << (64 - bits)) ++j;
     guide[g] = j;
   }
 }
-
-template void tabulate_weights(const float*, int64_t, double, int, uint64_t*, int64_t*);
-template void tabulate_weights(const double*, int64_t, double, int, uint64_t*, int64_t*);
 
 }  // namespace gumbelfast

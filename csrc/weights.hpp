@@ -14,8 +14,11 @@ static constexpr int64_t sums_of(int64_t cols) { return (cols + weights_a_sum - 
 template <class T>
 bool sum_weights(const T* weights, int64_t cols, double* sums);
 
-// The bounds of a row whose weights have that total, and how many are at most each of 2**bits equal steps, bits >= 1.
+// The bounds of such a row (docs/stream.md, "From uniforms to categories").
 template <class T>
-void tabulate_weights(const T* weights, int64_t cols, double total, int bits, uint64_t* bounds, int64_t* guide);
+void bounds_of(const T* weights, int64_t cols, uint64_t* bounds);
+
+// How many bounds are at most the first of each of 2**bits equal parts of the uniforms, bits >= 1.
+void guide_of(const uint64_t* bounds, int bits, int64_t* guide);
 
 }  // namespace gumbelfast

@@ -197,4 +197,4 @@ def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""
 
 def xla_handlers() -> dict[str, Any]:
-    """The handlers of src/xla.cpp as capsules, by name; none if the module was built without XLA's headers."""
+    """The handlers of src/xla*.cpp as capsules, by name; none if the module was built without XLA's headers."""

@@ -212,12 +212,6 @@ def positive_reciprocal(value: Any, name: str, dtype: np.dtype[Any]) -> float:
     return max(inverse, smallest)
 
 
-def inverse(value: float, name: str) -> None:
-    """Checks 1/value where only that is known."""
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {value}")
-
-
 def _real(value: Any, name: str) -> Array:
     array = np.asarray(value)
     if array.dtype.kind == "c":
@@ -241,15 +235,23 @@ def scale(value: Any) -> None:
 def mask_for(mask: ArrayLike, shape: tuple[int, ...], axis: int) -> Array:
     """The mask laid out as `rows` lays out logits: all of it, or one row that serves all."""
     array = np.asarray(mask)
-    if array.dtype != np.bool_:
-        raise TypeError(f"mask must be boolean (True: allowed), got {array.dtype}")
+    is_mask(array.dtype)
     if array.ndim <= 1 and axis == -1 and array.shape == shape[-1:]:
         return np.ascontiguousarray(array)
     try:
         whole = np.broadcast_to(array, shape)
     except ValueError:
-        raise ValueError(f"mask of shape {array.shape} does not broadcast to logits of shape {shape}") from None
+        refuse_mask(array.shape, shape)
     return np.ascontiguousarray(np.moveaxis(whole, axis, -1))
+
+
+def is_mask(dtype: np.dtype[Any], name: str = "mask", meaning: str = "allowed") -> None:
+    if dtype != np.bool_:
+        raise TypeError(f"{name} must be boolean (True: {meaning}), got {dtype}")
+
+
+def refuse_mask(given: tuple[int, ...], shape: tuple[int, ...], name: str = "mask", what: str = "logits") -> NoReturn:
+    raise ValueError(f"{name} of shape {given} does not broadcast to {what} of shape {shape}") from None
 
 
 def count(k: Any, columns: int) -> int:

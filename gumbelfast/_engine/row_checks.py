@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -18,7 +18,11 @@ def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTyp
     try:
         return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
     except ValueError:
-        raise ValueError(f"{name} of shape {array.shape} does not broadcast to one a row, shape {shape}") from None
+        refuse_shape(array.shape, name, shape)
+
+
+def refuse_shape(given: tuple[int, ...], name: str, shape: tuple[int, ...]) -> NoReturn:
+    raise ValueError(f"{name} of shape {given} does not broadcast to one a row, shape {shape}") from None
 
 
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
@@ -104,6 +108,15 @@ def _reciprocals(
         ~(inverse <= largest), value, f"{name} must {'be 0 or ' * zero_allowed}have a finite reciprocal", shape, why
     )
     return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
+
+
+def inverses(values: Array, name: str) -> float | NDArray[np.float64]:
+    """1/value for one number, or one a row, as kernels take them; checked where only these are known."""
+    bad = ~((values > 0) & (values < math.inf))
+    where = f" in row {row_name(int(bad.argmax()), (*values.shape, 1))}" if values.ndim else ""
+    if bad.any():
+        raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {values[bad][0]}{where}")
+    return values.astype(np.float64).reshape(-1) if values.ndim else float(values)
 
 
 def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:

@@ -32,6 +32,20 @@ def weights(x: Array, axis: int) -> None:
         raise ValueError(f"probs of row {row_name(row, x.shape)} sum to {total.ravel()[row]}")
 
 
+def weights_of_choice(p: Array, distinct: int = 0) -> None:
+    """Checks a row of weights, for so many draws without replacement, or for draws with it."""
+    fault = ~((p >= 0) & (p < np.inf))
+    if fault.any():
+        raise ValueError(f"p must be finite and >= 0, got {p[fault][0]} at index {first_place(fault)}")
+    positive = np.count_nonzero(p)
+    if positive < distinct:
+        raise ValueError(f"{distinct} draws without replacement exceed the {positive} positive entries of p")
+    with np.errstate(over="ignore"):
+        total = p.sum()
+    if not distinct and not 0 < total < np.inf:
+        raise ValueError(f"p sums to {total}")
+
+
 def sums(x: Array, axis: int) -> None:
     """Checks cumulative sums that `rows` laid out."""
     fault = ~((x >= 0) & (x < np.inf))

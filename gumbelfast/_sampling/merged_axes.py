@@ -17,7 +17,7 @@ Axes: TypeAlias = int | tuple[int, ...] | None  # None: all of them
 _SEVERAL = (tuple, NoneType)
 
 
-def _sorted_axes(axis: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+def sorted_axes(axis: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """The axes from 0 on, in ascending order: sums then do not depend on the order that the caller names them in."""
     if axis is None:
         return tuple(range(ndim))
@@ -32,7 +32,7 @@ def rows(x: ArrayLike, axis: Axes) -> tuple[Array, int | tuple[int, ...]]:
     if not isinstance(axis, _SEVERAL):
         return checks.rows(x, axis)
     x = checks.as_array(x)
-    axes = _sorted_axes(axis, x.ndim)
+    axes = sorted_axes(axis, x.ndim)
     moved = np.moveaxis(x, axes, range(-len(axes), 0))
     kept = x.ndim - len(axes)
     size = math.prod(moved.shape[kept:])

@@ -10,16 +10,19 @@ except ImportError as error:
     raise ImportError('gumbelfast.jax needs JAX: pip install "gumbelfast[jax]"') from error
 
 from ._calls import route
-from .nn import gumbel_softmax, log_softmax, softmax
+from ._choice import choice
+from .nn import gumbel_softmax, log_softmax, logsumexp, softmax
 from .random import categorical, exponential, gumbel, gumbel_top_k
 
 __all__ = [
     "categorical",
+    "choice",
     "exponential",
     "gumbel",
     "gumbel_softmax",
     "gumbel_top_k",
     "log_softmax",
+    "logsumexp",
     "route",
     "softmax",
 ]

@@ -15,7 +15,7 @@ from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
-from . import _host
+from . import _checks, _host
 
 _primitive = Primitive("gumbelfast_callback")
 _primitive.multiple_results = True
@@ -40,6 +40,7 @@ def _eager(*operands: Any, **params: Any) -> list[jax.Array]:
 
 
 def _lowered(ctx: Any, *operands: Any, **params: Any) -> Any:
+    _checks.no_symbols([aval.shape for aval in (*ctx.avals_in, *ctx.avals_out)])
     on_host = partial(_on_host, **params)
     found, _, _ = mlir.emit_python_callback(
         ctx, on_host, None, list(operands), ctx.avals_in, ctx.avals_out, has_side_effect=False

@@ -1,4 +1,4 @@
-"""What src/xla.cpp does, by the seam of any backend: the kernels that a callback runs."""
+"""What src/xla*.cpp do, by the seam of any backend: the kernels that a callback runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._engine import checks
+from .._engine import checks, row_checks, table_checks
 from .._engine.backend import active, use_backend
+from .._engine.tables import Tables, weights_of_logits
+from ..random.generator import Generator
+from ..reference.tables import uniforms
 
 Array = NDArray[Any]
 
@@ -40,12 +43,36 @@ def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis
 def _gumbel_softmax(
     out: tuple[Array, ...], key: int, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
 ) -> None:
-    scale = float(inv_tau)
-    checks.inverse(scale, "tau")
+    scale = row_checks.inverses(inv_tau, "tau")
     soft_rows = None if hard and len(out) == 1 else out[-1]
     hard_rows = out[0] if hard else None
     if active().gumbel_softmax(x, scale, soft_rows, hard_rows, threads, key, 0, x.shape[-1], None, None) < 0:
         checks.refuse(x, None, -1 - axis)
+
+
+def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, weights: bool) -> None:
+    rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    if weights:
+        table_checks.weights_of_choice(rows[0])
+    else:
+        rows, _ = weights_of_logits(x, -1 - axis, 1.0, None, threads)
+    index = np.empty(out[0].shape, np.int64)
+    Tables(rows).draw("alias", index, Generator(key), 0, threads)
+    out[0][...] = index
+
+
+def _distinct(out: tuple[Array, ...], key: int, p: Array, threads: int) -> None:
+    index = np.empty(out[0].shape, np.int64)
+    table_checks.weights_of_choice(p, index.size)
+    with np.errstate(divide="ignore"):
+        logits = np.log(p.astype(np.float64))
+    active().gumbel_top_k(logits, None, 1.0, index, np.empty(index.shape), threads, key, 0, p.size, None, None)
+    out[0][...] = index
+
+
+def _integers(out: tuple[Array, ...], key: int, last: Array, threads: int) -> None:
+    u = uniforms(key, np.arange(out[0].size, dtype=np.uint64))
+    out[0][...] = np.reshape([(int(last) + 1) * each >> 64 for each in u.tolist()], out[0].shape)
 
 
 def _each_example(
@@ -73,12 +100,12 @@ def _example(x: Array, place: tuple[int, ...]) -> Array:
     return x[(*(min(i, n - 1) for i, n in zip(place, x.shape, strict=False)), ...)]
 
 
-def _softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, log: bool) -> tuple[Array, ...]:
+def _softmax(results: tuple[Any, ...], x: Any, backend: str, threads: int, kernel: str) -> tuple[Array, ...]:
     rows = np.asarray(x, order="C")
-    out = np.empty_like(rows)
+    out = np.empty(rows.shape[:-1] if kernel == "logsumexp" else rows.shape, rows.dtype)
     if out.size:
         with use_backend(backend):
-            (active().log_softmax if log else active().softmax)(rows, 1.0, out, threads)
+            getattr(active(), kernel)(rows, 1.0, out, threads)
     return (out,)
 
 
@@ -88,14 +115,17 @@ def _softmax_backward(
     grad, y, scale = (np.asarray(x, order="C") for x in (grad, y, scale))
     out = np.empty_like(y)
     if out.size:
+        each = np.repeat(scale.reshape(-1), out.size // out.shape[-1] // scale.size).astype(np.float64)
         with use_backend(backend):
-            for place in np.ndindex(scale.shape):
-                active().softmax_backward(grad[place], y[place], float(scale[place]), out[place], threads)
+            active().softmax_backward(grad, y, each, out, threads)
     return (out,)
 
 
 # By the name of the handler that it stands for.
 HANDLERS: dict[str, Callable[..., tuple[Array, ...]]] = {
+    "alias": partial(_each_example, _alias),
+    "distinct": partial(_each_example, _distinct),
+    "integers": partial(_each_example, _integers),
     "noise": partial(_each_example, _noise),
     "categorical": partial(_each_example, _categorical),
     "gumbel_top_k": partial(_each_example, _gumbel_top_k),

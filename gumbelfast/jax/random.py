@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .._engine import checks
+from .._engine import checks, table_checks
 from ..shards import TopK
-from . import _calls
+from . import _calls, _checks, _keys
 from ._calls import Settings
 
 
@@ -67,6 +67,9 @@ def categorical(
     axis: int = -1,
     shape: int | tuple[int, ...] | None = None,
     replace: bool = True,
+    *,
+    mask: ArrayLike | None = None,
+    method: str = "gumbel",
 ) -> jax.Array:
     r"""Draw from the categorical distribution of each row of logits, as `jax.random.categorical`.
 
@@ -82,6 +85,12 @@ def categorical(
         Of the result: the batch shape, to which that of `logits` broadcasts, behind any number of axes of draws.
     replace : bool, default True
         False: the draws of a row differ from each other; they come in order of successive sampling.
+    mask : array of bool, optional
+        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+    method : {"gumbel", "alias"}, default "gumbel"
+        "gumbel" looks at all categories for each draw. "alias" makes a table of each row once, from which a draw costs
+        the same whatever the number of categories: for hundreds of draws a row and more. Both are exact, but they draw
+        different values; tables draw with replacement only.
 
     Returns
     -------
@@ -91,9 +100,9 @@ def categorical(
     Raises
     ------
     TypeError
-        For logits that are not floats, and for what is no key.
+        For logits that are not floats, a mask that is not boolean, and for what is no key.
     ValueError
-        For a bad axis, a shape that does not fit, or more draws without replacement than categories.
+        For a bad axis or method, a shape that does not fit, or more draws without replacement than categories.
     jax.errors.JaxRuntimeError
         When the program runs: for NaN or +inf in the logits, and for a row that has too few finite ones.
 
@@ -102,7 +111,7 @@ def categorical(
     :math:`\arg\max_j (x_j + g_j)` with standard Gumbels g has distribution :math:`\mathrm{softmax}(x)` (Gumbel 1954;
     Maddison, Tarlow and Minka 2014); the k largest are a draw without replacement (Kool, van Hoof and Welling 2019).
     With the categories last, g is ``gumbel(key, (*shape, K))``, in float32 for half types, and almost none of it is
-    ever computed. No gradient passes.
+    ever computed. No gradient passes. `gumbelfast.categorical` draws the same by either method.
 
     Examples
     --------
@@ -110,26 +119,29 @@ def categorical(
     >>> gumbelfast.jax.categorical(jax.random.key(0), jnp.zeros((4, 10))).shape
     (4,)
     """
-    words, x = _calls.key_words("categorical", key), _calls.float_array(logits)
-    axis = _calls.checked_axis(x, axis)
+    key, x = _keys.single_key("categorical", key), _checks.float_array(logits)
+    axis, allowed = _checks.axis_from_back(x, axis), _checks.allowed(mask, x.shape)
+    table_checks.one_of(method, "method", ("gumbel", "alias"))
+    if method != "gumbel":
+        table_checks.for_tables(replace=None if replace else replace)
     batch = x.shape[: axis % x.ndim] + x.shape[axis % x.ndim + 1 :]
-    wanted = batch if shape is None else checks.size_tuple(shape, "shape")
+    wanted = batch if shape is None else _checks.sizes(shape)
     draws, rows = wanted[: len(wanted) - len(batch)], wanted[max(len(wanted) - len(batch), 0) :]
     if len(rows) < len(batch) or any(n not in (1, r) for n, r in zip(batch, rows, strict=True)):
         raise ValueError(f"shape {wanted} does not end with what logits of batch shape {batch} broadcast to")
-    count = math.prod(draws)
-    if not replace and count > x.shape[axis]:
-        raise ValueError(f"{count} draws without replacement exceed the {x.shape[axis]} categories")
-    found: jax.Array = _categorical(words, x, axis, draws, rows, bool(replace), _calls.settings())
+    if not replace:
+        _checks.draws_without_replacement(math.prod(draws), x.shape[axis])
+    way = method if replace else "distinct"
+    found: jax.Array = _categorical(key, x, allowed, axis, draws, rows, way, _calls.settings())
     return found
 
 
-def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1) -> TopK:
+def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1, *, mask: ArrayLike | None = None) -> TopK:
     """Draw k categories per row without replacement, in order, by the k largest perturbed logits.
 
     Parameters
     ----------
-    key, logits, axis
+    key, logits, axis, mask
         As in `categorical`.
     k : int
         How many, ``0 <= k <= columns``.
@@ -150,58 +162,69 @@ def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1) -> T
     -----
     Vieira (2014); Kool, van Hoof and Welling, "Stochastic beams and where to find them" (2019).
     """
-    words, x = _calls.key_words("gumbel_top_k", key), _calls.float_array(logits)
-    axis = _calls.checked_axis(x, axis)
-    found: TopK = _top_k(words, x, checks.count(k, x.shape[axis]), axis, _calls.settings())
+    key, x = _keys.single_key("gumbel_top_k", key), _checks.float_array(logits)
+    axis, allowed = _checks.axis_from_back(x, axis), _checks.allowed(mask, x.shape)
+    found: TopK = _top_k(key, x, allowed, _checks.count(k, x.shape[axis]), axis, _calls.settings())
     return found
 
 
 def _noise(kind: str, key: ArrayLike, shape: Any, dtype: Any) -> jax.Array:
-    words = _calls.key_words(kind, key)
+    key = _keys.single_key(kind, key)
     wanted = checks.float_dtype(jax.dtypes.canonicalize_dtype(dtype))
-    found: jax.Array = _filled(words, kind, checks.size_tuple(shape, "shape"), wanted, _calls.settings())
+    found: jax.Array = _filled(key, kind, _checks.sizes(shape), wanted, _calls.settings())
     return found
 
 
-def _index_dtype(columns: int) -> Any:
-    """The dtype of indices, as jnp.argmax has it."""
-    dtype = jax.dtypes.canonicalize_dtype(int)
-    if columns - 1 > np.iinfo(dtype).max:
-        raise ValueError(f"indices below {columns} need 64 bits: enable x64")
-    return dtype
-
-
 @partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def _filled(words: Any, kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], how: Settings) -> Any:
+def _filled(key: Any, kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], how: Settings) -> Any:
     result = jax.ShapeDtypeStruct(shape, dtype)
-    return _calls.call(how, "noise", (result,), words, exponential=kind == "exponential")[0]
+    return _calls.call(how, "noise", (result,), _keys.words(key), exponential=kind == "exponential")[0]
 
 
-@partial(jax.jit, static_argnums=(2, 3, 4, 5, 6))
+def _rows_last(x: Any, allowed: Any, axis: int) -> Any:
+    """The logits with their axis last, -inf where a mask does not allow them."""
+    return jnp.moveaxis(x if allowed is None else jnp.where(allowed, x, -jnp.inf), axis, -1)
+
+
+@partial(jax.jit, static_argnums=(3, 4, 5, 6, 7))
 def _categorical(
-    words: Any, x: Any, axis: int, draws: tuple[int, ...], rows: tuple[int, ...], replace: bool, how: Settings
+    key: Any,
+    x: Any,
+    allowed: Any,
+    axis: int,
+    draws: tuple[int, ...],
+    rows: tuple[int, ...],
+    way: str,
+    how: Settings,
 ) -> Any:
-    moved = jnp.moveaxis(x, axis, -1)
-    moved = jnp.broadcast_to(moved, (*rows, x.shape[axis]))
-    if not replace:
-        k = math.prod(draws)
-        indices = jnp.moveaxis(_top_k(words, moved, k, -1, how).indices, -1, 0)
+    moved = _rows_last(x, allowed, axis)
+    batch = moved.shape[:-1]
+    same = next((i for i, n in enumerate(batch) if n != 1), len(batch))
+    if batch[same:] != rows[same:] or way == "distinct":  # otherwise draws of a row are enough
+        moved = jnp.broadcast_to(moved, (*rows, moved.shape[-1]))
+    if way == "distinct":
+        indices = jnp.moveaxis(_top_k(key, moved, None, math.prod(draws), -1, how).indices, -1, 0)
         return indices.reshape((*draws, *rows))
-    result = jax.ShapeDtypeStruct((*draws, *rows), _index_dtype(x.shape[axis]))
-    return _calls.call(how, "categorical", (result,), words, jax.lax.stop_gradient(moved), axis=-1 - axis)[0]
+    result = jax.ShapeDtypeStruct((*draws, *rows), _checks.index_dtype(moved.shape[-1]))
+    if 0 in result.shape:
+        return jnp.empty(result.shape, result.dtype)
+    operands, place = (_keys.words(key), jax.lax.stop_gradient(moved)), -1 - axis
+    if way == "alias":
+        return _calls.call(how, "alias", (result,), *operands, axis=place, weights=False)[0]
+    return _calls.call(how, "categorical", (result,), *operands, axis=place)[0]
 
 
-@partial(jax.jit, static_argnums=(2, 3, 4))
-def _top_k(words: Any, x: Any, k: int, axis: int, how: Settings) -> TopK:
-    moved = jnp.moveaxis(x, axis, -1)
+@partial(jax.jit, static_argnums=(3, 4, 5))
+def _top_k(key: Any, x: Any, allowed: Any, k: int, axis: int, how: Settings) -> TopK:
+    moved = _rows_last(x, allowed, axis)
     shape = (*moved.shape[:-1], k)
-    index = jax.ShapeDtypeStruct(shape, _index_dtype(x.shape[axis]))
+    index = jax.ShapeDtypeStruct(shape, _checks.index_dtype(x.shape[axis]))
     value = jax.ShapeDtypeStruct(shape, checks.work_dtype(x.dtype))
-    if not index.size:
+    if 0 in shape:
         found = TopK(jnp.empty(shape, index.dtype), jnp.empty(shape, value.dtype))
     else:
         still = jax.lax.stop_gradient(moved)
-        found = TopK(*_calls.call(how, "gumbel_top_k", (index, value), words, still, axis=-1 - axis))
+        found = TopK(*_calls.call(how, "gumbel_top_k", (index, value), _keys.words(key), still, axis=-1 - axis))
         # The value itself is the kernel's; a tangent enters through a difference that is zero.
         taken = jnp.take_along_axis(moved, found.indices, -1).astype(value.dtype)
         found = found._replace(perturbed=found.perturbed + (taken - jax.lax.stop_gradient(taken)))

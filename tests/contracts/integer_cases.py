@@ -153,8 +153,8 @@ if find_spec("jax"):
     KEYED: dict[str, Any] = {"key": jax.random.key(3), "logits": SINGLE}
     CALLS |= {
         **{f"jax.{name}": (getattr(gj, name), KEYED) for name in ("categorical", "gumbel_softmax")},
-        **{f"jax.{name}": (getattr(gj, name), {"x": SINGLE}) for name in ("log_softmax", "softmax")},
         **{f"jax.{name}": (getattr(gj, name), {"key": KEYED["key"]}) for name in ("exponential", "gumbel")},
+        "jax.choice": (gj.choice, {"key": KEYED["key"], "a": SINGLE}),
         "jax.gumbel_top_k": (gj.gumbel_top_k, KEYED | {"k": 2}),
     }
 
@@ -200,6 +200,7 @@ EXCEPTIONS = {
     "Philox4x32.spawn.n_children": "NumPy's SeedSequence takes it",
     "structures.PerturbedArgmax.event_ndim": "a result: make_perturbed_argmax looks at what goes into it",
     "structures.PerturbedArgmax.num_samples": "a result: make_perturbed_argmax looks at what goes into it",
+    "jax.choice.a": "an integer, or an array to choose from, in test_jax_choice.py",
     "torch.logsumexp.dim": "one or several, in test_torch_logsumexp.py",
 }
 

@@ -1,6 +1,6 @@
 // Called with a backend and a number of threads, writes what every kernel returns for fixed inputs: "name size\n" and
-// the bytes, case after case; without arguments the names of the backends. tests/core/test_digest.py hashes the cases and
-// compares them with the committed table, here and under emulation.
+// the bytes, case after case; without arguments the names of the backends. tests/core/test_digest.py hashes the cases
+// and compares them with the committed table, here and under emulation.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -81,9 +81,9 @@ X = np.zeros((2, 3), np.float32)
         (lambda: gj.gumbel_softmax(KEY, X, 0), ValueError, "tau must be finite and > 0, got 0"),
         (lambda: gj.gumbel_softmax(KEY, X, np.inf), ValueError, "tau must be finite and > 0, got inf"),
         (
-            lambda: jax.jit(lambda tau: gj.gumbel_softmax(KEY, X, tau))(np.ones(2)),
+            lambda: jax.jit(lambda tau: gj.gumbel_softmax(KEY, X, tau))(np.ones(3)),
             ValueError,
-            "tau must be a scalar, got shape (2,)",
+            "tau of shape (3,) does not broadcast to one a row, shape (2,)",
         ),
     ],
 )
@@ -171,7 +171,8 @@ def run_handler(target: str, *operands: Any, result: Any = np.float32, **attribu
 
     if not _calls._registered():
         pytest.skip("built without XLA's headers, or with those of another version")
-    results = {"categorical": [((2,), np.int32)], "gumbel_top_k": [((2, 3), np.int32), ((2, 3), np.float32)]}
+    results = {"gumbel_top_k": [((2, 3), np.int32), ((2, 3), np.float32)]}
+    results |= {name: [((2,), np.int32)] for name in ("alias", "categorical", "distinct", "integers")}
     shapes = [jax.ShapeDtypeStruct(*each) for each in results.get(target, [((2, 3), result)])]
     call = jax.ffi.ffi_call(f"gumbelfast_{target}", shapes)
     jax.block_until_ready(call(*operands, **attributes, backend=gf.backends()[0], threads=np.int64(1)))
@@ -179,11 +180,13 @@ def run_handler(target: str, *operands: Any, result: Any = np.float32, **attribu
 
 HANDLERS: dict[str, Any] = {
     "noise": lambda bad: run_handler("noise", KEYS, result=bad.dtype, exponential=True),
+    "alias": lambda bad: run_handler("alias", KEYS, bad, axis=np.int64(0), weights=False),
+    "distinct": lambda bad: run_handler("distinct", KEYS, bad[0]),
     "categorical": lambda bad: run_handler("categorical", KEYS, bad, axis=np.int64(0)),
     "top k": lambda bad: run_handler("gumbel_top_k", KEYS, bad, axis=np.int64(0)),
     "relaxed": lambda bad: run_handler("gumbel_softmax", KEYS, bad, ONE, axis=np.int64(0), hard=False),
     "tau": lambda bad: run_handler("gumbel_softmax", KEYS, X, bad[0, 0], axis=np.int64(0), hard=False),
-    "softmax": lambda bad: run_handler("softmax", bad, log=False),
+    "softmax": lambda bad: run_handler("softmax", bad, kernel="softmax"),
     "backward": lambda bad: run_handler("softmax_backward", bad, bad, ONE),
     "scale": lambda bad: run_handler("softmax_backward", X, X, bad[0, 0]),
 }
@@ -198,6 +201,13 @@ def test_handlers_refuse_what_are_no_floats(handler: Any, dtype: str, name: str)
     with pytest.raises(jax.errors.JaxRuntimeError) as caught:
         handler(np.ones((2, 3), dtype))
     assert str(caught.value) == f"INVALID_ARGUMENT: expected F16, BF16, F32 or F64, got {name}"
+
+
+def test_the_largest_integer_is_one() -> None:
+    run_handler("integers", KEYS, np.int32(5))
+    with pytest.raises(jax.errors.JaxRuntimeError) as caught:
+        run_handler("integers", KEYS, np.int16(5))
+    assert str(caught.value) == "INVALID_ARGUMENT: expected S32 or S64"
 
 
 def test_gradient_and_sample_have_one_dtype() -> None:
