@@ -49,14 +49,13 @@ GF_OP void settle_overflow(const Row<S, masked>& row, int64_t begin, int64_t end
   best.value *= scale;
 }
 
-// One row whose tiles are opened only where their bound reaches a value known to occur.
+// One row whose tiles are opened only where their bound reaches a value known to occur; returns how many were.
 template <class S, bool masked>
 int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
-                 VectorOf<S> scale, Piece<WorkOf<S>>& piece, Best<WorkOf<S>>& best) {
+                 VectorOf<S> scale, Piece<WorkOf<S>>& piece, Met<VectorOf<S>>& met, Best<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   int64_t opened = 0;
   const TileRange tiles(noise, begin, end, ahead);
-  Met<V> met;
   for (uint64_t tile = tiles.begin; tile < tiles.end;) {
     tile = scan_piece(row, noise, begin, end, scale, tile, tiles, piece, met);
     V known = set(best.value);
@@ -79,7 +78,7 @@ int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin
     }
     if (opener.count) open();
   }
-  return met.refused() ? refused : opened;
+  return opened;
 }
 
 // Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
@@ -207,16 +206,14 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
     const Row<S, masked> row(logits, i);
     const T scale = scale_of<T>(logits.scale, i % logits.rows);
     Best<T> best;
+    Met<VectorOf<S>> met;
     if (cols > short_row) {
       const int64_t ahead = flat ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, best);
-      if (tiles == refused) return refused;
-      opened += tiles;
+      opened += lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, met, best);
     } else {
-      Met<VectorOf<S>> met;
       best = filled_row(row, begin, end, set(scale), noise.row(i, opened), met);
-      if (met.refused()) return refused;
     }
+    if (met.refused()) return refused;
     settle_overflow(row, begin, end, scale, best);
     lacks |= best.index < 0;
     *index++ = best.index;
