@@ -29,13 +29,18 @@ GF_OP U64 on_grid(F64 w, F64 unit) { return simd::as_bits(fma(w, unit, set(grid_
 // A float's word, 29 bits up, as a double: exact for what is normal; zero becomes too little to count.
 GF_OP F64 wide(U64 word) { return simd::as_float(word + set(uint64_t{1023 - 127} << 52)); }
 
-// The exact sum.
+// The exact sum of the weights exp((x - most) * scale). What the grid does not show is kept away from subnormal numbers.
+template <class V>
 struct GridSum {
   F64 unit;
   U64 sum = set(uint64_t{0});
   uint64_t lanes = 0;
 
   explicit GridSum(double u) : unit(set(u)) {}
+  template <class X>
+  GF_OP static X weight(X distance, V scale) {
+    return exp_nonpositive(max(set(-Format<V>::exp_most + 1), distance * scale));
+  }
   GF_OP void add(F64 w) {
     sum = sum + on_grid(w, unit);
     lanes += F64::lanes;
@@ -46,7 +51,7 @@ struct GridSum {
           on_grid(wide(simd::shl<29>(simd::shr<32>(pair))), unit);
     lanes += F32::lanes;
   }
-  template <class V, int n>
+  template <int n>
   GF_OP void add(const simd::Several<V, n>& w) {
 #pragma GCC unroll 4
     for (int i = 0; i < n; ++i) add(w.block[i]);
@@ -60,14 +65,29 @@ struct GridSum {
   }
 };
 
-// The same as a sum of the working type, in double from piece to piece: at most sum_piece / lanes + 8 roundings, each of
-// 2**-24 of the sum or less.
+// 2**t for t in [-120, 0], to 2**-13.7 of itself: the polynomial of least relative error for |r| <= 1/2.
+template <class V>
+GF_OP V quick_exp2(V t) {
+  using F = Format<V>;
+  using T = typename V::Scalar;
+  constexpr T c[] = {T(0x1.fff6928cp-1), T(0x1.62f31a98p-1), T(0x1.f0de199cp-3), T(0x1.c3f76048p-5)};
+  const V shifted = t + set(F::round_magic);
+  const V r = t - (shifted - set(F::round_magic));
+  return simd::as_float(simd::as_bits(polynomial(r, c)) + simd::shl<F::mantissa>(simd::as_bits(shifted)));
+}
+
+// The same in the working type, in double from piece to piece. Errors of the sum's own size: 2**-13.7 by the polynomial,
+// 2**-16 by exponents of up to 120 that are rounded, 2**-15.9 by 256 additions and a fold.
 template <class V>
 struct QuickSum {
-  static constexpr double error = 0x1p-15;
+  static constexpr double error = 0x1p-12;
   V sum[abreast] = {};
   double sum_of_pieces = 0;
 
+  template <class X>
+  GF_OP static X weight(X distance, V scale) {
+    return quick_exp2(max(set(typename V::Scalar{-120}), distance * scale));
+  }
   GF_OP void add(V w) { sum[0] = sum[0] + w; }
   GF_OP void add(const simd::Several<V, abreast>& w) {
 #pragma GCC unroll 4
@@ -110,32 +130,33 @@ struct Nucleus {
   // before it; the two are the same at the first question.
   template <class Whole, class Rest>
   bool holds(const Whole& row, int64_t n, const Rest& rest, int64_t left, const Cut<T>& cut) {
+    const T octaves = scale * Tables<T>::log2_e;
     QuickSum<V> sum, before;
-    add(rest, left, cut, sum, before);
+    add(rest, left, octaves, cut, sum, before);
     if (!(quick_all > 0)) quick_all = sum.total();
-    const double edge = p * quick_all - before.total(), error = quick_all * QuickSum<V>::error + grid_error;
+    const double edge = p * quick_all - before.total(), error = 2 * QuickSum<V>::error * quick_all + grid_error;
     if (edge > error) return true;
     if (edge < -error) return false;
     if (!(all > 0)) {
-      GridSum whole(unit), none(unit);
-      add(row, n, {most, -1}, whole, none);
+      GridSum<V> whole(unit), none(unit);
+      add(row, n, scale, {most, -1}, whole, none);
       all = whole.total();
     }
-    GridSum some(unit), exactly(unit);
-    add(rest, left, cut, some, exactly);
+    GridSum<V> some(unit), exactly(unit);
+    add(rest, left, scale, cut, some, exactly);
     return exactly.total() < p * all;
   }
 
  private:
-  double grid_error;                // of all weights together when they are rounded to the grid
-  double quick_all = 0, all = 0;    // of the row, once they are known
+  double grid_error;              // of all weights together when they are rounded to the grid
+  double quick_all = 0, all = 0;  // of the row, once they are known
 
   // Adds the weights of a row, and of those of them that the cut leaves.
   template <class R, class Sum>
-  void add(const R& row, int64_t n, const Cut<T>& cut, Sum& all_of_row, Sum& chosen) const {
+  void add(const R& row, int64_t n, T factor, const Cut<T>& cut, Sum& all_of_row, Sum& chosen) const {
     auto some = [&](auto at, auto pick) {
       const auto x = blocks_of(row, at);
-      const auto w = exp_nonpositive((x - set(most)) * set(scale));
+      const auto w = Sum::weight(x - set(most), set(factor));
       all_of_row.add(w);
       chosen.add(select(pick(x), w, set(T{0})));
     };

@@ -84,6 +84,10 @@ GF_SEVERAL_FUNCTION(scale_by_power)
 #undef GF_SEVERAL_FUNCTION
 
 template <int bits, class V, int n>
+GF_OP Several<V, n> shl(const Several<V, n>& a) {
+  return side_by_side([](V x) { return shl<bits>(x); }, a);
+}
+template <int bits, class V, int n>
 GF_OP Several<V, n> shr(const Several<V, n>& a) {
   return side_by_side([](V x) { return shr<bits>(x); }, a);
 }
