@@ -5,6 +5,7 @@
 #include "../kernels/tiles.hpp"
 #include "../kernels/noise.hpp"
 #include "../kernels/scan.hpp"
+#include "../kernels/groups.hpp"
 #include "../kernels/gumbel_max.hpp"
 #include "../kernels/refusal.hpp"
 #include "../kernels/select.hpp"

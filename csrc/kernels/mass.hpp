@@ -29,7 +29,8 @@ GF_OP U64 on_grid(F64 w, F64 unit) { return simd::as_bits(fma(w, unit, set(grid_
 // A float's word, 29 bits up, as a double: exact for what is normal; zero becomes too little to count.
 GF_OP F64 wide(U64 word) { return simd::as_float(word + set(uint64_t{1023 - 127} << 52)); }
 
-// The exact sum of the weights exp((x - most) * scale). What the grid does not show is kept away from subnormal numbers.
+// The exact sum of the weights exp((x - most) * scale). What the grid does not show is kept away from subnormal
+// numbers.
 template <class V>
 struct GridSum {
   F64 unit;
@@ -76,8 +77,8 @@ GF_OP V quick_exp2(V t) {
   return simd::as_float(simd::as_bits(polynomial(r, c)) + simd::shl<F::mantissa>(simd::as_bits(shifted)));
 }
 
-// The same in the working type, in double from piece to piece. Errors of the sum's own size: 2**-13.7 by the polynomial,
-// 2**-16 by exponents of up to 120 that are rounded, 2**-15.9 by 256 additions and a fold.
+// The same in the working type, in double from piece to piece. Errors of the sum's own size: 2**-13.7 by the
+// polynomial, 2**-16 by exponents of up to 120 that are rounded, 2**-15.9 by 256 additions and a fold.
 template <class V>
 struct QuickSum {
   static constexpr double error = 0x1p-12;

@@ -25,8 +25,8 @@ int64_t keep(const Row<S, masked>& row, int64_t n, const Cut<WorkOf<S>>& cut, Wo
   return left;
 }
 
-// Logits that passed a filter: the list that top-k leaves, in the order of its columns, or all of a row; and `rest`, what
-// is left of either.
+// Logits that passed a filter: the list that top-k leaves, in the order of its columns, or all of a row; and `rest`,
+// what is left of either.
 template <class T>
 struct Survivors {
   using V = VectorOf<T>;

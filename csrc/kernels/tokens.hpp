@@ -1,6 +1,7 @@
-// Token sampling. Top-k leaves a list of logits. Top-p and min-p are asked about the token that is drawn: if one does not
-// let it pass, it and all that come behind it are taken away, and another is drawn at the same noise. The argmax over what
-// would be left is the first one that passes; with top_p = p it takes 1 + log(1/p) draws in the mean, whatever the logits.
+// Token sampling. Top-k leaves a list of logits. Top-p and min-p are asked about the token that is drawn: if one does
+// not let it pass, it and all that come behind it are taken away, and another is drawn at the same noise. The argmax
+// over what would be left is the first one that passes; with top_p = p it takes 1 + log(1/p) draws in the mean,
+// whatever the logits.
 #pragma once
 
 namespace gumbelfast {
@@ -86,7 +87,7 @@ struct TokenDraws {
   int64_t cols = args.logits.cols;
   Span span;
   bool long_rows = cols > short_row, flat = is_flat(args.noise, cols);
-  Piece<T> piece;
+  Lazy<T> lazy;
   NoiseBatch<T> batch;
   int64_t opened = 0;
   // Of the row that `start` names.
@@ -96,7 +97,7 @@ struct TokenDraws {
   Met<V> met;
 
   TokenDraws(const TokenArgs& a, int64_t begin, int64_t end)
-      : args(a), span{begin, end, 0, cols}, piece(long_rows ? piece_tiles : 0), batch(a.noise, span) {}
+      : args(a), span{begin, end, 0, cols}, lazy(cols), batch(a.noise, span) {}
   void start(int64_t i) {
     row = i;
     scale = static_cast<T>(args.scale[i]);
@@ -110,7 +111,7 @@ struct TokenDraws {
     Best<T> best;
     if (long_rows) {
       const int64_t ahead = flat ? (span.row_end - 1 - row) * cols : 0;
-      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, set(scale), piece, met, best);
+      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, set(scale), lazy, met, best);
     } else {
       best = filled_row(from, 0, cols, set(scale), gumbel, met);
     }
