@@ -58,7 +58,7 @@ def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedL
     given, missing = _validate_rows.seed_rows(seeds, shape)
     places = _validate_rows.uint64_rows(positions, "positions", shape, _validate.LAST_ELEMENT // width)
     _validate_rows.different_noise(seeds, positions, shape)
-    keys, starts = np.empty_like(given), places * np.uint64(width)
+    keys, starts = np.empty_like(given), places * np.array(width, np.uint64)
     active().row_keys(given, keys)
     if missing is None:
         return call(0, 0, 0, keys, starts)

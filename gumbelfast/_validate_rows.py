@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ._validate import INT64_END, Array, as_integers, positive_reciprocal, row_name, work_dtype, work_range
 
 _UINT64_END = 2**64
-_OBJECT = np.dtype(object)
+_OBJECT, _UINT64 = np.dtype(object), np.dtype(np.uint64)  # cheaper to pass than their classes
 
 
 def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -35,7 +35,7 @@ def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int =
             last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
             raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
     # A copy: what has been checked is not to change while the kernel reads it.
-    return _one_a_row(array.astype(np.uint64), name, shape, np.uint64)
+    return _one_a_row(array.astype(_UINT64), name, shape, _UINT64)
 
 
 def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:
