@@ -56,8 +56,8 @@ struct NoiseArgs {
 struct GumbelSoftmaxArgs {
   Logits logits;  // scale is 1/tau here
   Address noise;
-  void* soft;  // either may be null
-  void* hard;
+  void* soft;
+  void* hard;  // may be null
 };
 
 // One entry a row, either may be null. index: the largest perturbed logit; bound: its value, or drawn if null. Without
@@ -154,6 +154,8 @@ struct Backend {
   // index and perturbed hold k entries a row, largest first; places without an element hold -1 and -inf.
   int64_t (*gumbel_top_k[dtype_count])(const Logits&, const Address&, const Span&, int64_t k, int64_t* index,
                                        void* perturbed);
+  // Whether gumbel_softmax and conditional_gumbel would refuse these rows of the data.
+  bool (*refuses[dtype_count])(const Logits&, int64_t begin, int64_t end);
   int64_t (*gumbel_softmax[dtype_count])(const GumbelSoftmaxArgs&, int64_t begin, int64_t end);
   int64_t (*conditional_gumbel[dtype_count])(const ConditionalArgs&, int64_t begin, int64_t end);
   int64_t (*sample_tokens[dtype_count])(const TokenArgs&, int64_t begin, int64_t end);

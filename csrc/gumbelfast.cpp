@@ -16,7 +16,7 @@ namespace {
 
 // Nanoseconds an element is reckoned at when work is split: a guess that no result depends on.
 constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                 alias_cost = 5, sum_cost = 0.6, table_cost = 4, filter_cost = 0.5, edge_cost = 0.15;
+                 alias_cost = 5, sum_cost = 0.6, table_cost = 4, filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05;
 
 constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
 constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
@@ -158,8 +158,56 @@ Result gumbel_top_k(const Backend& backend, DType dtype, const Logits& logits, c
                    });
 }
 
+Result refuses(const Backend& backend, DType dtype, const Logits& logits, const Workers& workers) {
+  Tally tally;
+  const double cost = static_cast<double>(logits.cols) * look_cost;
+  const bool completed = parallel_for(logits.rows, cost, workers, [&](int64_t begin, int64_t end) {
+    if (backend.refuses[index_of(dtype)](logits, begin, end)) tally.add(refused);
+  });
+  return tally.result(completed);
+}
+
+namespace {
+
+// Rows of zeros with a one at each index.
+template <class Word>
+void one_hot(Word* out, Word one, int64_t cols, const int64_t* index, int64_t begin, int64_t end) {
+  std::fill(out + begin * cols, out + end * cols, Word{0});
+  for (int64_t i = begin; i < end; ++i) out[i * cols + index[i]] = one;
+}
+
+// Hard samples alone need no softmax: the lazy argmax finds them.
+Result hard_samples(const Backend& backend, DType dtype, const GumbelSoftmaxArgs& args, int64_t rows,
+                    const Workers& workers) {
+  Logits logits = args.logits;
+  logits.scale = {};
+  std::vector<int64_t> index(static_cast<size_t>(rows));
+  Result result = gumbel_max(backend, dtype, logits, args.noise, rows, index.data(), nullptr, workers);
+  if (result.outcome == Outcome::lacking) result.outcome = Outcome::refused;
+  if (result.outcome != Outcome::done) return result;
+  const int64_t cols = logits.cols;
+  const double cost = static_cast<double>(cols) * look_cost;
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    switch (dtype) {
+      case DType::f32:
+        return one_hot(static_cast<float*>(args.hard), 1.0f, cols, index.data(), begin, end);
+      case DType::f64:
+        return one_hot(static_cast<double*>(args.hard), 1.0, cols, index.data(), begin, end);
+      case DType::f16:
+        return one_hot(static_cast<uint16_t*>(args.hard), uint16_t{0x3C00}, cols, index.data(), begin, end);
+      case DType::bf16:
+        return one_hot(static_cast<uint16_t*>(args.hard), uint16_t{0x3F80}, cols, index.data(), begin, end);
+    }
+  });
+  if (!completed) result.outcome = Outcome::interrupted;
+  return result;
+}
+
+}  // namespace
+
 Result gumbel_softmax(const Backend& backend, DType dtype, const GumbelSoftmaxArgs& args, int64_t rows,
                       const Workers& workers) {
+  if (!args.soft) return hard_samples(backend, dtype, args, rows, workers);
   Tally tally;
   const double cost = static_cast<double>(args.logits.cols) * (fill_cost + softmax_cost);
   const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {

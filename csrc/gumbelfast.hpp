@@ -24,6 +24,10 @@ Result gumbel_max(const Backend&, DType, const Logits&, const Address&, int64_t 
 Result gumbel_top_k(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t k, int64_t* index,
                     void* perturbed, const Workers&);
 
+// refused for what gumbel_softmax and conditional_gumbel refuse, after they may have written some rows.
+Result refuses(const Backend&, DType, const Logits&, const Workers&);
+
+// Here `soft` may be null as well; nothing is written then before all logits were seen.
 Result gumbel_softmax(const Backend&, DType, const GumbelSoftmaxArgs&, int64_t rows, const Workers&);
 
 Result conditional_gumbel(const Backend&, DType, const ConditionalArgs&, int64_t rows, const Workers&);

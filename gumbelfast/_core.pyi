@@ -85,6 +85,9 @@ class Backend:
         and -inf.
         """
 
+    def refuses(self, logits: _Array, threads: int) -> bool:
+        """Whether the next two would refuse these logits, after they may have written some rows of a result."""
+
     def gumbel_softmax(
         self,
         logits: _Array,
@@ -100,7 +103,7 @@ class Backend:
     ) -> int:
         """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``.
 
-        -1 as well for a row without a finite logit.
+        -1 as well for a row without a finite logit; ``hard`` alone is not written then.
         """
 
     def conditional_gumbel(

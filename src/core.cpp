@@ -59,6 +59,12 @@ struct Bound {
     });
   }
 
+  bool refuses(const py::array& x, int threads) const {
+    const gf::Logits logits = logits_of(x, std::nullopt, {});
+    const gf::DType dtype = dtype_of(x);
+    return run(x.size(), [&] { return gf::refuses(*backend, dtype, logits, workers_of(threads)); }) < 0;
+  }
+
   int64_t gumbel_softmax(const py::array& x, const py::object& inv_tau, MaybeArray soft, MaybeArray hard, int threads,
                          uint64_t key, uint64_t offset, uint64_t row_stride, const MaybeArray& keys,
                          const MaybeArray& offsets) const {
@@ -217,6 +223,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("exponential", &Bound::noise<&gf::Backend::exponential>)
       .def("gumbel_max", &Bound::gumbel_max)
       .def("gumbel_top_k", &Bound::gumbel_top_k)
+      .def("refuses", &Bound::refuses)
       .def("gumbel_softmax", &Bound::gumbel_softmax)
       .def("conditional_gumbel", &Bound::conditional_gumbel)
       .def("sample_tokens", &Bound::sample_tokens)

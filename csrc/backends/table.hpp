@@ -5,7 +5,9 @@
 #include "../kernels/tiles.hpp"
 #include "../kernels/noise.hpp"
 #include "../kernels/scan.hpp"
+#include "../kernels/groups.hpp"
 #include "../kernels/gumbel_max.hpp"
+#include "../kernels/refusal.hpp"
 #include "../kernels/select.hpp"
 #include "../kernels/top_k.hpp"
 #include "../kernels/softmax.hpp"
@@ -35,6 +37,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .exponential = GUMBELFAST_EACH_TYPE(exponential),
     .gumbel_max = GUMBELFAST_EACH_TYPE(gumbel_max),
     .gumbel_top_k = GUMBELFAST_EACH_TYPE(gumbel_top_k),
+    .refuses = GUMBELFAST_EACH_TYPE(refuses),
     .gumbel_softmax = GUMBELFAST_EACH_TYPE(gumbel_softmax),
     .conditional_gumbel = GUMBELFAST_EACH_TYPE(conditional_gumbel),
     .sample_tokens = GUMBELFAST_EACH_TYPE(sample_tokens),

@@ -49,16 +49,17 @@ GF_OP void settle_overflow(const Row<S, masked>& row, int64_t begin, int64_t end
   best.value *= scale;
 }
 
-// One row whose tiles are opened only where their bound reaches a value known to occur.
+// One row whose tiles are opened only where their bound reaches a value known to occur; returns how many were.
 template <class S, bool masked>
 int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
-                 VectorOf<S> scale, Piece<WorkOf<S>>& piece, Best<WorkOf<S>>& best) {
+                 VectorOf<S> scale, Lazy<WorkOf<S>>& lazy, Met<VectorOf<S>>& met, Best<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   int64_t opened = 0;
   const TileRange tiles(noise, begin, end, ahead);
-  Met<V> met;
+  Piece<WorkOf<S>>& piece = lazy.piece;
   for (uint64_t tile = tiles.begin; tile < tiles.end;) {
-    tile = scan_piece(row, noise, begin, end, scale, tile, tiles, piece, met);
+    tile = lazy.by_groups ? scan_groups(row, noise, begin, end, scale, tile, tiles, lazy, met, best.value)
+                          : scan_piece(row, noise, begin, end, scale, tile, tiles, piece, met);
     V known = set(best.value);
     for (int at = 0; at < piece.count; at += V::lanes) known = simd::max(known, load(piece.known + at));
     WorkOf<S> reach = simd::lane_max(known);
@@ -79,12 +80,8 @@ int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin
     }
     if (opener.count) open();
   }
-  return met.refused() ? refused : opened;
+  return opened;
 }
-
-// Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
-// would use but a corner of a vector. On AVX-512 the ways cross at about 450 and 16 columns.
-constexpr int64_t short_row = 448, tiny_row = 12;
 
 // The noise of short rows: that of several, where they follow each other.
 template <class T>
@@ -199,7 +196,7 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
   const bool flat = is_flat(address, cols);
   if (cols <= tiny_row && flat && (!masked || logits.mask_per_row))
     return tiny_rows<S, masked>(logits, address, span, index, perturbed);
-  Piece<T> piece(cols > short_row ? piece_tiles : 0);
+  Lazy<T> lazy(cols);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
@@ -207,16 +204,14 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
     const Row<S, masked> row(logits, i);
     const T scale = scale_of<T>(logits.scale, i % logits.rows);
     Best<T> best;
+    Met<VectorOf<S>> met;
     if (cols > short_row) {
       const int64_t ahead = flat ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, best);
-      if (tiles == refused) return refused;
-      opened += tiles;
+      opened += lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), lazy, met, best);
     } else {
-      Met<VectorOf<S>> met;
       best = filled_row(row, begin, end, set(scale), noise.row(i, opened), met);
-      if (met.refused()) return refused;
     }
+    if (met.refused()) return refused;
     settle_overflow(row, begin, end, scale, best);
     lacks |= best.index < 0;
     *index++ = best.index;

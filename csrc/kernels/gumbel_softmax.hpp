@@ -41,24 +41,6 @@ void one_hot(S* out, int64_t cols, int64_t index) {
   store_first(out + index, 1, set(WorkOf<S>{1}));
 }
 
-// Hard samples alone need no softmax: the lazy argmax finds them, many rows at a time, so that short ones share tiles.
-template <class S>
-int64_t hard_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
-  constexpr int64_t batch = 128;
-  Logits logits = args.logits;
-  logits.scale = {};
-  int64_t index[batch], opened = 0;
-  for (int64_t i = begin, last; i < end; i = last) {
-    last = end - i < batch ? end : i + batch;
-    const int64_t tiles = gumbel_max_rows<S, false>(logits, args.noise, {i, last, 0, logits.cols}, index, nullptr);
-    if (tiles < 0) return refused;
-    for (int64_t row = i; row < last; ++row)
-      one_hot(static_cast<S*>(args.hard) + row * logits.cols, logits.cols, index[row - i]);
-    opened += tiles;
-  }
-  return opened;
-}
-
 // A row of perturbed logits becomes its results; `p` may be the row of soft itself.
 template <class S>
 GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, const WorkOf<S>* p) {
@@ -97,7 +79,6 @@ template <class S>
 int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
-  if (!args.soft) return hard_rows<S>(args, begin, end);
   const int64_t cols = args.logits.cols;
   const int64_t batch = flat_batch(args.noise, cols);
   PerturbedRows<S> rows(args.soft, cols, batch);

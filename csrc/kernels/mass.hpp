@@ -1,4 +1,4 @@
-// The nucleus of a row (top-p; Holtzman et al. 2020) without a sort: a bisection on values, each step a sum of weights.
+// Top-p (Holtzman et al. 2020) as a question about one logit: do those before it weigh less than p of all?
 #pragma once
 
 namespace gumbelfast {
@@ -9,6 +9,13 @@ template <class T>
 struct Cut {
   T least;
   int64_t last;
+  // Which lanes stay of a block that starts at position j.
+  template <class V>
+  GF_OP uint32_t of(V v, int64_t j) const {
+    const int64_t equal = last - j + 1;
+    const uint32_t may = equal >= V::lanes ? ~uint32_t{0} : equal > 0 ? (uint32_t{1} << equal) - 1 : 0;
+    return bits(v > set(least)) | (bits(v == set(least)) & may);
+  }
 };
 
 // Weights count as integers, rint(w * 2**b): sums of them are exact, so that the order of adding is nobody's concern.
@@ -22,12 +29,19 @@ GF_OP U64 on_grid(F64 w, F64 unit) { return simd::as_bits(fma(w, unit, set(grid_
 // A float's word, 29 bits up, as a double: exact for what is normal; zero becomes too little to count.
 GF_OP F64 wide(U64 word) { return simd::as_float(word + set(uint64_t{1023 - 127} << 52)); }
 
-struct MassSum {
+// The exact sum of the weights exp((x - most) * scale). What the grid does not show is kept away from subnormal
+// numbers.
+template <class V>
+struct GridSum {
   F64 unit;
   U64 sum = set(uint64_t{0});
   uint64_t lanes = 0;
 
-  explicit MassSum(double u) : unit(set(u)) {}
+  explicit GridSum(double u) : unit(set(u)) {}
+  template <class X>
+  GF_OP static X weight(X distance, V scale) {
+    return exp_nonpositive(max(set(-Format<V>::exp_most + 1), distance * scale));
+  }
   GF_OP void add(F64 w) {
     sum = sum + on_grid(w, unit);
     lanes += F64::lanes;
@@ -38,116 +52,136 @@ struct MassSum {
           on_grid(wide(simd::shl<29>(simd::shr<32>(pair))), unit);
     lanes += F32::lanes;
   }
-  template <class V, int n>
+  template <int n>
   GF_OP void add(const simd::Several<V, n>& w) {
 #pragma GCC unroll 4
     for (int i = 0; i < n; ++i) add(w.block[i]);
   }
-  uint64_t total() const {
+  GF_OP void end_piece() {}
+  double total() const {
     uint64_t lane[U64::lanes], all = 0;
     store(lane, sum);
     for (const uint64_t one : lane) all += one;
-    return all - lanes * __builtin_bit_cast(uint64_t, grid_magic);
+    return static_cast<double>(all - lanes * __builtin_bit_cast(uint64_t, grid_magic));
   }
 };
 
-// Values of a row that are still to be told apart, with their weights; behind them lies a block of -inf.
-template <class T>
-struct Weighed {
-  using V = VectorOf<T>;
-  T* value;
-  T* weight;
-  int64_t n;
-  uint64_t mass;  // of all when they were collected
-
-  uint64_t above(T least, double unit) const {
-    MassSum sum(unit);
-    for (int64_t i = 0; i < n; i += V::lanes)
-      sum.add(select(load(value + i) > set(least), load(weight + i), set(T{0})));
-    return sum.total();
-  }
-  // Drops what is not in (low, high].
-  void narrow(T low, T high) {
-    int64_t kept = 0;
-    for (int64_t i = 0; i < n; i += V::lanes) {
-      const V v = load(value + i), w = load(weight + i);
-      const auto chosen = simd::lane_mask(bits(v > set(low)) & ~bits(v > set(high)), v);
-      simd::compress(value + kept, chosen, v);
-      simd::compress(weight + kept, chosen, w);
-      kept += __builtin_popcount(bits(chosen));
-    }
-    store(value + kept, minus_infinity<V>());
-    n = kept;
-  }
-};
-
-// In descending order, the lower position first among equals, a value stays while those before it weigh less than
-// p of all: weights are exp((x - most) * scale). `room` and `weight` hold n entries and two blocks.
-template <class T>
-Cut<T> nucleus(const T* value, int64_t n, T most, T scale, double p, int64_t cols, T* room, T* weight) {
-  using V = VectorOf<T>;
-  const double unit = grid_unit(cols);
-  auto weigh = [&](auto at, const T* x) {
-    return exp_nonpositive((load_at<V>(x, at, minus_infinity<V>()) - set(most)) * set(scale));
-  };
-  MassSum all(unit);
-  for_places<V>(n, [&](auto at) { all.add(weigh(at, value)); });
-  const double sum = static_cast<double>(all.total()), wanted = p * sum;
-
-  // What is lighter than this weighs less than 1 - p together and so is out; the sum of the others confirms it.
-  const double light = (1 - p) * sum / (2 * static_cast<double>(cols) * unit);
-  T least = most + static_cast<T>(log_scalar(light)) / scale;
-  auto above_least = [&] {
-    int64_t kept = 0;
-    for (int64_t i = 0; i < n; i += V::lanes) {
-      const V v = load(value + i);
-      const auto chosen = v > set(least);
-      simd::compress(room + kept, chosen, v);
-      kept += __builtin_popcount(bits(chosen));
-    }
-    store(room + kept, minus_infinity<V>());
-    MassSum mass(unit);
-    for_places<V>(kept, [&](auto at) {
-      const auto e = weigh(at, room);
-      store_at(weight, at, e);
-      mass.add(e);
-    });
-    return Weighed<T>{room, weight, kept, mass.total()};
-  };
-  Weighed<T> rest = above_least();
-  if (!(static_cast<double>(rest.mass) >= wanted)) {
-    least = -static_cast<T>(__builtin_inff());
-    rest = above_least();
-  }
-  uint64_t before = 0;  // what weighs above `high`: less than wanted; above `low` it is enough
-  auto low = ordered(least), high = ordered(most);
-  for (int step = 0; high - 1 > low && rest.n > 1; ++step) {
-    // Most of the mass lies near the maximum, so that the edge is rather further down than in the middle.
-    const T share = step == 0 ? T{0.25} : T{0.5};
-    auto middle = ordered(from_ordered(low) * (1 - share) + from_ordered(high) * share);
-    if (step > 16 || !(middle > low && middle < high)) middle = (low & high) + ((low ^ high) >> 1);
-    const T threshold = from_ordered(middle);
-    const uint64_t more = rest.above(threshold, unit);
-    if (static_cast<double>(before + more) >= wanted) {
-      low = middle;
-    } else {
-      high = middle;
-      before += more;
-    }
-    rest.narrow(from_ordered(low), from_ordered(high));
-  }
-  // Now all of the rest are equal: so many of them stay as reach what is wanted.
-  least = rest.value[0];
-  MassSum one(unit);
-  one.add(select(simd::lane_mask(1, V{}), load(rest.weight), set(T{0})));
-  const uint64_t each = one.total();
-  int64_t stay = 1;
-  while (stay < rest.n && static_cast<double>(before + static_cast<uint64_t>(stay) * each) < wanted) ++stay;
-  if (stay == rest.n) return {least, n};
-  int64_t last = -1;
-  while (stay) stay -= value[++last] == least;
-  return {least, last};
+// 2**t for t in [-120, 0], to 2**-13.7 of itself: the polynomial of least relative error for |r| <= 1/2.
+template <class V>
+GF_OP V quick_exp2(V t) {
+  using F = Format<V>;
+  using T = typename V::Scalar;
+  constexpr T c[] = {T(0x1.fff6928cp-1), T(0x1.62f31a98p-1), T(0x1.f0de199cp-3), T(0x1.c3f76048p-5)};
+  const V shifted = t + set(F::round_magic);
+  const V r = t - (shifted - set(F::round_magic));
+  return simd::as_float(simd::as_bits(polynomial(r, c)) + simd::shl<F::mantissa>(simd::as_bits(shifted)));
 }
+
+// The same in the working type, in double from piece to piece. Errors of the sum's own size: 2**-13.7 by the
+// polynomial, 2**-16 by exponents of up to 120 that are rounded, 2**-15.9 by 256 additions and a fold.
+template <class V>
+struct QuickSum {
+  static constexpr double error = 0x1p-12;
+  V sum[abreast] = {};
+  double sum_of_pieces = 0;
+
+  template <class X>
+  GF_OP static X weight(X distance, V scale) {
+    return quick_exp2(max(set(typename V::Scalar{-120}), distance * scale));
+  }
+  GF_OP void add(V w) { sum[0] = sum[0] + w; }
+  GF_OP void add(const simd::Several<V, abreast>& w) {
+#pragma GCC unroll 4
+    for (int i = 0; i < abreast; ++i) sum[i] = sum[i] + w.block[i];
+  }
+  GF_OP void end_piece() {
+#pragma GCC unroll 4
+    for (V& one : sum) {
+      sum_of_pieces += static_cast<double>(simd::lane_sum(one));
+      one = set(typename V::Scalar{0});
+    }
+  }
+  double total() const { return sum_of_pieces; }
+};
+
+template <class S, bool masked, class V = VectorOf<S>, int n>
+GF_OP simd::Several<V, n> blocks_of(const Row<S, masked>& row, Blocks<n> at) {
+  simd::Several<V, n> out;
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) out.block[i] = row.block(at.column + i * V::lanes);
+  return out;
+}
+template <class S, bool masked>
+GF_OP VectorOf<S> blocks_of(const Row<S, masked>& row, PartOfBlock at) {
+  return row.block(at.column, at.lanes);
+}
+
+// Weights are exp((x - most) * scale). A logit stays while those before it, the larger ones and the equal ones of lower
+// position, weigh less than p of all.
+template <class T>
+struct Nucleus {
+  using V = VectorOf<T>;
+  T most, scale;
+  double p, unit;
+
+  Nucleus(T largest, T s, double share, int64_t cols)
+      : most(largest), scale(s), p(share), unit(grid_unit(cols)), grid_error(static_cast<double>(cols) / unit) {}
+
+  // Whether a logit stays, given the cut before it. `row` is all that there is, the first `left` of `rest` hold what is
+  // before it; the two are the same at the first question.
+  template <class Whole, class Rest>
+  bool holds(const Whole& row, int64_t n, const Rest& rest, int64_t left, const Cut<T>& cut) {
+    const T octaves = scale * Tables<T>::log2_e;
+    QuickSum<V> sum, before;
+    add(rest, left, octaves, cut, sum, before);
+    if (!(quick_all > 0)) quick_all = sum.total();
+    const double edge = p * quick_all - before.total(), error = 2 * QuickSum<V>::error * quick_all + grid_error;
+    if (edge > error) return true;
+    if (edge < -error) return false;
+    if (!(all > 0)) {
+      GridSum<V> whole(unit), none(unit);
+      add(row, n, scale, {most, -1}, whole, none);
+      all = whole.total();
+    }
+    GridSum<V> some(unit), exactly(unit);
+    add(rest, left, scale, cut, some, exactly);
+    return exactly.total() < p * all;
+  }
+
+ private:
+  double grid_error;              // of all weights together when they are rounded to the grid
+  double quick_all = 0, all = 0;  // of the row, once they are known
+
+  // Adds the weights of a row, and of those of them that the cut leaves.
+  template <class R, class Sum>
+  void add(const R& row, int64_t n, T factor, const Cut<T>& cut, Sum& all_of_row, Sum& chosen) const {
+    auto some = [&](auto at, auto pick) {
+      const auto x = blocks_of(row, at);
+      const auto w = Sum::weight(x - set(most), set(factor));
+      all_of_row.add(w);
+      chosen.add(select(pick(x), w, set(T{0})));
+    };
+    auto run = [&](int64_t begin, int64_t end, auto pick) {
+      for (int64_t start = begin, stop; start < end; start = stop) {
+        stop = end - start < sum_piece ? end : start + sum_piece;
+        for_places<V>(stop - start, [&](auto at) {
+          at.column += start;
+          some(at, pick);
+        });
+        all_of_row.end_piece();
+        chosen.end_piece();
+      }
+    };
+    const int64_t edge = (cut.last + 1) / V::lanes * V::lanes, behind = edge + V::lanes < n ? edge + V::lanes : n;
+    run(0, edge, [&](auto x) { return x >= set(cut.least); });
+    if (edge < n)
+      some(PartOfBlock{edge, static_cast<int>(behind - edge)},
+           [&](V x) { return simd::lane_mask(cut.of(x, edge), x); });
+    run(behind, n, [&](auto x) { return x > set(cut.least); });
+    all_of_row.end_piece();
+    chosen.end_piece();
+  }
+};
 
 }  // namespace
 }  // namespace gumbelfast

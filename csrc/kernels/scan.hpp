@@ -74,8 +74,9 @@ struct HeadCache {
 // `known` is one of them, the value at the head's place; both are -inf for a tile outside the row.
 template <class T>
 struct Piece {
-  // Room for a number of tiles, a multiple of group_tiles.
-  explicit Piece(int tiles) : cache(tiles), capacity(tiles), bound(new T[2 * static_cast<uint64_t>(tiles)]) {
+  // Room for a number of tiles, a multiple of group_tiles, and for as many heads if it is to draw them.
+  explicit Piece(int tiles, bool draws_heads = true)
+      : cache(draws_heads ? tiles : 0), capacity(tiles), bound(new T[2 * static_cast<uint64_t>(tiles)]) {
     known = bound + tiles;
   }
   ~Piece() { delete[] bound; }

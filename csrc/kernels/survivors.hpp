@@ -4,7 +4,29 @@
 namespace gumbelfast {
 namespace {
 
-// Logits that passed a filter so far, in the order of their columns: all of a row, or some with columns beside them.
+template <class T>
+Row<T, false> row_of(const T* x, int64_t n) {
+  return Row<T, false>({.data = x, .rows = 1, .cols = n, .stride = n}, 0);
+}
+
+// The values of a row, which may lie in `out` themselves, with -inf for what the cut takes away, and a block of -inf
+// behind them; how many are left.
+template <class S, bool masked>
+int64_t keep(const Row<S, masked>& row, int64_t n, const Cut<WorkOf<S>>& cut, WorkOf<S>* out) {
+  using V = VectorOf<S>;
+  int64_t left = 0;
+  for_blocks<V>(n, [&](int64_t j, int lanes) {
+    const V v = row.block(j, lanes);
+    const uint32_t chosen = cut.of(v, j) & bits(v > minus_infinity<V>());
+    store(out + j, select(simd::lane_mask(chosen, v), v, minus_infinity<V>()));
+    left += __builtin_popcount(chosen);
+  });
+  store(out + n, minus_infinity<V>());
+  return left;
+}
+
+// Logits that passed a filter: the list that top-k leaves, in the order of its columns, or all of a row; and `rest`,
+// what is left of either.
 template <class T>
 struct Survivors {
   using V = VectorOf<T>;
@@ -14,78 +36,54 @@ struct Survivors {
   explicit Survivors(int64_t cols)
       : room(static_cast<uint64_t>(cols + 2 * V::lanes)),
         tiles(room / tile_size + 2 * group_tiles),
-        memory(new unsigned char[(3 * room + 2 * tiles) * sizeof(T) + room * sizeof(Word)]),
+        memory(new unsigned char[(2 * room + 2 * tiles) * sizeof(T) + room * sizeof(Word)]),
         value(reinterpret_cast<T*>(memory)),
-        scratch(value + room),
-        weight(scratch + room),
-        tile_most(weight + room),
+        rest(value + room),
+        tile_most(rest + room),
         column(reinterpret_cast<Word*>(tile_most + 2 * tiles)) {}
   ~Survivors() { delete[] memory; }
   Survivors(const Survivors&) = delete;
   Survivors& operator=(const Survivors&) = delete;
 
   void clear() { n = 0; }
-  GF_OP void take(V v, int64_t at, uint32_t chosen) {
-    if (!chosen) return;
-    simd::compress(value + n, simd::lane_mask(chosen, v), v);
-    simd::compress(column + n, simd::lane_mask(chosen, v), set(static_cast<Word>(at)) + iota(v));
-    n += __builtin_popcount(chosen);
-  }
+  GF_OP void take(V v, int64_t at, uint32_t chosen) { n += append(value + n, column + n, v, at, chosen); }
   // A block of -inf behind the values, which loops over blocks read.
   void pad() { store(value + n, minus_infinity<V>()); }
-  // What does not pass becomes -inf in its place; the number of those left.
-  int64_t keep(const Cut<T>& cut) {
-    const V least = set(cut.least);
-    int64_t left = 0;
-    for (int64_t i = 0; i < n; i += V::lanes) {
-      const V v = load(value + i);
-      const int64_t equal = cut.last - i + 1;
-      const uint32_t may = equal >= V::lanes ? ~uint32_t{0} : equal > 0 ? (uint32_t{1} << equal) - 1 : 0;
-      const uint32_t chosen = bits(v > least) | (bits(v == least) & may);
-      store(value + i, select(simd::lane_mask(chosen, v), v, minus_infinity<V>()));
-      left += __builtin_popcount(chosen);
-    }
-    return left;
-  }
-  // All of a row become the few that are left of it.
-  void gather() {
-    const int64_t cols = n;
-    clear();
-    for (int64_t i = 0; i < cols; i += V::lanes) {
-      const V v = load(value + i);
-      take(v, i, bits(v > minus_infinity<V>()));
-    }
-    pad();
-  }
-  // The other way about.
+  // The list becomes the whole row.
   void spread(int64_t cols) {
-    for (int64_t i = 0; i < cols; i += V::lanes) store(scratch + i, minus_infinity<V>());
-    for (int64_t i = 0; i < n; ++i) scratch[column[i]] = value[i];
+    for (int64_t i = 0; i < cols; i += V::lanes) store(rest + i, minus_infinity<V>());
+    for (int64_t i = 0; i < n; ++i) rest[column[i]] = value[i];
     T* const other = value;
-    value = scratch;
-    scratch = other;
+    value = rest;
+    rest = other;
     n = cols;
     pad();
+  }
+  // The other way about for the rest; how many there are.
+  int64_t gather_rest(int64_t cols) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < cols; i += V::lanes) {
+      const V v = load(rest + i);
+      count += append(rest + count, column + count, v, i, bits(v > minus_infinity<V>()));
+    }
+    store(rest + count, minus_infinity<V>());
+    return count;
   }
 
   uint64_t room, tiles;
   unsigned char* memory;
-  T *value, *scratch, *weight, *tile_most;
+  T *value, *rest, *tile_most;
   Word* column;
   int64_t n = 0;
-};
 
-template <class S, bool masked>
-void take_all(const Row<S, masked>& row, int64_t cols, Survivors<WorkOf<S>>& left, Met<VectorOf<S>>& met) {
-  using V = VectorOf<S>;
-  for_blocks<V>(cols, [&](int64_t j, int n) {
-    const V x = row.block(j, n);
-    met.see(x);
-    store(left.value + j, x);
-  });
-  left.n = cols;
-  left.pad();
-}
+ private:
+  GF_OP static int append(T* to, Word* to_column, V v, int64_t at, uint32_t chosen) {
+    if (!chosen) return 0;
+    simd::compress(to, simd::lane_mask(chosen, v), v);
+    simd::compress(to_column, simd::lane_mask(chosen, v), set(static_cast<Word>(at)) + iota(v));
+    return __builtin_popcount(chosen);
+  }
+};
 
 // The largest logit of each 32 columns, -inf for such beyond the row; how many there are.
 template <class S, bool masked>
@@ -150,7 +148,7 @@ void take_top_k(const Row<S, masked>& row, int64_t cols, int64_t k, Survivors<Wo
       });
     }
   left.pad();
-  if (left.n > k) left.keep({kth_largest(left.value, left.n, k), left.n});
+  if (left.n > k) keep(row_of(left.value, left.n), left.n, {kth_largest(left.value, left.n, k), left.n}, left.value);
 }
 
 }  // namespace

@@ -87,21 +87,28 @@ GF_OP void side_by_side(int count, Step step) {
   for (; i < count; ++i) step(Fixed<1>(), i);
 }
 
-// The heads of `count` groups from `group` on.
-template <Law law = Law::gumbel, class T>
-void draw_heads(Key key, uint64_t group, int count, Heads<T>* heads) {
+// give(i, bits) for i = 0 to count: the random bits of the heads of group `group` + i.
+template <class Give>
+GF_OP void draw_head_bits(Key key, uint64_t group, int count, Give give) {
   side_by_side(count, [&](auto n, int from) {
     Counter at[n.value];
     Words words[n.value];
     for (int i = 0; i < n.value; ++i) at[i] = {domain_head, 8 * (group + static_cast<uint64_t>(from + i))};
     philox8(key, at, words);
-    for (int i = 0; i < n.value; ++i) {
-      const U64 low = simd::as_pairs(words[i].low), high = simd::as_pairs(words[i].high);
-      const U64 ones = set(~uint64_t{0}), place = set(uint64_t{31});
-      store_minima<law>(simd::sar<5>(low ^ ones), simd::sar<5>(high ^ ones), heads[from + i]);
-      store(heads[from + i].place, simd::narrow(low & place, high & place));
-    }
+    for (int i = 0; i < n.value; ++i) give(from + i, words[i]);
   });
+}
+template <Law law = Law::gumbel, class T>
+GF_OP void heads_of(const Words& words, Heads<T>& heads) {
+  const U64 low = simd::as_pairs(words.low), high = simd::as_pairs(words.high);
+  const U64 ones = set(~uint64_t{0}), place = set(uint64_t{31});
+  store_minima<law>(simd::sar<5>(low ^ ones), simd::sar<5>(high ^ ones), heads);
+  store(heads.place, simd::narrow(low & place, high & place));
+}
+// The heads of `count` groups from `group` on.
+template <Law law = Law::gumbel, class T>
+void draw_heads(Key key, uint64_t group, int count, Heads<T>* heads) {
+  draw_head_bits(key, group, count, [&](int i, const Words& words) { heads_of<law>(words, heads[i]); });
 }
 
 // The random bits of a tile's elements, 32 an element, or 64 with the extension below the word.

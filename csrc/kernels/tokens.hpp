@@ -1,15 +1,22 @@
-// Token sampling: top-k, top-p and min-p as a threshold on the logits of a row, then Gumbel-max over what is left.
+// Token sampling. Top-k leaves a list of logits. Top-p and min-p are asked about the token that is drawn: if one does
+// not let it pass, it and all that come behind it are taken away, and another is drawn at the same noise. The argmax
+// over what would be left is the first one that passes; with top_p = p it takes 1 + log(1/p) draws in the mean,
+// whatever the logits.
 #pragma once
 
 namespace gumbelfast {
 namespace {
 
-// The least x with fl(fl(x - most) * scale) >= log(min_p), by bisection in the order of floats.
 template <class T>
-T min_p_threshold(T most, T scale, double min_p) {
+T min_p_limit(double min_p) {
   constexpr double smallest_normal = 0x1p-1022;
   const double log_p = log_scalar(min_p > smallest_normal ? min_p : smallest_normal);
-  const T limit = log_p < 0 ? static_cast<T>(log_p) : T{0};
+  return log_p < 0 ? static_cast<T>(log_p) : T{0};
+}
+
+// The least x with fl(fl(x - most) * scale) >= limit, by bisection in the order of floats.
+template <class T>
+T min_p_threshold(T most, T scale, T limit) {
   auto low = ordered(-static_cast<T>(__builtin_inff())), high = ordered(most);
   while (high - 1 > low) {
     const auto middle = (low & high) + ((low ^ high) >> 1);
@@ -18,19 +25,19 @@ T min_p_threshold(T most, T scale, double min_p) {
   return from_ordered(high);
 }
 
-// The argmax over few survivors: only the tiles that they lie in are drawn.
-template <class T>
-int64_t draw_survivors(const Survivors<T>& left, const RowNoise& noise, T scale, Best<T>& best) {
+// The argmax over a list of few values with their columns, as a place in the list: only the tiles of these are drawn.
+template <class T, class Word>
+int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, T scale, Best<T>& best) {
   uint64_t tile[group_tiles], group = ~uint64_t{0};
   Head<T> head[group_tiles];
   Heads<T> heads;
   alignas(64) T gumbel[group_tiles * tile_size];
   int64_t opened = 0;
-  for (int64_t i = 0, next; i < left.n; i = next) {
+  for (int64_t i = 0, next; i < n; i = next) {
     int count = 0;
-    for (next = i; next < left.n; ++next) {
-      if (!(left.value[next] > -static_cast<T>(__builtin_inff()))) continue;
-      const uint64_t at = tile_of(noise.first + left.column[next]);
+    for (next = i; next < n; ++next) {
+      if (!(value[next] > -static_cast<T>(__builtin_inff()))) continue;
+      const uint64_t at = tile_of(noise.first + column[next]);
       if (count && tile[count - 1] == at) continue;
       if (count == group_tiles) break;
       if (at / group_tiles != group) draw_heads(noise.key, group = at / group_tiles, 1, &heads);
@@ -41,23 +48,26 @@ int64_t draw_survivors(const Survivors<T>& left, const RowNoise& noise, T scale,
     draw_tiles(noise.key, tile, head, count, gumbel);
     opened += count;
     for (int at = 0; i < next; ++i) {
-      if (!(left.value[i] > -static_cast<T>(__builtin_inff()))) continue;
-      const uint64_t element = noise.first + left.column[i];
+      if (!(value[i] > -static_cast<T>(__builtin_inff()))) continue;
+      const uint64_t element = noise.first + column[i];
       while (tile[at] != tile_of(element)) ++at;
-      const T value = left.value[i] * scale + gumbel[static_cast<uint64_t>(at) * tile_size + element % tile_size];
-      if (value > best.value) best = {value, static_cast<int64_t>(left.column[i])};
+      const T perturbed = value[i] * scale + gumbel[static_cast<uint64_t>(at) * tile_size + element % tile_size];
+      if (perturbed > best.value) best = {perturbed, i};
     }
   }
   if (!is_finite(best.value)) {  // as settle_overflow
     T most = -static_cast<T>(__builtin_inff());
-    for (int64_t i = 0; i < left.n; ++i)
-      if (left.value[i] > most) {
-        most = left.value[i];
-        best.index = static_cast<int64_t>(left.column[i]);
+    for (int64_t i = 0; i < n; ++i)
+      if (value[i] > most) {
+        most = value[i];
+        best.index = i;
       }
   }
   return opened;
 }
+
+// With so many columns to a logit that is left, to draw its tile beats a scan of the row.
+constexpr bool worth_a_list(int64_t left, int64_t cols) { return left <= cols / 64; }
 
 // The filters of one row.
 struct Filters {
@@ -67,86 +77,116 @@ struct Filters {
       : top_k(args.top_k && args.top_k[row] < args.logits.cols ? args.top_k[row] : 0),
         top_p(args.top_p ? args.top_p[row] : 1),
         min_p(args.min_p ? args.min_p[row] : 0) {}
-  bool any() const { return top_k > 0 || top_p < 1 || min_p > 0; }
 };
 
-// Leaves what passes all filters; false for logits that are refused. `few`: they are a list, not the whole row.
-template <class S, bool masked>
-bool filter_row(const Row<S, masked>& row, int64_t cols, const Filters& filters, WorkOf<S> scale,
-                Survivors<WorkOf<S>>& left, bool& few) {
-  using T = WorkOf<S>;
-  constexpr int64_t worth_gathering = 64;  // columns to a survivor: then to draw its tile beats a scan of the row
-  Met<VectorOf<S>> met;
-  few = filters.top_k > 0;
-  if (few)
-    take_top_k(row, cols, filters.top_k, left, met);
-  else
-    take_all(row, cols, left, met);
-  if (met.refused()) return false;
-  const T most = simd::lane_max(met.largest) + T{0};
-  if (!(most > -static_cast<T>(__builtin_inff()))) return true;
-  int64_t count = left.n;
-  if (filters.top_p < 1)
-    count = left.keep(nucleus(left.value, left.n, most, scale, filters.top_p, cols, left.scratch, left.weight));
-  if (filters.min_p > 0) count = left.keep({min_p_threshold(most, scale, filters.min_p), left.n});
-  const bool worth = count <= cols / worth_gathering;
-  if (worth && !few) left.gather();
-  if (!worth && few) left.spread(cols);
-  few = worth;
-  return true;
+// Draws of one call: the argmax of logits * scale + g over a row, or over a list of some of its logits.
+template <class T>
+struct TokenDraws {
+  using V = VectorOf<T>;
+  const TokenArgs& args;
+  int64_t cols = args.logits.cols;
+  Span span;
+  bool long_rows = cols > short_row, flat = is_flat(args.noise, cols);
+  Lazy<T> lazy;
+  NoiseBatch<T> batch;
+  int64_t opened = 0;
+  // Of the row that `start` names.
+  int64_t row = 0;
+  T scale{};
+  const T* gumbel = nullptr;
+  Met<V> met;
+
+  TokenDraws(const TokenArgs& a, int64_t begin, int64_t end)
+      : args(a), span{begin, end, 0, cols}, lazy(cols), batch(a.noise, span) {}
+  void start(int64_t i) {
+    row = i;
+    scale = static_cast<T>(args.scale[i]);
+    gumbel = long_rows ? nullptr : batch.row(i, opened);
+    met = {};
+  }
+  T most() const { return simd::lane_max(met.largest) + T{0}; }
+
+  template <class S, bool masked>
+  int64_t from_row(const Row<S, masked>& from) {
+    Best<T> best;
+    if (long_rows) {
+      const int64_t ahead = flat ? (span.row_end - 1 - row) * cols : 0;
+      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, set(scale), lazy, met, best);
+    } else {
+      best = filled_row(from, 0, cols, set(scale), gumbel, met);
+    }
+    settle_overflow(from, 0, cols, scale, best);
+    return best.index;
+  }
+  // The place in the list.
+  template <class Word>
+  int64_t from_list(const T* value, const Word* column, int64_t n) {
+    Best<T> best;
+    opened += draw_listed(value, column, n, RowNoise(args.noise, row), scale, best);
+    return best.index;
+  }
+};
+
+// The token of a row of n values, or of the list in `left` that holds them.
+template <class R, class T>
+int64_t draw_passing(const R& row, int64_t n, bool listed, const Filters& filters, Survivors<T>& left,
+                     TokenDraws<T>& draws) {
+  int64_t at = listed ? draws.from_list(left.value, left.column, n) : draws.from_row(row);
+  if (at < 0 || draws.met.refused()) return -1;
+  const T most = draws.most(), limit = min_p_limit<T>(filters.min_p);
+  Nucleus<T> nucleus(most, draws.scale, filters.top_p, draws.cols);
+  Cut<T> cut{};
+  const int64_t whole = n;
+  auto passes = [&](const auto& rest) {
+    const T value = simd::lane_max(rest.block(at, 1));
+    cut = {value, at - 1};
+    if (filters.top_p < 1 && !nucleus.holds(row, whole, rest, n, cut)) return false;
+    if (!(filters.min_p > 0) || (value - most) * draws.scale >= limit) return true;
+    cut = {min_p_threshold(most, draws.scale, limit), n};
+    return false;
+  };
+  if (!passes(row)) {
+    int64_t kept = keep(row, n, cut, left.rest);
+    for (;;) {
+      if (!listed && worth_a_list(kept, draws.cols)) {
+        n = left.gather_rest(draws.cols);
+        listed = true;
+      }
+      const Row<T, false> rest = row_of<T>(left.rest, n);
+      at = listed ? draws.from_list(left.rest, left.column, n) : draws.from_row(rest);
+      if (passes(rest)) break;
+      kept = keep(rest, n, cut, left.rest);
+    }
+  }
+  return listed ? static_cast<int64_t>(left.column[at]) : at;
 }
 
 template <class S, bool masked>
 int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
-  const bool long_rows = cols > short_row, flat = is_flat(args.noise, cols);
   Survivors<T> left(args.top_k || args.top_p || args.min_p ? cols : 0);
-  Piece<T> piece(long_rows ? piece_tiles : 0);
-  const Span span{begin, end, 0, cols};
-  NoiseBatch<T> batch(args.noise, span);
-  int64_t opened = 0;
-  bool lacks = false, refusal = false;
-  // A row as it lies, or what a filter left of it in its place.
-  auto draw = [&](const auto& row, int64_t i, T scale, const T* gumbel, Best<T>& best) {
-    if (long_rows) {
-      const int64_t ahead = flat ? (end - 1 - i) * cols : 0;
-      const int64_t tiles = lazy_row(row, RowNoise(args.noise, i), 0, cols, ahead, set(scale), piece, best);
-      refusal |= tiles == refused;
-      opened += tiles;
-    } else {
-      Met<V> met;
-      best = filled_row(row, 0, cols, set(scale), gumbel, met);
-      refusal |= met.refused();
-    }
-    settle_overflow(row, 0, cols, scale, best);
-  };
-  for (int64_t i = begin; i < end && !refusal; ++i) {
+  TokenDraws<T> draws(args, begin, end);
+  bool lacks = false;
+  for (int64_t i = begin; i < end; ++i) {
     const Row<S, masked> row(args.logits, i);
     const Filters filters(args, i);
-    const T scale = static_cast<T>(args.scale[i]);
-    const T* gumbel = long_rows ? nullptr : batch.row(i, opened);
-    Best<T> best;
-    bool few = false;
-    if (scale == 0) {
-      Met<V> met;
-      best = largest_logit(row, 0, cols, met);
-      refusal = met.refused();
-    } else if (!filters.any()) {
-      draw(row, i, scale, gumbel, best);
-    } else if (!filter_row(row, cols, filters, scale, left, few)) {
-      refusal = true;
-    } else if (few) {
-      opened += draw_survivors(left, RowNoise(args.noise, i), scale, best);
+    int64_t& index = args.index[i];
+    draws.start(i);
+    if (draws.scale == 0) {
+      index = largest_logit(row, 0, cols, draws.met).index;
+    } else if (filters.top_k > 0) {
+      take_top_k(row, cols, filters.top_k, left, draws.met);
+      const bool listed = worth_a_list(left.n, cols);
+      if (!listed) left.spread(cols);
+      index = draw_passing(row_of<T>(left.value, left.n), left.n, listed, filters, left, draws);
     } else {
-      draw(Row<T, false>({.data = left.value, .rows = 1, .cols = cols, .stride = cols}, 0), i, scale, gumbel, best);
+      index = draw_passing(row, cols, false, filters, left, draws);
     }
-    lacks |= best.index < 0;
-    args.index[i] = best.index;
+    if (draws.met.refused()) return refused;
+    lacks |= index < 0;
   }
-  if (refusal) return refused;
-  return lacks ? lacking(opened) : opened;
+  return lacks ? lacking(draws.opened) : draws.opened;
 }
 
 template <class S>

@@ -64,6 +64,7 @@ GF_SEVERAL_OPERATOR(-)
 GF_SEVERAL_OPERATOR(*)
 GF_SEVERAL_OPERATOR(&)
 GF_SEVERAL_OPERATOR(>)
+GF_SEVERAL_OPERATOR(>=)
 #undef GF_SEVERAL_OPERATOR
 
 #define GF_SEVERAL_FUNCTION(name) \
@@ -82,6 +83,10 @@ GF_SEVERAL_FUNCTION(signed_float)
 GF_SEVERAL_FUNCTION(scale_by_power)
 #undef GF_SEVERAL_FUNCTION
 
+template <int bits, class V, int n>
+GF_OP Several<V, n> shl(const Several<V, n>& a) {
+  return side_by_side([](V x) { return shl<bits>(x); }, a);
+}
 template <int bits, class V, int n>
 GF_OP Several<V, n> shr(const Several<V, n>& a) {
   return side_by_side([](V x) { return shr<bits>(x); }, a);

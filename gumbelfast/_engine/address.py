@@ -57,7 +57,7 @@ def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedL
     given, missing = row_checks.seed_rows(seeds, shape)
     places = row_checks.uint64_rows(positions, "positions", shape, checks.LAST_ELEMENT // width)
     row_checks.different_noise(seeds, positions, shape)
-    keys, starts = np.empty_like(given), places * np.uint64(width)
+    keys, starts = np.empty_like(given), places * np.array(width, np.uint64)
     active().row_keys(given, keys)
     if missing is None:
         return call(0, 0, 0, keys, starts)

@@ -22,7 +22,7 @@ _NAMES = ("float16", "bfloat16", "float32", "float64")
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """One of the four dtypes, in native byte order."""
-    if dtype is np.float32:
+    if dtype is np.float32 or dtype is _F32:
         return _F32
     found = np.dtype(dtype)
     if found.name not in _NAMES:

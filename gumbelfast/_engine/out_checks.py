@@ -17,16 +17,24 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple
         raise ValueError(f"out has shape {out.shape}, expected {shape}")
     if out.dtype != dtype:
         raise ValueError(f"out has dtype {out.dtype}, expected {dtype}")
-    if not out.flags.writeable:
+    flags = out.flags
+    if not flags.writeable:
         raise ValueError("out is read-only")
-    if not out.flags.forc and _lies_upon_itself(out):
+    if not flags.forc and _lies_upon_itself(out):
         raise ValueError(f"elements of out share memory: strides {out.strides} for shape {shape}")
     for given in inputs:
-        if isinstance(given, np.ndarray) and np.may_share_memory(out, given):
+        if given is not out and isinstance(given, np.ndarray) and may_share_memory(out, given):
             same = out.__array_interface__["data"] == given.__array_interface__["data"] and out.strides == given.strides
             if not same and np.shares_memory(out, given):
                 raise ValueError("out overlaps an input without being the same array")
-    return bool(out.flags.c_contiguous and out.flags.aligned)
+    return bool(flags.c_contiguous and flags.aligned)
+
+
+def may_share_memory(a: Array, b: Array) -> bool:
+    """NumPy's, at once where each of two arrays has memory of its own."""
+    if a is not b and a.flags.owndata and b.flags.owndata:
+        return False
+    return np.may_share_memory(a, b)
 
 
 def _lies_upon_itself(x: Array) -> bool:

@@ -11,10 +11,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .checks import INT64_END, Array, as_integers, positive_reciprocal, row_name, work_dtype, work_range
 
 _UINT64_END = 2**64
+_OBJECT, _UINT64 = np.dtype(object), np.dtype(np.uint64)  # cheaper to pass than their classes
 
 
 def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     array = np.asarray(values, dtype)
+    if array.shape == shape and array.flags.c_contiguous:
+        return array.reshape(-1)
     try:
         return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
     except ValueError:
@@ -27,13 +30,16 @@ def refuse_shape(given: tuple[int, ...], name: str, shape: tuple[int, ...]) -> N
 
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
     """One integer a row in [0, end), as uint64; scalars serve all rows."""
+    if type(values) is int and 0 <= values < end:  # as most positions are given
+        return np.full(math.prod(shape), values, np.uint64)
     array = as_integers(values, name)
-    for place, value in ((int(f(array)), array.ravel()[int(f(array))]) for f in (np.argmin, np.argmax) if array.size):
-        if not 0 <= int(value) < end:
+    for place in (int(array.argmin()), int(array.argmax())) if array.size else ():
+        value = array.item(place)
+        if not 0 <= value < end:
             last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
             raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
     # A copy: what has been checked is not to change while the kernel reads it.
-    return _one_a_row(array.astype(np.uint64), name, shape, np.uint64)
+    return _one_a_row(array.astype(_UINT64), name, shape, _UINT64)
 
 
 def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:
@@ -41,7 +47,7 @@ def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint
     given: Any = seeds
     if isinstance(seeds, np.ma.MaskedArray):
         missing, given = np.ma.getmaskarray(seeds), seeds.filled(0)
-    elif isinstance(seeds, list | tuple) or getattr(seeds, "dtype", None) == np.dtype(object):
+    elif isinstance(seeds, list | tuple) or getattr(seeds, "dtype", None) == _OBJECT:
         array = np.asarray(seeds, dtype=object)
         missing = np.array([seed is None for seed in array.ravel()], bool).reshape(array.shape)
         given = np.where(missing, 0, array) if missing.any() else seeds
@@ -53,6 +59,8 @@ def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint
 
 def different_noise(seeds: ArrayLike, positions: ArrayLike | None, shape: tuple[int, ...]) -> None:
     """Refuses seeds and positions that would serve several rows at once: rows of the same noise are hardly wanted."""
+    if math.prod(shape) <= 1:
+        return
     given = [np.shape(seeds), np.shape(positions)]  # type: ignore[arg-type]
     for axis, rows in enumerate(shape, -len(shape)):
         if rows > 1 and not any(len(each) >= -axis and each[axis] == rows for each in given):

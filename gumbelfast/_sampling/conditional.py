@@ -11,7 +11,6 @@ from .._engine import address, checks, out_checks, thread_count
 from .._engine.backend import active
 from .._engine.types import SeedLike
 from . import conditional_checks as check
-from .relaxed import refuse_early
 
 Array = NDArray[Any]
 
@@ -99,10 +98,12 @@ def conditional_gumbel(
     target = None
     if out is not None:
         direct = out_checks.output(out, np.shape(logits), work, (logits,))
-        refuse_early(x, axis, num_threads)
         target = out if direct and axis == -1 else None
     result = np.empty(x.shape, work) if target is None else target
     place_drawn = index is None and upper is None
+    # Where the place is drawn, that refuses before anything is written.
+    if target is not None and not place_drawn and active().refuses(x, threads):
+        checks.refuse(x, None, axis)
 
     def call(key: int, first: int, stride: int, keys: Array | None, starts: Array | None) -> int:
         which = winner

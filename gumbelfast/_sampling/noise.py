@@ -127,7 +127,7 @@ def exponential(
 def _shape(loc: ArrayLike, scale: ArrayLike, size: Any, out: Any, names: str) -> tuple[int, ...]:
     natural = np.broadcast_shapes(np.shape(loc), np.shape(scale)) if not is_plain(loc, scale) else ()
     shape = checks.size_tuple(size) if size is not None else natural if out is None else np.shape(out)
-    if np.broadcast_shapes(natural, shape) != shape:
+    if natural and np.broadcast_shapes(natural, shape) != shape:
         plural = "" if " and " in names else "es"
         raise ValueError(f"{names} of shape {natural} do{plural} not broadcast to size {shape}")
     return shape

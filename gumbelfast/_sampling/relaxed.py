@@ -11,16 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from .._engine import address, checks, out_checks, row_checks, thread_count
 from .._engine.backend import active
 from .._engine.types import SeedLike
-from .softmax import backward, logsumexp
+from .softmax import backward
 
 Array = NDArray[Any]
-
-
-def refuse_early(x: Array, axis: int, num_threads: int | None) -> None:
-    """Refuses the logits that a kernel would refuse: it writes a row before it looks at the next."""
-    seen = x.max(axis=-1, initial=-np.inf) if x.dtype.itemsize > 2 else logsumexp(x, num_threads=num_threads)
-    if not np.isfinite(seen).all():
-        checks.refuse(x, None, axis)
 
 
 def gumbel_softmax(
@@ -84,15 +77,17 @@ def gumbel_softmax(
     scale = row_checks.positive_reciprocals(tau, "tau", x.shape[:-1], x.dtype)
     target = None
     if out is not None:
-        direct = out_checks.output(out, np.shape(logits), x.dtype, (logits,))
-        refuse_early(x, axis, num_threads)
+        direct = out_checks.output(out, x.shape if axis == -1 else np.shape(logits), x.dtype, (logits,))
         # The soft kernel writes noise where its result goes before it reads the logits.
-        if direct and axis == -1 and (hard or not np.may_share_memory(out, x)):
+        if direct and axis == -1 and (hard or not out_checks.may_share_memory(out, x)):
             target = out
     first_result = np.empty(x.shape, x.dtype) if target is None else target
     hard_rows = first_result if hard else None
     soft_rows = first_result if not hard else np.empty(x.shape, x.dtype) if return_soft else None
-    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, thread_count.resolve(num_threads))
+    threads = thread_count.resolve(num_threads)
+    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, threads)
+    if target is not None and soft_rows is not None and active().refuses(x, threads):
+        checks.refuse(x, None, axis)
     if address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride) < 0:
         checks.refuse(x, None, axis)
     result = first_result if axis == -1 else checks.restored(first_result, axis)

@@ -123,6 +123,17 @@ def gumbel_top_k(
     return tiles_or_lack(elements, which)
 
 
+def _load_drawable(logits: Array) -> Array | None:
+    """Logits without NaN and +inf whose rows all hold a finite one."""
+    x = load_logits(logits, None)
+    return None if x is None or np.isneginf(x).all(axis=-1).any() else x
+
+
+def refuses(logits: Array, threads: int) -> bool:
+    """NaN, +inf or a row without a finite logit."""
+    return _load_drawable(logits) is None
+
+
 def gumbel_softmax(
     logits: Array,
     inv_tau: float | Array,
@@ -136,8 +147,8 @@ def gumbel_softmax(
     offsets: U64 | None,
 ) -> int:
     """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``."""
-    x = load_logits(logits, None)
-    if x is None or np.isneginf(x).all(axis=-1).any():
+    x = _load_drawable(logits)
+    if x is None:
         return -1
     count = max(out.size for out in (soft, hard) if out is not None) // x.shape[1]
     elements, each_key = addresses(count, x.shape[1], key, offset, row_stride, keys, offsets)
@@ -163,8 +174,8 @@ def conditional_gumbel(
     offsets: U64 | None,
 ) -> int:
     """Perturbed logits at most ``bound``, or with the maximum at ``index``."""
-    x = load_logits(logits, None)
-    if x is None or np.isneginf(x).all(axis=-1).any():
+    x = _load_drawable(logits)
+    if x is None:
         return -1
     elements, each_key = addresses(len(x), x.shape[1], key, offset, row_stride, keys, offsets)
     noise = gumbel_noise(each_key, elements, x.dtype)

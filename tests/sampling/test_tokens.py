@@ -191,6 +191,44 @@ def test_filters_are_those_of_transformers(columns: int, k: int, p: float, m: fl
     assert not ((theirs != ours) & ~near_the_edge(before, 0.8, p)).any()
 
 
+@pytest.mark.parametrize("columns", [64, 512])
+def test_the_edge_is_exact(compiled: str, columns: int) -> None:
+    # p falls on a sum of weights exactly, where no sum of floats could tell the two sides apart.
+    draws = 20 * columns
+    seeds, equal = np.arange(draws), np.zeros((draws, columns), np.float32)
+    for stay in (1, columns // 3, columns // 2, columns - 1):
+        wanted = gf.categorical(equal, mask=np.arange(columns) < stay, seeds=seeds)
+        assert_same_bytes(gf.sample_tokens(equal, top_p=stay / columns, seeds=seeds), wanted)
+        one_more = np.nextafter(stay / columns, 1)
+        wanted = gf.categorical(equal, mask=np.arange(columns) <= stay, seeds=seeds)
+        assert_same_bytes(gf.sample_tokens(equal, top_p=one_more, seeds=seeds), wanted)
+
+
+HARD = {
+    "all equal": lambda rng, n: np.zeros(n),
+    "two values": lambda rng, n: rng.integers(0, 2, n),
+    "sawtooth": lambda rng, n: np.arange(n) % 97 / 20,
+    "a tiny range": lambda rng, n: 1 + 1e-6 * rng.random(n),
+    "subnormal": lambda rng, n: 1e-41 * rng.random(n),
+    "a peak": lambda rng, n: np.where(np.arange(n) == n // 2, np.log(n), 0.001 * rng.random(n)),
+    "decaying": lambda rng, n: -np.arange(n) / 100,
+    "half masked": lambda rng, n: np.where(rng.random(n) < 0.5, -np.inf, rng.normal(size=n)),
+    "below the grid": lambda rng, n: np.where(np.arange(n) == 5, 0, -60 + rng.random(n)),
+}
+
+
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logits_of_every_shape(compiled: str, kind: str, dtype: str) -> None:
+    rng, rows = np.random.default_rng(3), 40
+    for columns in (300, 5000, 30_000 if dtype == "float32" else 1000):
+        x = np.stack([HARD[kind](rng, columns) for _ in range(rows)]).astype(dtype)
+        given_ = {"top_p": rng.choice([1e-9, 0.01, 0.2, 0.5, 0.9, 0.999], rows), "min_p": rng.choice([0, 0.3], rows)}
+        found = gf.sample_tokens(x, temperature=0.8, **given_, rng=7)
+        with gf.use_backend("reference"):
+            assert_same_bytes(gf.sample_tokens(x, temperature=0.8, **given_, rng=7), found)
+
+
 def test_shapes(compiled: str) -> None:
     x = normal("float32", (2, 3, 50))
     found = gf.sample_tokens(x, top_k=np.arange(6).reshape(2, 3), temperature=[1.0, 2.0, 0.0], rng=0)
