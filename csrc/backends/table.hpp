@@ -9,6 +9,7 @@
 #include "../kernels/select.hpp"
 #include "../kernels/top_k.hpp"
 #include "../kernels/softmax.hpp"
+#include "../kernels/softmax_backward.hpp"
 #include "../kernels/gumbel_softmax.hpp"
 #include "../kernels/conditional.hpp"
 #include "../kernels/draw.hpp"

@@ -88,7 +88,9 @@ Cut<T> nucleus(const T* value, int64_t n, T most, T scale, double p, int64_t col
   using V = VectorOf<T>;
   const double unit = grid_unit(cols);
   auto weigh = [&](auto at, const T* x) {
-    return exp_nonpositive((load_at<V>(x, at, minus_infinity<V>()) - set(most)) * set(scale));
+    // Below all that counts, a weight need not be right, but normal.
+    const auto exponent = (load_at<V>(x, at, minus_infinity<V>()) - set(most)) * set(scale);
+    return exp_normal(simd::max(set(Format<V>::exp_least), exponent));
   };
   MassSum all(unit);
   for_places<V>(n, [&](auto at) { all.add(weigh(at, value)); });

@@ -38,6 +38,11 @@ struct Storage<BFloat> {
   using Vector = F32;
   static constexpr BFloat minus_infinity{0xFF80};
 };
+// Whether a type has numbers where those of its working type are subnormal.
+template <class S>
+constexpr bool reaches_subnormal = true;
+template <>
+constexpr bool reaches_subnormal<Half> = false;
 template <class S>
 using VectorOf = typename Storage<S>::Vector;
 template <class S>
@@ -56,7 +61,8 @@ GF_OP void store(BFloat* p, F32 a) {
   const U32 word = simd::as_bits(a);
   const U32 even = simd::shr<16>(word) & set(uint32_t{1});
   const U32 rounded = simd::shr<16>(word + set(uint32_t{0x7FFF}) + even);
-  simd::store_low16(&p->word, select(simd::unordered(a, a), simd::shr<16>(word) | set(uint32_t{0x40}), rounded));
+  const auto nan = simd::signed_above(word & set(uint32_t{0x7FFFFFFF}), set(uint32_t{0x7F800000}));
+  simd::store_low16(&p->word, select(nan, simd::shr<16>(word) | set(uint32_t{0x40}), rounded));
 }
 template <class S>
   requires(sizeof(S) == 2)

@@ -1,4 +1,4 @@
-// softmax, log_softmax, logsumexp and their backward passes, row by row.
+// softmax, log_softmax and logsumexp, row by row.
 // NaN and infinities propagate as the formulas say; nothing is refused.
 #pragma once
 
@@ -59,29 +59,60 @@ GF_OP double log_scalar(double x) {
   return -lanes[0];
 }
 
+// Lanes behind the end of a row become zero.
+template <class V, int n>
+GF_OP auto inside(const simd::Several<V, n>& e, Blocks<n>) {
+  return e;
+}
+template <class V>
+GF_OP V inside(V e, PartOfBlock at) {
+  return select(simd::lane_mask((1u << at.lanes) - 1, e), e, set(typename V::Scalar{0}));
+}
+
+// Exponents from here up have results that are normal, and so are these over the sum of as many.
+template <class T>
+GF_OP T normal_exponent(int64_t cols) {
+  constexpr double log_2 = 0.6932;
+  const int length = 64 - __builtin_clzll(static_cast<uint64_t>(cols));
+  return static_cast<T>(Format<VectorOf<T>>::exp_least + log_2 * length);
+}
+
+// exp(x) for x <= 0, lifted; small: it may be subnormal, or nothing.
+template <class X>
+GF_OP X lifted_exp(X x, bool small) {
+  return small ? round_lifted(exp_unrounded(x)) : exp_normal<Format<X>::lift>(x);
+}
+
 // Row maximum and the sum of exp((x - max) * scale), which lies in [1, cols] unless it is NaN: then the row holds a NaN
 // or +inf, or nothing but -inf.
 template <class S, class V = VectorOf<S>>
 struct Normaliser {
-  V most, scale;
+  V most, scale, normal;
+  bool small = false;  // some of what is left of the row may be subnormal, or nothing
   double sum;
 
   GF_OP Normaliser(const S* x, int64_t cols, V factor)
       : Normaliser(x, cols, factor, row_max(x, cols), [](auto, auto) {}) {}
-  // keep(at, e) is given the exponentials; it may write over what they stand for in x.
+  // keep(at, e) is given the exponentials, lifted; it may write over what they stand for in x.
   template <class Keep>
   GF_OP Normaliser(const S* x, int64_t cols, V factor, WorkOf<S> maximum, Keep keep)
-      : most(set(maximum)), scale(factor) {
-    // The exponential of -inf is exactly zero, so lanes behind the row add nothing.
+      : most(set(maximum)), scale(factor), normal(set(normal_exponent<WorkOf<S>>(cols))) {
     sum = row_sum<V>(cols, [&](auto at) {
-      const auto e = exp_nonpositive(exponent(load_at<V>(x, at, minus_infinity<V>())));
+      const auto e = exponential(exponent(load_at<V>(x, at, most)));
       keep(at, e);
-      return e;
+      return inside(e, at);
     });
+    sum *= 1 / static_cast<double>(Format<V>::lifted_one);
   }
   template <class X>
   GF_OP X exponent(X x) const {
     return (x - most) * scale;
+  }
+  // exp(x), lifted. A row is plain until it meets what is not.
+  template <class X>
+  GF_OP X exponential(X x) {
+    if (!small) small = simd::any(normal > simd::min_of_blocks(x));
+    return lifted_exp(x, small);
   }
   bool exceptional() const { return !(sum > 0); }
 };
@@ -101,12 +132,28 @@ GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep
     step(static_cast<const S*>(args.x) + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
 }
 
+// Exponentials, lifted, become probabilities. Of a float that is subnormal nothing is left in float16.
+template <class S, class X>
+GF_OP X probability(X e, VectorOf<S> inverse, bool small) {
+  using F = Format<X>;
+  if (!small) return e * (inverse * set(F::dropped_one));
+  if constexpr (!reaches_subnormal<S>) {
+    const X p = e * inverse;
+    return select(set(F::lifted_least) > p, set(typename X::Scalar{0}), p) * set(F::dropped_one);
+  } else {
+    return drop_product(e, inverse);
+  }
+}
+
 // A row of one block need not leave its register.
 template <class S, class Out, class V = VectorOf<S>>
 GF_OP void softmax_block(const S* x, int cols, V scale, V maximum, Out* out) {
-  const V e = exp_nonpositive((load_block(x, cols, minus_infinity<V>()) - maximum) * scale);
-  const double sum = simd::lane_sum(e);
-  store_block(out, cols, sum > 0 ? e * set(static_cast<WorkOf<S>>(1 / sum)) : set(not_a_number<V>()));
+  const V exponent = (load_block(x, cols, maximum) - maximum) * scale;
+  const bool small = simd::any(set(normal_exponent<WorkOf<S>>(cols)) > exponent);
+  const V e = inside(lifted_exp(exponent, small), PartOfBlock{0, cols});
+  const double sum = static_cast<double>(simd::lane_sum(e)) * (1 / static_cast<double>(Format<V>::lifted_one));
+  store_block(out, cols, sum > 0 ? probability<Out>(e, set(static_cast<WorkOf<S>>(1 / sum)), small)
+                                 : set(not_a_number<V>()));
 }
 
 // In place when x is out: every block is read before it is written. Exponentials wait in the output where its type
@@ -116,7 +163,7 @@ GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, WorkOf<S> ma
   using V = VectorOf<S>;
   if (cols <= V::lanes) return softmax_block(x, static_cast<int>(cols), scale, set(maximum), out);
   constexpr bool kept = sizeof(Out) == sizeof(WorkOf<S>);
-  const Normaliser<S> norm(x, cols, scale, maximum, [&](auto at, auto e) {
+  Normaliser<S> norm(x, cols, scale, maximum, [&](auto at, auto e) {
     if constexpr (kept) store_at(out, at, e);
   });
   // A row with NaN or +inf is NaN throughout, of one sign on every backend.
@@ -124,9 +171,11 @@ GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, WorkOf<S> ma
   if (norm.exceptional()) return for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, inverse); });
   for_places<V>(cols, [&](auto at) {
     if constexpr (kept)
-      store_at(out, at, load_at<V>(out, at, inverse) * inverse);
+      store_at(out, at, probability<Out>(load_at<V>(out, at, inverse), inverse, norm.small));
     else
-      store_at(out, at, exp_nonpositive(norm.exponent(load_at<V>(x, at, norm.most))) * inverse);
+      store_at(out, at,
+               probability<Out>(lifted_exp(norm.exponent(load_at<V>(x, at, norm.most)), norm.small), inverse,
+                                norm.small));
   });
 }
 
@@ -162,51 +211,6 @@ void logsumexp(const SoftmaxArgs& args, int64_t begin, int64_t end) {
                                         : fma(norm.most, scale, set(static_cast<WorkOf<S>>(log_scalar(norm.sum))));
     store_first(static_cast<S*>(args.out) + i, 1, result);
   });
-}
-
-// Rows of the two inputs and the output of a backward pass.
-template <class S>
-struct BackwardRow {
-  using V = VectorOf<S>;
-  const S *grad_row, *y_row;
-  S* out;
-  V scale;
-  BackwardRow(const SoftmaxBackwardArgs& args, int64_t i)
-      : grad_row(static_cast<const S*>(args.grad) + i * args.grad_stride),
-        y_row(static_cast<const S*>(args.y) + i * args.y_stride),
-        out(static_cast<S*>(args.out) + i * args.cols),
-        scale(set(scale_of<WorkOf<S>>(args.scale, i))) {}
-  GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
-  GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
-};
-
-// scale * y * (grad - sum(grad * y))
-template <class S>
-void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
-  for (int64_t i = begin; i < end; ++i) {
-    const BackwardRow<S> row(args, i);
-    const double dot = row_sum<V>(args.cols, [&](auto at) { return row.grad(at) * row.y(at); });
-    const V sum = set(static_cast<WorkOf<S>>(dot));
-    for_places<V>(args.cols, [&](auto at) { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
-  }
-}
-
-// scale * (grad - exp(log_y) * sum(grad))
-template <class S>
-void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
-  const WorkOf<S> infinity = -Storage<WorkOf<S>>::minus_infinity;
-  for (int64_t i = begin; i < end; ++i) {
-    const BackwardRow<S> row(args, i);
-    const double total = row_sum<V>(args.cols, [&](auto at) { return row.grad(at); });
-    const V sum = set(static_cast<WorkOf<S>>(total));
-    for_places<V>(args.cols, [&](auto at) {
-      // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
-      const auto y = row.y(at), e = select(y > set(Format<V>::exp_most), set(infinity), exp_nonpositive(y));
-      store_at(row.out, at, row.scale * (row.grad(at) - e * sum));
-    });
-  }
 }
 
 }  // namespace

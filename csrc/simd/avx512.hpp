@@ -93,9 +93,9 @@ GF_OP F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 GF_OP F64 fma(F64 a, F64 b, F64 c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
 GF_OP F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 GF_OP F64 max(F64 a, F64 b) { return {_mm512_max_pd(a.v, b.v)}; }
+GF_OP F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+GF_OP F64 min(F64 a, F64 b) { return {_mm512_min_pd(a.v, b.v)}; }
 
-GF_OP F32 scale_by_power(F32 a, F32 n) { return {_mm512_scalef_ps(a.v, n.v)}; }
-GF_OP F64 scale_by_power(F64 a, F64 n) { return {_mm512_scalef_pd(a.v, n.v)}; }
 GF_OP M32 operator>(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
 GF_OP M64 operator>(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ)}; }
 GF_OP M32 operator>=(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
@@ -106,10 +106,14 @@ GF_OP M32 unordered(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_UN
 GF_OP M64 unordered(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_UNORD_Q)}; }
 GF_OP M32 operator==(U32 a, U32 b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
 GF_OP M64 operator==(U64 a, U64 b) { return {_mm512_cmpeq_epi64_mask(a.v, b.v)}; }
+GF_OP M32 signed_above(U32 a, U32 b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }
+GF_OP M64 signed_above(U64 a, U64 b) { return {_mm512_cmpgt_epi64_mask(a.v, b.v)}; }
 GF_OP M32 operator|(M32 a, M32 b) { return {static_cast<__mmask16>(a.v | b.v)}; }
 GF_OP M64 operator|(M64 a, M64 b) { return {static_cast<__mmask8>(a.v | b.v)}; }
 GF_OP uint32_t bits(M32 m) { return m.v; }
 GF_OP uint32_t bits(M64 m) { return m.v; }
+GF_OP bool any(M32 m) { return m.v; }
+GF_OP bool any(M64 m) { return m.v; }
 GF_OP M32 lane_mask(uint32_t lanes, F32) { return {static_cast<__mmask16>(lanes)}; }
 GF_OP M64 lane_mask(uint32_t lanes, F64) { return {static_cast<__mmask8>(lanes)}; }
 GF_OP F32 select(M32 m, F32 a, F32 b) { return {_mm512_mask_mov_ps(b.v, m.v, a.v)}; }

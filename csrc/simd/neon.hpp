@@ -119,6 +119,12 @@ GF_OP M64 unordered(F64 a, F64 b) {
 }
 GF_OP M32 operator==(U32 a, U32 b) { return GF_EACH(M32, vceqq_u32, a, b); }
 GF_OP M64 operator==(U64 a, U64 b) { return GF_EACH(M64, vceqq_u64, a, b); }
+GF_OP M32 signed_above(U32 a, U32 b) {
+  return each<M32>([&](int i) { return vcgtq_s32(vreinterpretq_s32_u32(a.v[i]), vreinterpretq_s32_u32(b.v[i])); });
+}
+GF_OP M64 signed_above(U64 a, U64 b) {
+  return each<M64>([&](int i) { return vcgtq_s64(vreinterpretq_s64_u64(a.v[i]), vreinterpretq_s64_u64(b.v[i])); });
+}
 GF_OP M32 operator|(M32 a, M32 b) { return GF_EACH(M32, vorrq_u32, a, b); }
 GF_OP M64 operator|(M64 a, M64 b) { return GF_EACH(M64, vorrq_u64, a, b); }
 GF_OP uint32_t bits(M32 m) {
@@ -132,6 +138,11 @@ GF_OP uint32_t bits(M64 m) {
   uint32_t out = 0;
   for (int i = 0; i < 4; ++i) out |= static_cast<uint32_t>(vaddvq_u64(vandq_u64(m.v[i], weight))) << 2 * i;
   return out;
+}
+GF_OP bool any(M32 m) { return vmaxvq_u32(vorrq_u32(vorrq_u32(m.v[0], m.v[1]), vorrq_u32(m.v[2], m.v[3]))); }
+GF_OP bool any(M64 m) {
+  const uint64x2_t all = vorrq_u64(vorrq_u64(m.v[0], m.v[1]), vorrq_u64(m.v[2], m.v[3]));
+  return vmaxvq_u32(vreinterpretq_u32_u64(all));
 }
 GF_OP M32 lane_mask(uint32_t lanes, F32) {
   return each<M32>([=](int i) {
@@ -159,6 +170,8 @@ GF_OP F64 if_negative(F64 sign, F64 a) {
 // NEON's own maximum returns NaN where either is NaN; the vocabulary returns the second.
 GF_OP F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 GF_OP F64 max(F64 a, F64 b) { return select(a > b, a, b); }
+GF_OP F32 min(F32 a, F32 b) { return select(b > a, a, b); }
+GF_OP F64 min(F64 a, F64 b) { return select(b > a, a, b); }
 
 GF_OP U32 as_bits(F32 a) { return each<U32>([&](int i) { return vreinterpretq_u32_f32(a.v[i]); }); }
 GF_OP U64 as_bits(F64 a) { return each<U64>([&](int i) { return vreinterpretq_u64_f64(a.v[i]); }); }

@@ -125,6 +125,11 @@ template <class T, int n>
 GF_OP Block<T, n> max(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
 }
+// Likewise; only floats of 32 and 64 bits and words of 32 have a minimum.
+template <class T, int n>
+GF_OP Block<T, n> min(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
 
 template <class T, int n>
 GF_OP Mask<n> operator>(Block<T, n> a, Block<T, n> b) { return test<n>([&](int i) { return a.v[i] > b.v[i]; }); }
@@ -136,10 +141,19 @@ template <class T, int n>
 GF_OP Mask<n> unordered(Block<T, n> a, Block<T, n> b) {
   return test<n>([&](int i) { return a.v[i] != a.v[i] || b.v[i] != b.v[i]; });
 }
+// As two's complement.
+GF_OP M32 signed_above(U32 a, U32 b) {
+  return test<16>([&](int i) { return static_cast<int32_t>(a.v[i]) > static_cast<int32_t>(b.v[i]); });
+}
+GF_OP M64 signed_above(U64 a, U64 b) {
+  return test<8>([&](int i) { return static_cast<int64_t>(a.v[i]) > static_cast<int64_t>(b.v[i]); });
+}
 template <int n>
 GF_OP Mask<n> operator|(Mask<n> a, Mask<n> b) { return {a.v | b.v}; }
 template <int n>
 GF_OP uint32_t bits(Mask<n> m) { return m.v; }
+template <int n>
+GF_OP bool any(Mask<n> m) { return m.v; }
 template <class V>
 GF_OP V select(Mask<V::lanes> m, V a, V b) {
   return each<V>([&](int i) { return m.v >> i & 1 ? a.v[i] : b.v[i]; });
@@ -168,7 +182,6 @@ template <class T, int n>
 GF_OP Block<T, n> operator|(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] | b.v[i]; });
 }
-GF_OP U32 min(U32 a, U32 b) { return each<U32>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
 GF_OP U64 operator^(U64 a, U64 b) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i]; }); }
 GF_OP U64 xor3(U64 a, U64 b, U64 c) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; }); }
 template <int n, class V>
