@@ -6,8 +6,8 @@
 namespace gumbelfast {
 namespace {
 
-// low - log(1 + exp(gap)) where low is so close to zero that all of it may be subnormal, for gaps that make the logarithm
-// that small.
+// low - log(1 + exp(gap)) where low is so close to zero that all of it may be subnormal, for gaps that make the
+// logarithm that small.
 template <class V>
 [[gnu::noinline, gnu::cold]] V truncated_near_zero(V low, V gap) {
   const V difference = lifted(low) - round_lifted(exp_unrounded(gap));

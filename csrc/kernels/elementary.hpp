@@ -19,13 +19,15 @@ struct Format<simd::F32> {
   static constexpr float below_one = 0x1.fffffep-1f;
   static constexpr float round_magic = 0x1.8p23f;
   static constexpr float negligible = 0x1p-30f;  // 1 + x is 1, and x (1 + x) is x, from here down
+  static constexpr float ample = 0x1p-37f;       // 2**-25 of it has a square that is normal
   static constexpr float exp_underflow = -104;   // exp is 0 from here down
   static constexpr float exp_least = -87;        // exp is normal from here up
   static constexpr float exp_most = 88;          // exp(x) is 2**n (1 + tail) with a normal 2**n up to here
   // Lifted numbers are 2**lift times what they stand for, and normal where that is subnormal.
   static constexpr int lift = 65;
   static constexpr float lifted_one = 0x1p65f, dropped_one = 0x1p-65f;
-  static constexpr float lifted_least = 0x1p-61f, lifted_grain = 0x1p-84f;  // of the least normal, and subnormal, number
+  static constexpr float lifted_least = 0x1p-61f,
+                         lifted_grain = 0x1p-84f;  // of the least normal, and subnormal, number
 };
 template <>
 struct Format<simd::F64> {
@@ -36,6 +38,7 @@ struct Format<simd::F64> {
   static constexpr double below_one = 0x1.fffffffffffffp-1;
   static constexpr double round_magic = 0x1.8p52;
   static constexpr double negligible = 0x1p-60;
+  static constexpr double ample = 0x1p-450;
   static constexpr double exp_underflow = -746;
   static constexpr double exp_least = -708;
   static constexpr double exp_most = 709;
@@ -144,7 +147,8 @@ GF_OP V exp_of(V x) {
   const V shifted = simd::fma(x, simd::set(T::log2_e), magic), n = shifted - magic;
   const V r = simd::fma(n, simd::set(-T::ln2_low), simd::fma(n, simd::set(-T::ln2_high), x));
   const V tail = simd::fma(r * r, polynomial(r, T::exp_q), r);
-  return (tail + simd::set(typename V::Scalar{1})) * simd::as_float(simd::shl<F::mantissa>(simd::as_bits(shifted)));
+  const V power = simd::as_float(simd::shl<F::mantissa>(simd::as_bits(shifted)));
+  return simd::fma(tail, power, power);
 }
 
 // The same for x in [exp_least, 0], where r * r may not be negligible.

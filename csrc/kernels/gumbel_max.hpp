@@ -170,7 +170,8 @@ int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span
     for_blocks<V>(count * cols, [&](int64_t j, int n) {
       const V x = rows.block(j, n);
       met.see(x);
-      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, load(value + j)));
+      const V noise = load_block(value + j, n, set(T{0}));
+      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, noise));
     });
     for (int64_t r = 0; r < count; ++r) {
       const T* row = value + r * cols;

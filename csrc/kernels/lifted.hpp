@@ -75,26 +75,26 @@ GF_OP V round_lifted(V x) {
   return simd::select(least > x, (x + least) - least, x);
 }
 
-// 2**lift x; subnormal numbers are lifted as the integers that their bits are.
+// 2**lift x for |x| < 2**60 (double: 2**500). A subnormal number's bits are those that a normal number has behind its
+// leading one.
 template <class V>
 GF_OP V lifted(V x) {
   using F = Format<V>;
-  const V size = magnitude(x);
-  const auto word = simd::as_bits(size);
-  const auto none = simd::set(typename F::Word{0});
-  const auto small = simd::shr<F::mantissa>(word) == none;
-  const V fraction = simd::signed_float(simd::select(small, word, none)) * simd::set(F::lifted_grain);
-  const V rest = simd::select(small, simd::set(typename V::Scalar{0}), size) * simd::set(F::lifted_one);
-  return with_sign(simd::select(small, fraction, rest), simd::as_bits(x) & sign_bit<V>());
+  using Word = typename F::Word;
+  const auto up = simd::set(static_cast<Word>(Word{F::lift} << F::mantissa));
+  const V size = simd::as_float(simd::as_bits(magnitude(x)) + up);
+  const V fraction = size - simd::as_float(up);
+  return with_sign(simd::select(simd::set(F::lifted_least) > size, fraction + fraction, size),
+                   simd::as_bits(x) & sign_bit<V>());
 }
 
-// x without its subnormal numbers; their signs stay.
+// A lifted number as it is, with zero in place of what is subnormal then.
 template <class V>
-GF_OP V flushed(V x) {
+GF_OP V dropped(V x) {
   using F = Format<V>;
-  const auto word = simd::as_bits(x), none = simd::set(typename F::Word{0});
-  const auto small = simd::shr<F::mantissa>(simd::as_bits(magnitude(x))) == none;
-  return simd::as_float(simd::select(small, word & sign_bit<V>(), word));
+  const V size = magnitude(x);
+  const V rest = simd::select(simd::set(F::lifted_least) > size, simd::set(typename V::Scalar{0}), size);
+  return with_sign(rest * simd::set(F::dropped_one), simd::as_bits(x) & sign_bit<V>());
 }
 
 }  // namespace

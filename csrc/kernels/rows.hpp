@@ -38,6 +38,11 @@ struct Storage<BFloat> {
   using Vector = F32;
   static constexpr BFloat minus_infinity{0xFF80};
 };
+template <int n>
+struct Fixed {
+  static constexpr int value = n;
+};
+
 // Whether a type has numbers where those of its working type are subnormal.
 template <class S>
 constexpr bool reaches_subnormal = true;
@@ -85,6 +90,11 @@ GF_OP U32 iota(F32) { return simd::iota32(); }
 GF_OP U64 iota(F64) { return simd::iota64(); }
 GF_OP M32 load_mask(const uint8_t* p, F32) { return simd::load_mask32(p); }
 GF_OP M64 load_mask(const uint8_t* p, F64) { return simd::load_mask64(p); }
+
+template <class V>
+GF_OP auto first_lanes(int n) {
+  return simd::lane_mask((1u << n) - 1, V{});
+}
 
 // Calls step(j, n) for each block of columns [0, cols): n lanes from column j, n = lanes but for the last.
 template <class V, class Step>

@@ -24,45 +24,57 @@ struct BackwardRow {
 // Two numbers that reach this have a product that is normal.
 template <class T>
 constexpr T tiny = sizeof(T) == 4 ? T(0x1p-62) : T(0x1p-510);
-// The difference of two lifted numbers below this is below one, so that it can be multiplied by any factor.
+// Numbers below this, four of them at a time, can be multiplied while one is lifted.
 template <class T>
-constexpr T close_to_zero = Format<VectorOf<T>>::dropped_one / 2;
+constexpr T moderate = sizeof(T) == 4 ? T(0x1p28) : T(0x1p250);
+
+template <class X>
+using WordOf = typename Format<X>::Word;
 
 // Whether |x| lies in (0, limit), asked of integers: comparisons of subnormal numbers cost as much as other operations.
 template <class T>
 GF_OP bool is_below(T x, T limit) {
-  using Word = typename Format<VectorOf<T>>::Word;
+  using Word = WordOf<VectorOf<T>>;
   const Word size = __builtin_bit_cast(Word, x) & static_cast<Word>(~Word{0}) >> 1;
   return size - 1 < __builtin_bit_cast(Word, limit) - 1;
 }
-
+template <class T>
+GF_OP bool is_moderate(T x) {
+  return x < moderate<T> && x > -moderate<T>;
+}
+// Whether a lane is as large as that, or NaN.
+template <class X, class T = typename X::Scalar>
+GF_OP bool has_large(X x, T limit = moderate<T>) {
+  return simd::any(simd::signed_above(simd::as_bits(magnitude(x)), set(__builtin_bit_cast(WordOf<X>, limit))));
+}
 // Whether a lane lies in (0, tiny): as integers, where zero counts as the largest.
 template <class X>
 GF_OP bool has_tiny(X y) {
-  using Word = typename Format<X>::Word;
+  using Word = WordOf<X>;
   constexpr Word largest = static_cast<Word>(~Word{0}) >> 1;
   constexpr Word limit = static_cast<Word>(__builtin_bit_cast(Word, tiny<typename X::Scalar>) + largest);
   return simd::any(simd::signed_above(set(limit), simd::as_bits(y) + set(largest)));
 }
-
-// A lifted number as it is, with zero in place of what is subnormal.
+// Likewise, and true for zero: it takes half the steps.
 template <class X>
-GF_OP X dropped(X x) {
-  using F = Format<X>;
-  const auto least = set(F::lifted_least), zero = set(typename X::Scalar{0});
-  const X size = magnitude(x);
-  return with_sign(select(least > size, zero, size) * set(F::dropped_one), simd::as_bits(x) & sign_bit<X>());
+GF_OP bool may_have_tiny(X y) {
+  constexpr WordOf<X> limit = __builtin_bit_cast(WordOf<X>, tiny<typename X::Scalar>);
+  return simd::any(simd::signed_above(set(limit), simd::as_bits(y)));
 }
 
-// The sum of grad * y, of products that may be subnormal; lifted.
+// The sum of grad * y, lifted, of products that may be subnormal; NaN if a number is no probability or a gradient is
+// too large for that.
 template <class S>
 [[gnu::noinline]] double lifted_dot(const BackwardRow<S>& row, int64_t cols) {
   using V = VectorOf<S>;
   const auto one = set(Format<V>::lifted_one);
-  return row_sum<V>(cols, [&](auto at) {
-    const auto grad = row.grad(at), y = row.y(at);
-    return has_tiny(y) ? lifted_product(lifted(y), grad) : grad * y * one;
-  });
+  return row_sum<V>(
+      cols,
+      [&](auto at) GF_STEP {
+        const auto grad = row.grad(at), y = row.y(at);
+        return has_tiny(y) ? lifted_product(lifted(y), grad) : grad * y * one;
+      },
+      [&](auto at) GF_STEP { return has_large(row.grad(at)) || has_large(row.y(at), WorkOf<S>{4}); });
 }
 
 // A lifted sum in the working type, rounded as if it had been dropped.
@@ -73,106 +85,167 @@ GF_OP float round_sum(double lifted, float) {
 }
 GF_OP double round_sum(double lifted, double) { return lifted; }
 
-// A row of which some y is tiny.
+// A row of which some y are tiny, and the sum lifted.
 template <class S>
-[[gnu::noinline]] void softmax_backward_tiny(const BackwardRow<S>& row, int64_t cols, WorkOf<S> dot) {
+[[gnu::noinline]] void softmax_backward_tiny(const BackwardRow<S>& row, int64_t cols, WorkOf<S> dot, bool scaled) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
-  const V zero = set(T{0}), one = set(T{1}), close = set(close_to_zero<T>), lifted_sum = set(dot), sum = dropped(set(dot));
+  const V lifted_sum = set(dot), sum = dropped(lifted_sum), close = set(Format<V>::dropped_one), zero = set(T{0});
   // Then a difference from the sum may be subnormal too.
-  const bool close_sum = is_below(dot, T{0.5});
-  for_blocks<V>(cols, [&](int64_t j, int n) {
+  const bool close_sum = is_below(dot, T{1});
+  for_blocks<V>(cols, [&](int64_t j, int n) GF_STEP {
     const PartOfBlock at{j, n};
     const V grad = row.grad(at), y = row.y(at);
     if (!close_sum && !has_tiny(y)) return store_at(row.out, at, y * row.scale * (grad - sum));
-    const V lifted_y = lifted(y);
-    const auto small_y = one > magnitude(lifted_y);
-    const V product = lifted_product(select(small_y, lifted_y, zero), row.scale);
-    const V factor = select(small_y, dropped(product), select(small_y, zero, y) * row.scale);
-    V left = select(small_y, product, one), right = grad - sum;
-    auto small = one > magnitude(left);
+    V left = lifted(y), right = grad - sum;
+    if (scaled) left = lifted_product(left, row.scale);
     if (close_sum) {
-      const auto close_grad = close > magnitude(grad);
-      left = select(close_grad, lifted(select(close_grad, grad, zero)) - lifted_sum, left);
-      right = select(close_grad, factor, select(close_grad, zero, grad) - sum);
-      small = small | close_grad;
+      const auto both = close > magnitude(grad);
+      right = select(both, dropped(left), right);
+      left = select(both, lifted(select(both, grad, zero)) - lifted_sum, left);
     }
-    const V plain = select(small, zero, factor) * select(small, zero, right);
-    store_at(row.out, at, select(small, drop_signed_product(left, right), plain));
+    store_at(row.out, at, drop_signed_product(left, right));
   });
+}
+
+// scale * y * (grad - sum), given that sum.
+template <class S>
+GF_OP void softmax_backward_given(const BackwardRow<S>& row, int64_t cols, double dot) {
+  using V = VectorOf<S>;
+  const V sum = set(static_cast<WorkOf<S>>(dot));
+  for_places<V>(cols, [&](auto at) GF_STEP { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
+}
+
+template <class S>
+GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale) {
+  using V = VectorOf<S>;
+  const auto product = [&](auto at) GF_STEP { return row.grad(at) * row.y(at); };
+  bool zeros = false, some_tiny = false;
+  const double dot = row_sum<V>(cols, product, [&](auto at) GF_STEP {
+    const auto y = row.y(at);
+    if (!zeros) [[likely]] {
+      if (!may_have_tiny(y)) [[likely]]
+        return false;
+      zeros = true;
+    }
+    return some_tiny = has_tiny(y);
+  });
+  if (!some_tiny) [[likely]]
+    return softmax_backward_given(row, cols, dot);
+  const WorkOf<S> lifted_sum = round_sum(lifted_dot(row, cols), WorkOf<S>{});
+  if (is_moderate(lifted_sum * Format<V>::dropped_one) && is_moderate(scale))
+    softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
+  else
+    softmax_backward_given(row, cols, row_sum<V>(cols, product));
+}
+
+// Sums of short rows, of a term of their blocks; a negative zero counts as zero, as it does in `row_sum`.
+template <class S, int blocks, class Term>
+GF_OP void panel_sums(const SoftmaxBackwardArgs& args, int64_t first, int n, WorkOf<S>* sum, Term term) {
+  using V = VectorOf<S>;
+  V value[V::lanes];
+  const V zero = set(WorkOf<S>{0});
+  each_row(n, value, [&](int r) GF_STEP {
+    const BackwardRow<S> row(args, first + r);
+    V grad[blocks];
+    load_row(row.grad_row, args.cols, zero, grad);
+    term(r, row, grad);
+    return sum_of_blocks(grad) + zero;
+  });
+  store(sum, simd::sum_of_each(value));
 }
 
 // scale * y * (grad - sum(grad * y))
 template <class S>
 void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
-  using T = WorkOf<S>;
-  for (int64_t i = begin; i < end; ++i) {
-    const BackwardRow<S> row(args, i);
-    bool some_tiny = false;
-    double dot = row_sum<V>(args.cols, [&](auto at) {
-      const auto grad = row.grad(at), y = row.y(at);
-      some_tiny = some_tiny || has_tiny(y);
-      return some_tiny ? grad : grad * y;
-    });
-    if (some_tiny) [[unlikely]] {
-      const T lifted_sum = round_sum(lifted_dot(row, args.cols), T{});
-      if (is_finite(lifted_sum) && is_finite(scale_of<T>(args.scale, i))) {
-        softmax_backward_tiny(row, args.cols, lifted_sum);
-        continue;
-      }
-      // Lifted, a number may overflow that by itself does not.
-      dot = row_sum<V>(args.cols, [&](auto at) { return row.grad(at) * row.y(at); });
-    }
-    const V sum = set(static_cast<T>(dot));
-    for_places<V>(args.cols, [&](auto at) { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
+  const int64_t cols = args.cols;
+  const auto alone = [&](int64_t i) {
+    softmax_backward_row(BackwardRow<S>(args, i), cols, scale_of<WorkOf<S>>(args.scale, i));
+  };
+  if (!is_short<S>(cols)) {
+    for (int64_t i = begin; i < end; ++i) alone(i);
+    return;
   }
+  for_panels<S>(begin, end, [&](int64_t first, int n) {
+    alignas(64) WorkOf<S> dot[V::lanes];
+    uint32_t tiny_rows = 0;
+    with_blocks<V>(cols, [&](auto count) {
+      constexpr int blocks = count.value;
+      panel_sums<S, blocks>(args, first, n, dot, [&](int r, const BackwardRow<S>& row, V(&grad)[blocks]) GF_STEP {
+        V y[blocks];
+        load_row(row.y_row, cols, set(WorkOf<S>{0}), y);
+        bool some_tiny = false;
+#pragma GCC unroll 4
+        for (const V& block : y) some_tiny |= has_tiny(block);
+        if (some_tiny) [[unlikely]]
+          tiny_rows |= 1u << r;
+        else
+#pragma GCC unroll 4
+          for (int b = 0; b < blocks; ++b) grad[b] = grad[b] * y[b];
+      });
+    });
+    for (int r = 0; r < n; ++r)
+      if (tiny_rows >> r & 1) [[unlikely]]
+        alone(first + r);
+      else
+        softmax_backward_given(BackwardRow<S>(args, first + r), cols, static_cast<double>(dot[r]));
+  });
 }
 
-// scale * (grad - exp(y) * sum) for lanes where the product, or all of it, may be subnormal: those where y is at most
-// `limit`.
+// scale * (grad - exp(y) * sum) of log-probabilities and what is less than `moderate`: lifted, all of it is normal.
 template <class X, class V>
-GF_OP X log_softmax_backward_tiny(X grad, X y, V sum, V scale, bool subnormal_sum, typename V::Scalar limit) {
-  using T = typename V::Scalar;
-  using F = Format<V>;
-  const V zero = set(T{0}), close = set(close_to_zero<T>), one = set(T{1});
-  const auto low = set(limit) >= y;
-  const X e = exp_of<0>(simd::max(set(F::exp_least), y));
-  const X above = select(y > set(F::exp_most), set(-Storage<T>::minus_infinity), e);
-  const X lifted_e = round_lifted(exp_unrounded(y));
-  const X lifted_p = subnormal_sum ? lifted_product(e, lifted(sum)) : lifted_product(lifted_e, sum);
-  const X p = select(low, dropped(lifted_p), select(low, zero, above) * flushed(sum));
-  // A subnormal product changes nothing in what is not close to zero.
-  const X size = select(set(T{0.5}) > magnitude(lifted_p), magnitude(grad), one);
-  const auto small = close > select(low, size, one);
-  const X difference = lifted(select(small, grad, zero)) - lifted_p;
-  return select(small, drop_signed_product(difference, scale), scale * (grad - p));
+GF_OP X log_softmax_backward_tiny(X grad, X y, V sum, V scale) {
+  return drop_signed_product(lifted(grad) - lifted_product(round_lifted(exp_unrounded(y)), sum), scale);
 }
 
-// scale * (grad - exp(log_y) * sum(grad))
+// scale * (grad - exp(y) * sum(grad))
+template <class S>
+GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale, double total) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const T infinity = -Storage<T>::minus_infinity, one_sum = static_cast<T>(total);
+  const V sum = set(one_sum), zero = set(T{0});
+  const bool plain = is_moderate(one_sum) && is_moderate(scale);
+  // From here down the product with the sum may be subnormal.
+  const V low = set(is_below(one_sum, tiny<T>) ? T{0} : Format<V>::exp_least / 2);
+  for_places<V>(cols, [&](auto at) GF_STEP {
+    const auto grad = row.grad(at), y = row.y(at);
+    auto e = y;
+    if (!simd::any(low >= y)) [[likely]] {
+      e = exp_of<0>(y);
+    } else {
+      if (plain && !simd::any((y > zero) | simd::unordered(y, y)) && !has_large(grad))
+        return store_at(row.out, at, log_softmax_backward_tiny(grad, y, sum, row.scale));
+      e = select(y > zero, exp_of<0>(simd::max(zero, y)), exp_nonpositive(y));
+    }
+    // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
+    store_at(row.out, at, row.scale * (grad - select(y > set(Format<V>::exp_most), set(infinity), e) * sum));
+  });
+}
+
+// scale * (grad - exp(y) * sum(grad))
 template <class S>
 void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
   using V = VectorOf<S>;
-  using T = WorkOf<S>;
-  const T infinity = -Storage<T>::minus_infinity;
-  for (int64_t i = begin; i < end; ++i) {
-    const BackwardRow<S> row(args, i);
-    const double total = row_sum<V>(args.cols, [&](auto at) { return row.grad(at); });
-    const T one_sum = static_cast<T>(total);
-    const V sum = set(one_sum);
-    // From here down the product with the sum may be subnormal; NaN, which is above nothing, if that is no concern.
-    const T limit = is_below(one_sum, tiny<T>) ? T{0} : Format<V>::exp_least / 2;
-    const T from = is_finite(one_sum) && is_finite(scale_of<T>(args.scale, i)) ? limit : not_a_number<V>();
-    const bool subnormal_sum = is_below(one_sum, Format<V>::least);
-    for_places<V>(args.cols, [&](auto at) {
-      // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
-      const auto grad = row.grad(at), y = row.y(at);
-      if (simd::any(set(from) >= y)) [[unlikely]]
-        return store_at(row.out, at, log_softmax_backward_tiny(grad, y, sum, row.scale, subnormal_sum, limit));
-      const auto e = select(y > set(Format<V>::exp_most), set(infinity), exp_of<0>(y));
-      store_at(row.out, at, row.scale * (grad - e * sum));
-    });
+  const int64_t cols = args.cols;
+  const auto given = [&](const BackwardRow<S>& row, int64_t i, double total) {
+    log_softmax_backward_row(row, cols, scale_of<WorkOf<S>>(args.scale, i), total);
+  };
+  if (!is_short<S>(cols)) {
+    for (int64_t i = begin; i < end; ++i) {
+      const BackwardRow<S> row(args, i);
+      given(row, i, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at); }));
+    }
+    return;
   }
+  for_panels<S>(begin, end, [&](int64_t first, int n) {
+    alignas(64) WorkOf<S> total[V::lanes];
+    with_blocks<V>(cols, [&](auto count) {
+      panel_sums<S, count.value>(args, first, n, total, [](int, const auto&, auto&) GF_STEP {});
+    });
+    for (int r = 0; r < n; ++r) given(BackwardRow<S>(args, first + r), first + r, static_cast<double>(total[r]));
+  });
 }
 
 }  // namespace

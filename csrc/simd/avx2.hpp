@@ -9,6 +9,7 @@ namespace {
 namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
+#define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
 
 struct F32 {
   using Scalar = float;
@@ -115,6 +116,7 @@ GF_OP F32 operator-(F32 x, F32 y) { return GF_BOTH(F32, _mm256_sub_ps, x, y); }
 GF_OP F64 operator-(F64 x, F64 y) { return GF_BOTH(F64, _mm256_sub_pd, x, y); }
 GF_OP F32 operator*(F32 x, F32 y) { return GF_BOTH(F32, _mm256_mul_ps, x, y); }
 GF_OP F64 operator*(F64 x, F64 y) { return GF_BOTH(F64, _mm256_mul_pd, x, y); }
+GF_OP F64 operator/(F64 x, F64 y) { return GF_BOTH(F64, _mm256_div_pd, x, y); }
 GF_OP F32 fma(F32 x, F32 y, F32 z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
 GF_OP F64 fma(F64 x, F64 y, F64 z) { return {_mm256_fmadd_pd(x.a, y.a, z.a), _mm256_fmadd_pd(x.b, y.b, z.b)}; }
 GF_OP F32 max(F32 x, F32 y) { return GF_BOTH(F32, _mm256_max_ps, x, y); }

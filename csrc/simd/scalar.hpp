@@ -8,6 +8,7 @@ namespace {
 namespace simd {
 
 #define GF_OP inline
+#define GF_STEP
 
 template <class T, int n>
 struct Block {
@@ -118,6 +119,7 @@ template <class T, int n>
 GF_OP Block<T, n> operator*(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] * b.v[i]; });
 }
+GF_OP F64 operator/(F64 a, F64 b) { return each<F64>([&](int i) { return a.v[i] / b.v[i]; }); }
 GF_OP F32 fma(F32 a, F32 b, F32 c) { return each<F32>([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); }); }
 GF_OP F64 fma(F64 a, F64 b, F64 c) { return each<F64>([&](int i) { return __builtin_fma(a.v[i], b.v[i], c.v[i]); }); }
 // b where either is NaN and where both are zeros.
@@ -208,6 +210,8 @@ GF_OP F32 signed_float(U32 a) {
 GF_OP F64 signed_float(U64 a) {
   return each<F64>([&](int i) { return static_cast<double>(static_cast<int64_t>(a.v[i])); });
 }
+GF_OP F64 widen_low(F32 a) { return each<F64>([&](int i) { return static_cast<double>(a.v[i]); }); }
+GF_OP F64 widen_high(F32 a) { return each<F64>([&](int i) { return static_cast<double>(a.v[8 + i]); }); }
 GF_OP F32 narrow(F64 a, F64 b) {
   return each<F32>([&](int i) { return static_cast<float>(i < 8 ? a.v[i] : b.v[i - 8]); });
 }
@@ -240,6 +244,11 @@ GF_OP T lane_sum(Block<T, n> a) {
   for (int half = n / 2; half; half /= 2)
     for (int i = 0; i < half; ++i) a.v[i] += a.v[i + half];
   return a.v[0];
+}
+// Lane i of the result is the sum of the lanes of a[i].
+template <class T, int n>
+GF_OP Block<T, n> sum_of_each(const Block<T, n> (&a)[n]) {
+  return each<Block<T, n>>([&](int i) { return lane_sum(a[i]); });
 }
 // Lane i of the result is the largest lane of a[i].
 template <class T, int n>

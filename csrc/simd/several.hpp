@@ -84,6 +84,7 @@ GF_SEVERAL_FUNCTION(as_bits)
 GF_SEVERAL_FUNCTION(as_float)
 GF_SEVERAL_FUNCTION(signed_float)
 GF_SEVERAL_FUNCTION(signed_above)
+GF_SEVERAL_FUNCTION(unordered)
 #undef GF_SEVERAL_FUNCTION
 
 template <int bits, class V, int n>
@@ -105,18 +106,6 @@ GF_OP bool any(const Several<M, n>& a) {
 #pragma GCC unroll 8
   for (int i = 1; i < n; ++i) all = all | a.block[i];
   return any(all);
-}
-// The smallest of lane i of all blocks.
-template <class V>
-GF_OP V min_of_blocks(V a) {
-  return a;
-}
-template <class V, int n>
-GF_OP V min_of_blocks(const Several<V, n>& a) {
-  V least = a.block[0];
-#pragma GCC unroll 8
-  for (int i = 1; i < n; ++i) least = min(least, a.block[i]);
-  return least;
 }
 template <class T, class V, int n>
 GF_OP auto lookup(const T* table, const Several<V, n>& index) {
