@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,24 @@ def check(program: list[str], expected_backends: set[str]) -> None:
         assert not different, f"{backend} on {threads} threads differs in {different}"
 
 
-@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
-def test_native_backends_match_the_table(tmp_path):
-    check([str(build(tmp_path))], {"scalar"})
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    if not (shutil.which("cmake") and shutil.which("c++")):
+        pytest.skip("needs cmake and a C++ compiler")
+    return build(tmp_path_factory.mktemp("native"))
+
+
+def test_native_backends_match_the_table(native):
+    check([str(native)], {"scalar"})
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="MXCSR belongs to x86")
+def test_no_kernel_meets_subnormal_numbers(native):
+    """Every kernel, type, backend and kind of data leaves the flags of MXCSR alone (tests/core/flags.cpp)."""
+    done = subprocess.run([native.parent / "gumbelfast_flags"], check=True, capture_output=True, text=True)
+    *found, cases = done.stdout.splitlines()
+    assert found == []
+    assert int(cases.removeprefix("0 of ").removesuffix(" cases")) >= 25_000
 
 
 @pytest.mark.skipif(

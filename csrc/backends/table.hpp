@@ -2,6 +2,7 @@
 #include "../kernels/philox.hpp"
 #include "../kernels/elementary.hpp"
 #include "../kernels/rows.hpp"
+#include "../kernels/short_rows.hpp"
 #include "../kernels/tiles.hpp"
 #include "../kernels/noise.hpp"
 #include "../kernels/scan.hpp"

@@ -1,4 +1,4 @@
-// softmax, log_softmax and logsumexp, row by row; short_rows.hpp takes several at a time.
+// softmax, log_softmax and logsumexp, row by row; softmax_panels.hpp takes several short ones at a time.
 // NaN and infinities propagate as the formulas say; nothing is refused.
 #pragma once
 
@@ -243,7 +243,7 @@ GF_OP void logsumexp_row(const S* x, int64_t cols, V scale, S* out) {
 }  // namespace
 }  // namespace gumbelfast
 
-#include "short_rows.hpp"
+#include "softmax_panels.hpp"
 
 namespace gumbelfast {
 namespace {
