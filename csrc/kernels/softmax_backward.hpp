@@ -193,34 +193,41 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
   });
 }
 
-// scale * (grad - exp(y) * sum) of log-probabilities and what is less than `moderate`: lifted, all of it is normal.
-template <class X, class V>
-GF_OP X log_softmax_backward_tiny(X grad, X y, V sum, V scale) {
-  return drop_signed_product(lifted(grad) - lifted_product(round_lifted(exp_unrounded(y)), sum), scale);
+// scale * (grad - exp(y) * sum) at a place where the product may be subnormal. Of log-probabilities and what is less
+// than `moderate` all is normal while it is lifted.
+template <class S, class At>
+[[gnu::noinline]] void log_softmax_backward_tiny(const BackwardRow<S>& row, At at, WorkOf<S> one_sum, bool is_plain) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const V sum = set(one_sum), zero = set(T{0});
+  const auto grad = row.grad(at), y = row.y(at);
+  if (is_plain && !simd::any((y > zero) | simd::unordered(y, y)) && !has_large(grad)) {
+    const auto difference = lifted(grad) - lifted_product(round_lifted(exp_unrounded(y)), sum);
+    return store_at(row.out, at, drop_signed_product(difference, row.scale));
+  }
+  const auto above =
+      select(y > set(Format<V>::exp_most), set(-Storage<T>::minus_infinity), exp_of<0>(simd::max(zero, y)));
+  const auto e = select(y > zero, above, exp_nonpositive(y));
+  store_at(row.out, at, row.scale * (grad - e * sum));
 }
 
-// scale * (grad - exp(y) * sum(grad))
+// scale * (grad - exp(y) * sum), given that sum.
 template <class S>
 GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale, double total) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
-  const T infinity = -Storage<T>::minus_infinity, one_sum = static_cast<T>(total);
-  const V sum = set(one_sum), zero = set(T{0});
-  const bool plain = is_moderate(one_sum) && is_moderate(scale);
-  // From here down the product with the sum may be subnormal.
-  const V low = set(is_below(one_sum, tiny<T>) ? T{0} : Format<V>::exp_least / 2);
+  const T one_sum = static_cast<T>(total);
+  const V sum = set(one_sum);
+  // As integers, numbers from zero up, NaN and what is low are above all others. From -43 down (float; double: -354)
+  // the product with the sum may be subnormal; if the sum is tiny, everywhere.
+  using Word = WordOf<V>;
+  constexpr Word half = __builtin_bit_cast(Word, static_cast<T>(Format<V>::exp_least / 2)), least = ~(~Word{0} >> 1);
+  const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : half);
   for_places<V>(cols, [&](auto at) GF_STEP {
-    const auto grad = row.grad(at), y = row.y(at);
-    auto e = y;
-    if (!simd::any(low >= y)) [[likely]] {
-      e = exp_of<0>(y);
-    } else {
-      if (plain && !simd::any((y > zero) | simd::unordered(y, y)) && !has_large(grad))
-        return store_at(row.out, at, log_softmax_backward_tiny(grad, y, sum, row.scale));
-      e = select(y > zero, exp_of<0>(simd::max(zero, y)), exp_nonpositive(y));
-    }
-    // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
-    store_at(row.out, at, row.scale * (grad - select(y > set(Format<V>::exp_most), set(infinity), e) * sum));
+    const auto y = load_at<V>(row.y_row, at, set(T{-1}));
+    if (simd::any(simd::signed_above(simd::as_bits(y), ordinary))) [[unlikely]]
+      return log_softmax_backward_tiny(row, at, one_sum, is_moderate(one_sum) && is_moderate(scale));
+    store_at(row.out, at, row.scale * (row.grad(at) - exp_of<0>(y) * sum));
   });
 }
 
