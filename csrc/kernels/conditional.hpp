@@ -6,14 +6,29 @@
 namespace gumbelfast {
 namespace {
 
+// low - log(1 + exp(gap)) where low is so close to zero that all of it may be subnormal, for gaps that make the
+// logarithm that small.
+template <class V>
+[[gnu::noinline, gnu::cold]] V truncated_near_zero(V low, V gap) {
+  const V difference = lifted(low) - round_lifted(exp_unrounded(gap));
+  return drop_signed_product(difference, set(typename V::Scalar{1}));
+}
+
 // -log(exp(-bound) + exp(-z)), at most `bound`: the smaller of the two, less at most log(2).
 template <class V>
 GF_OP V truncated(V z, V bound) {
+  using F = Format<V>;
   const auto above = z > bound;
   const V low = select(above, bound, z), high = select(above, z, bound);
   // Where both are -inf their difference is NaN, for which max gives its second argument.
-  const V gap = simd::max(low - high, set(Format<V>::exp_underflow));
-  return low - log1p_unit(exp_nonpositive(gap));
+  const V gap = low - high, normal = simd::max(gap, set(F::exp_least));
+  const V value = low - log1p_unit(exp_normal(normal));
+  // What is subtracted in place of less than a normal number changes nothing else.
+  const auto near_zero = set(F::dropped_one) > magnitude(low);
+  if (!simd::any(near_zero)) [[likely]]
+    return value;
+  return select(set(F::exp_least) >= select(near_zero, gap, set(typename V::Scalar{0})),
+                truncated_near_zero(low, simd::max(gap, set(F::exp_underflow))), value);
 }
 
 // The next number below a finite one.

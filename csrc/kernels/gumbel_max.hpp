@@ -136,9 +136,52 @@ GF_OP Best<WorkOf<S>> filled_row(const Row<S, masked>& row, int64_t begin, int64
   return best;
 }
 
-// Rows of a few columns that follow each other in the noise: perturbed as one, then picked row by row.
+// The first of the largest values of n short rows that follow each other; a block behind them may be read.
+template <int blocks, class T>
+GF_OP void pick_panel(const T* value, int64_t cols, int n, Best<T>* best) {
+  using V = VectorOf<T>;
+  const auto last = first_lanes<V>(static_cast<int>(cols) - (blocks - 1) * V::lanes);
+  const auto load_values = [&](int r, V(&v)[blocks]) GF_STEP {
+#pragma GCC unroll 4
+    for (int b = 0; b < blocks; ++b) v[b] = load(value + r * cols + b * V::lanes);
+    v[blocks - 1] = select(last, v[blocks - 1], minus_infinity<V>());
+  };
+  V most[V::lanes];
+  each_row(n, most, [&](int r) GF_STEP {
+    V v[blocks];
+    load_values(r, v);
+#pragma GCC unroll 4
+    for (int b = 1; b < blocks; ++b) v[0] = simd::max(v[0], v[b]);
+    return v[0];
+  });
+  alignas(64) T top[V::lanes];
+  store(top, simd::max_of_each(most));
+  for (int r = 0; r < n; ++r) {
+    V v[blocks];
+    load_values(r, v);
+    uint64_t at = 0;
+#pragma GCC unroll 4
+    for (int b = 0; b < blocks; ++b) at |= static_cast<uint64_t>(bits(v[b] == set(top[r]))) << b * V::lanes;
+    const int64_t j = at ? __builtin_ctzll(at) : 0;
+    best[r] = {value[r * cols + j], j};
+  }
+}
+
+// The same of one row.
+template <class T>
+GF_OP Best<T> pick_one(const T* value, int64_t cols) {
+  Best<T> best;
+  for (int64_t j = 0; j < cols; ++j) {
+    const bool better = value[j] > best.value;
+    best.value = better ? value[j] : best.value;
+    best.index = better ? j : best.index;
+  }
+  return best;
+}
+
+// Short rows that follow each other in the noise: perturbed as one, then picked panel by panel.
 template <class S, bool masked>
-int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span, int64_t* index,
+int64_t flat_rows(const Logits& logits, const Address& address, const Span& span, int64_t* index,
                   WorkOf<S>* perturbed) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
@@ -153,7 +196,7 @@ int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span
     count = span.row_end - i < batch ? span.row_end - i : batch;
     const int64_t before_wrap = logits.rows - i % logits.rows;
     count = count < before_wrap ? count : before_wrap;
-    alignas(64) T value[noise_chunk];
+    alignas(64) T value[noise_chunk + short_blocks * V::lanes];
     const RowNoise at(address, i);
     fill_noise(at.key, at.first, count * cols, value);
     opened += (count * cols + tile_size - 1) / tile_size;
@@ -167,22 +210,25 @@ int64_t tiny_rows(const Logits& logits, const Address& address, const Span& span
     for_blocks<V>(count * cols, [&](int64_t j, int n) {
       const V x = rows.block(j, n);
       met.see(x);
-      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, load(value + j)));
+      const V noise = load_block(value + j, n, set(T{0}));
+      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, noise));
     });
-    for (int64_t r = 0; r < count; ++r) {
-      const T* row = value + r * cols;
-      Best<T> best;
-      for (int64_t j = 0; j < cols; ++j) {
-        const bool better = row[j] > best.value;
-        best.value = better ? row[j] : best.value;
-        best.index = better ? j : best.index;
+    for_panels<S>(0, count, [&](int64_t from, int n) {
+      Best<T> best[V::lanes];
+      const T* const rows_from = value + from * cols;
+      if (cols <= tiny_row)
+        for (int r = 0; r < n; ++r) best[r] = pick_one(rows_from + r * cols, cols);
+      else
+        with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, best); });
+      for (int r = 0; r < n; ++r) {
+        const int64_t row = first + from + r;
+        if (!is_finite(best[r].value)) [[unlikely]]  // most rows need no Row of their own
+          settle_overflow(Row<S, masked>(logits, row), 0, cols, scale_of<T>(logits.scale, row), best[r]);
+        lacks |= best[r].index < 0;
+        *index++ = best[r].index;
+        if (perturbed) *perturbed++ = best[r].value;
       }
-      if (!is_finite(best.value)) [[unlikely]]  // most rows need no Row of their own
-        settle_overflow(Row<S, masked>(logits, first + r), 0, cols, scale_of<T>(logits.scale, first + r), best);
-      lacks |= best.index < 0;
-      *index++ = best.index;
-      if (perturbed) *perturbed++ = best.value;
-    }
+    });
   }
   if (met.refused()) return refused;
   return lacks ? lacking(opened) : opened;
@@ -194,8 +240,8 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
   using T = WorkOf<S>;
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
   const bool flat = is_flat(address, cols);
-  if (cols <= tiny_row && flat && (!masked || logits.mask_per_row))
-    return tiny_rows<S, masked>(logits, address, span, index, perturbed);
+  if (is_short<S>(cols) && flat && (!masked || logits.mask_per_row))
+    return flat_rows<S, masked>(logits, address, span, index, perturbed);
   Lazy<T> lazy(cols);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;

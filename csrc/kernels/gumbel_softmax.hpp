@@ -4,11 +4,11 @@
 namespace gumbelfast {
 namespace {
 
-// What the walk over a row has seen: raw logits, and the largest perturbed one.
+// What the walk over a row has seen: raw logits, and how far the perturbed ones reach.
 template <class V>
 struct Perturbed {
   Met<V> met;
-  V most = minus_infinity<V>();
+  Range<V> range;
 };
 
 // Columns [begin, end) of a row, or of several in a row: `p` holds the noise and takes logits + noise.
@@ -18,7 +18,7 @@ GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, Work
     const V x = row.block(begin + j, n);
     const V sum = x + load_block(p + begin + j, n, set(WorkOf<S>{0}));
     seen.met.see(x);
-    seen.most = simd::max(seen.most, sum);
+    seen.range.see(sum, n);
     store_block(p + begin + j, n, sum);
   });
 }
@@ -41,15 +41,45 @@ void one_hot(S* out, int64_t cols, int64_t index) {
   store_first(out + index, 1, set(WorkOf<S>{1}));
 }
 
-// A row of perturbed logits becomes its results; `p` may be the row of soft itself.
+// The hard result of a row of perturbed logits, if it is asked for; false if none is finite.
 template <class S>
-GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, const WorkOf<S>* p) {
+GF_OP bool write_hard(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, const WorkOf<S>* p) {
   const int64_t cols = args.logits.cols;
-  const VectorOf<S> scale = set(scale_of<WorkOf<S>>(args.logits.scale, i));
   if (!(most > -static_cast<WorkOf<S>>(__builtin_inff()))) return false;
   if (args.hard) one_hot(static_cast<S*>(args.hard) + i * cols, cols, find_first(p, cols, most));
-  softmax_row(p, cols, scale, most, static_cast<S*>(args.soft) + i * cols);
   return true;
+}
+
+// A row of perturbed logits becomes its results; `p` may be the row of soft itself.
+template <class S>
+GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, const Range<VectorOf<S>>& range, const WorkOf<S>* p) {
+  const int64_t cols = args.logits.cols;
+  if (!write_hard<S>(args, i, range.maximum(), p)) return false;
+  softmax_row(p, cols, set(scale_of<WorkOf<S>>(args.logits.scale, i)), range, static_cast<S*>(args.soft) + i * cols);
+  return true;
+}
+
+// Rows that follow each other become theirs.
+template <class S>
+GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end, const WorkOf<S>* p) {
+  using T = WorkOf<S>;
+  const int64_t cols = args.logits.cols;
+  bool finite = true;
+  if (!is_short<S>(cols)) {
+    for (int64_t i = begin; i < end && finite; ++i, p += cols) finite = finish_row<S>(args, i, row_range(p, cols), p);
+    return finite;
+  }
+  for_panels<S>(begin, end, [&](int64_t i, int n) {
+    const T* const first = p + (i - begin) * cols;
+    finite = finite && softmax_panel(ShortRows<T>{first, cols, cols, n, args.logits.scale, i},
+                                     static_cast<S*>(args.soft) + i * cols, [&](const T* most) {
+                                       bool all = true;
+                                       for (int r = 0; r < n; ++r)
+                                         all = all && write_hard<S>(args, i + r, most[r], first + r * cols);
+                                       return all;
+                                     });
+  });
+  return finite;
 }
 
 // Perturbed logits are kept in the output where its type can hold them, else in a row of scratch.
@@ -94,8 +124,7 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
       fill_noise(noise.key, noise.first, count * cols, p);
       add_logits(row, 0, count * cols, p, seen);
       if (seen.met.refused()) return refused;
-      for (int64_t r = 0; r < count; ++r)
-        if (!finish_row<S>(args, i + r, row_max(p + r * cols, cols), p + r * cols)) return refused;
+      if (!finish_rows<S>(args, i, i + count, p)) return refused;
       continue;
     }
     for (int64_t j = 0, next; j < cols; j = next) {
@@ -103,7 +132,7 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
       fill_noise(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
       add_logits(row, j, next, p, seen);
     }
-    if (seen.met.refused() || !finish_row<S>(args, i, simd::lane_max(seen.most), p)) return refused;
+    if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return refused;
   }
   return ((end - begin) * cols + tile_size - 1) / tile_size;
 }

@@ -40,7 +40,7 @@ struct GridSum {
   explicit GridSum(double u) : unit(set(u)) {}
   template <class X>
   GF_OP static X weight(X distance, V scale) {
-    return exp_nonpositive(max(set(-Format<V>::exp_most + 1), distance * scale));
+    return exp_normal(max(set(Format<V>::exp_least), distance * scale));
   }
   GF_OP void add(F64 w) {
     sum = sum + on_grid(w, unit);

@@ -90,7 +90,8 @@ void scaled_noise(const NoiseArgs& args, int64_t begin, int64_t end) {
   for (int64_t count; begin < end; begin += count) {
     count = end - begin < noise_chunk ? end - begin : noise_chunk;
     fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(begin), count, noise);
-    for_blocks<V>(count, [&](int64_t j, int n) { store_block(out + begin + j, n, load(noise + j) * scale + loc); });
+    for_blocks<V>(
+        count, [&](int64_t j, int n) { store_block(out + begin + j, n, load_block(noise + j, n, loc) * scale + loc); });
   }
 }
 

@@ -38,6 +38,16 @@ struct Storage<BFloat> {
   using Vector = F32;
   static constexpr BFloat minus_infinity{0xFF80};
 };
+template <int n>
+struct Fixed {
+  static constexpr int value = n;
+};
+
+// Whether a type has numbers where those of its working type are subnormal.
+template <class S>
+constexpr bool reaches_subnormal = true;
+template <>
+constexpr bool reaches_subnormal<Half> = false;
 template <class S>
 using VectorOf = typename Storage<S>::Vector;
 template <class S>
@@ -56,7 +66,8 @@ GF_OP void store(BFloat* p, F32 a) {
   const U32 word = simd::as_bits(a);
   const U32 even = simd::shr<16>(word) & set(uint32_t{1});
   const U32 rounded = simd::shr<16>(word + set(uint32_t{0x7FFF}) + even);
-  simd::store_low16(&p->word, select(simd::unordered(a, a), simd::shr<16>(word) | set(uint32_t{0x40}), rounded));
+  const auto nan = simd::signed_above(word & set(uint32_t{0x7FFFFFFF}), set(uint32_t{0x7F800000}));
+  simd::store_low16(&p->word, select(nan, simd::shr<16>(word) | set(uint32_t{0x40}), rounded));
 }
 template <class S>
   requires(sizeof(S) == 2)
@@ -79,6 +90,11 @@ GF_OP U32 iota(F32) { return simd::iota32(); }
 GF_OP U64 iota(F64) { return simd::iota64(); }
 GF_OP M32 load_mask(const uint8_t* p, F32) { return simd::load_mask32(p); }
 GF_OP M64 load_mask(const uint8_t* p, F64) { return simd::load_mask64(p); }
+
+template <class V>
+GF_OP auto first_lanes(int n) {
+  return simd::lane_mask((1u << n) - 1, V{});
+}
 
 // Calls step(j, n) for each block of columns [0, cols): n lanes from column j, n = lanes but for the last.
 template <class V, class Step>

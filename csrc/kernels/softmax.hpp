@@ -1,4 +1,4 @@
-// softmax, log_softmax, logsumexp and their backward passes, row by row.
+// softmax, log_softmax and logsumexp, row by row; softmax_panels.hpp takes several short ones at a time.
 // NaN and infinities propagate as the formulas say; nothing is refused.
 #pragma once
 
@@ -9,9 +9,13 @@ namespace {
 // order; the sums of pieces add up in double. So the result depends on nothing but the row.
 constexpr int64_t sum_piece = 4096;
 
-// The sum of term(at) over the row; lanes behind the row must be zero.
-template <class V, class Term>
-GF_OP double row_sum(int64_t cols, Term term) {
+struct Never {
+  constexpr bool operator()(auto) const { return false; }
+};
+
+// The sum of term(at) over the row; lanes behind the row must be zero. NaN as soon as stop(at) is true.
+template <class V, class Term, class Stop = Never>
+GF_OP double row_sum(int64_t cols, Term term, Stop stop = {}) {
   constexpr int sums = 4;
   const V zero = set(typename V::Scalar{0});
   double total = 0;
@@ -22,29 +26,59 @@ GF_OP double row_sum(int64_t cols, Term term) {
     for (; j + sums * V::lanes <= end; j += sums * V::lanes)
 #pragma GCC unroll 4
       for (int i = 0; i < sums; i += abreast) {
-        const auto e = term(Blocks<abreast>{j + i * V::lanes});
+        const Blocks<abreast> at{j + i * V::lanes};
+        if (stop(at)) return __builtin_nan("");
+        const auto e = term(at);
 #pragma GCC unroll 4
         for (int b = 0; b < abreast; ++b) sum[i + b] = sum[i + b] + e.block[b];
       }
-    for (int i = 0; j < end; j += V::lanes, ++i)
-      sum[i] = sum[i] + term(PartOfBlock{j, static_cast<int>(end - j < V::lanes ? end - j : V::lanes)});
+    for (int i = 0; j < end; j += V::lanes, ++i) {
+      const PartOfBlock at{j, static_cast<int>(end - j < V::lanes ? end - j : V::lanes)};
+      if (stop(at)) return __builtin_nan("");
+      sum[i] = sum[i] + term(at);
+    }
     total += simd::lane_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
   }
   return total;
 }
 
-template <class S, class V = VectorOf<S>>
-GF_OP WorkOf<S> row_max(const S* x, int64_t cols) {
-  V most[4] = {minus_infinity<V>(), minus_infinity<V>(), minus_infinity<V>(), minus_infinity<V>()};
-  int64_t j = 0;
-  for (; j + 4 * V::lanes <= cols; j += 4 * V::lanes)
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) most[i] = simd::max(most[i], load(x + j + i * V::lanes));
-  for_blocks<V>(cols - j, [&](int64_t tail, int n) {
-    most[0] = simd::max(most[0], load_block(x + j + tail, n, minus_infinity<V>()));
-  });
+// The largest and the smallest of what has passed, lane by lane.
+template <class V>
+struct Range {
+  V most = minus_infinity<V>(), least = set(-Storage<typename V::Scalar>::minus_infinity);
+  GF_OP void see(V x) {
+    most = simd::max(most, x);
+    least = simd::min(least, x);
+  }
+  // Of the first n lanes, the others being -inf.
+  GF_OP void see(V x, int n) {
+    most = simd::max(most, x);
+    least = simd::min(least, n == V::lanes ? x : select(first_lanes<V>(n), x, least));
+  }
+  GF_OP void see(const Range& other) {
+    most = simd::max(most, other.most);
+    least = simd::min(least, other.least);
+  }
   // Adding zero makes -0 and +0 one maximum.
-  return simd::lane_max(simd::max(simd::max(most[0], most[1]), simd::max(most[2], most[3]))) + WorkOf<S>{0};
+  GF_OP auto maximum() const { return simd::lane_max(most) + typename V::Scalar{0}; }
+};
+
+template <class S, class V = VectorOf<S>>
+GF_OP Range<V> row_range(const S* x, int64_t cols) {
+  Range<V> range[abreast];
+  if (cols < V::lanes) {
+    range[0].see(load_first(x, static_cast<int>(cols), minus_infinity<V>()), static_cast<int>(cols));
+    return range[0];
+  }
+  int64_t j = 0;
+  for (; j + abreast * V::lanes <= cols; j += abreast * V::lanes)
+#pragma GCC unroll 4
+    for (int i = 0; i < abreast; ++i) range[i].see(load(x + j + i * V::lanes));
+  for (; j + V::lanes <= cols; j += V::lanes) range[0].see(load(x + j));
+  range[0].see(load(x + cols - V::lanes));
+#pragma GCC unroll 4
+  for (int i = 1; i < abreast; ++i) range[0].see(range[i]);
+  return range[0];
 }
 
 template <class V>
@@ -59,31 +93,73 @@ GF_OP double log_scalar(double x) {
   return -lanes[0];
 }
 
+// Lanes behind the end of a row become zero.
+template <class V, int n>
+GF_OP auto inside(const simd::Several<V, n>& e, Blocks<n>) {
+  return e;
+}
+template <class V>
+GF_OP V inside(V e, PartOfBlock at) {
+  return select(first_lanes<V>(at.lanes), e, set(typename V::Scalar{0}));
+}
+
+// Exponents from here up have exponentials that are normal, as they are over the sum of as many.
+template <class T>
+GF_OP T normal_exponent(int64_t cols) {
+  constexpr double log_2 = 0.6932;
+  const int length = 64 - __builtin_clzll(static_cast<uint64_t>(cols));
+  return static_cast<T>(Format<VectorOf<T>>::exp_least + log_2 * length);
+}
+
+// Where x - most is not zero, it is 2**-25 of this and more (float; double: 2**-54), so that its square is normal.
+template <class V>
+GF_OP auto is_near_zero(V scaled_most) {
+  return set(Format<V>::ample) > magnitude(scaled_most);
+}
+
+// exp(x) for x <= 0, lifted; small: it may be subnormal, or nothing, or x close to zero.
+template <bool small, class X>
+GF_OP X lifted_exp(X x) {
+  if constexpr (small)
+    return round_lifted(exp_unrounded(x));
+  else
+    return exp_of<Format<X>::lift>(x);
+}
+
 // Row maximum and the sum of exp((x - max) * scale), which lies in [1, cols] unless it is NaN: then the row holds a NaN
 // or +inf, or nothing but -inf.
 template <class S, class V = VectorOf<S>>
 struct Normaliser {
   V most, scale;
+  bool small;
   double sum;
 
   GF_OP Normaliser(const S* x, int64_t cols, V factor)
-      : Normaliser(x, cols, factor, row_max(x, cols), [](auto, auto) {}) {}
-  // keep(at, e) is given the exponentials; it may write over what they stand for in x.
+      : Normaliser(x, cols, factor, row_range(x, cols), [](auto, auto) GF_STEP {}) {}
+  // keep(at, e) is given the exponentials, lifted; it may write over what they stand for in x.
   template <class Keep>
-  GF_OP Normaliser(const S* x, int64_t cols, V factor, WorkOf<S> maximum, Keep keep)
-      : most(set(maximum)), scale(factor) {
-    // The exponential of -inf is exactly zero, so lanes behind the row add nothing.
-    sum = row_sum<V>(cols, [&](auto at) {
-      const auto e = exp_nonpositive(exponent(load_at<V>(x, at, minus_infinity<V>())));
-      keep(at, e);
-      return e;
-    });
+  GF_OP Normaliser(const S* x, int64_t cols, V factor, const Range<V>& range, Keep keep)
+      : most(set(range.maximum())),
+        scale(factor),
+        small(simd::any((set(normal_exponent<WorkOf<S>>(cols)) > exponent(range.least)) | is_near_zero(most * scale))) {
+    const double lifted_sum = small ? add<true>(x, cols, keep) : add<false>(x, cols, keep);
+    sum = lifted_sum * (1 / static_cast<double>(Format<V>::lifted_one));
   }
   template <class X>
   GF_OP X exponent(X x) const {
     return (x - most) * scale;
   }
   bool exceptional() const { return !(sum > 0); }
+
+ private:
+  template <bool is_small, class Keep>
+  GF_OP double add(const S* x, int64_t cols, Keep keep) const {
+    return row_sum<V>(cols, [&](auto at) GF_STEP {
+      const auto e = lifted_exp<is_small>(exponent(load_at<V>(x, at, most)));
+      keep(at, e);
+      return inside(e, at);
+    });
+  }
 };
 
 // logsumexp of a row whose sum is NaN: NaN, or the infinity that is its maximum.
@@ -94,119 +170,123 @@ template <class S, class V = VectorOf<S>>
   return bits(met.nan) ? not_a_number<V>() : simd::lane_max(met.largest);
 }
 
-// Rows and columns of a call: what stands before and behind every row kernel below.
-template <class S, class RowStep>
-GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep step) {
-  for (int64_t i = begin; i < end; ++i)
-    step(static_cast<const S*>(args.x) + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
+// Exponentials, lifted, become probabilities by such a factor, made of the reciprocal of their sum. Of a float that is
+// subnormal nothing is left in float16.
+template <bool small, class V>
+GF_OP V probability_factor(V inverse) {
+  return small ? inverse : inverse * set(Format<V>::dropped_one);
+}
+template <bool small, class S, class X>
+GF_OP X probability(X e, VectorOf<S> factor) {
+  using F = Format<X>;
+  if constexpr (!small) {
+    return e * factor;
+  } else if constexpr (!reaches_subnormal<S>) {
+    const X p = e * factor;
+    return select(set(F::lifted_least) > p, set(typename X::Scalar{0}), p) * set(F::dropped_one);
+  } else {
+    return drop_product(e, factor);
+  }
 }
 
-// A row of one block need not leave its register.
-template <class S, class Out, class V = VectorOf<S>>
-GF_OP void softmax_block(const S* x, int cols, V scale, V maximum, Out* out) {
-  const V e = exp_nonpositive((load_block(x, cols, minus_infinity<V>()) - maximum) * scale);
-  const double sum = simd::lane_sum(e);
-  store_block(out, cols, sum > 0 ? e * set(static_cast<WorkOf<S>>(1 / sum)) : set(not_a_number<V>()));
+// A row with NaN or +inf is NaN throughout, of one sign on every backend.
+template <class V, class Out>
+[[gnu::cold, gnu::noinline]] void fill_nan(Out* out, int64_t cols) {
+  for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, set(not_a_number<V>())); });
 }
 
 // In place when x is out: every block is read before it is written. Exponentials wait in the output where its type
 // holds them exactly, and are computed twice where it does not.
 template <class S, class Out>
-GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, WorkOf<S> maximum, Out* out) {
+GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, const Range<VectorOf<S>>& range, Out* out) {
   using V = VectorOf<S>;
-  if (cols <= V::lanes) return softmax_block(x, static_cast<int>(cols), scale, set(maximum), out);
   constexpr bool kept = sizeof(Out) == sizeof(WorkOf<S>);
-  const Normaliser<S> norm(x, cols, scale, maximum, [&](auto at, auto e) {
+  const Normaliser<S> norm(x, cols, scale, range, [&](auto at, auto e) GF_STEP {
     if constexpr (kept) store_at(out, at, e);
   });
-  // A row with NaN or +inf is NaN throughout, of one sign on every backend.
-  const V inverse = set(norm.exceptional() ? not_a_number<V>() : static_cast<WorkOf<S>>(1 / norm.sum));
-  if (norm.exceptional()) return for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, inverse); });
-  for_places<V>(cols, [&](auto at) {
-    if constexpr (kept)
-      store_at(out, at, load_at<V>(out, at, inverse) * inverse);
-    else
-      store_at(out, at, exp_nonpositive(norm.exponent(load_at<V>(x, at, norm.most))) * inverse);
+  if (norm.exceptional()) return fill_nan<V>(out, cols);
+  const V inverse = set(static_cast<WorkOf<S>>(1 / norm.sum));
+  const auto divide = [&](auto small) {
+    const V factor = probability_factor<small.value>(inverse);
+    for_places<V>(cols, [&](auto at) GF_STEP {
+      if constexpr (kept)
+        store_at(out, at, probability<small.value, Out>(load_at<V>(out, at, set(WorkOf<S>{0})), factor));
+      else
+        store_at(out, at,
+                 probability<small.value, Out>(lifted_exp<small.value>(norm.exponent(load_at<V>(x, at, norm.most))),
+                                               factor));
+    });
+  };
+  norm.small ? divide(Fixed<true>()) : divide(Fixed<false>());
+}
+
+template <class S, class V = VectorOf<S>>
+GF_OP void log_softmax_row(const S* x, int64_t cols, V scale, S* out) {
+  const Normaliser<S> norm(x, cols, scale);
+  const bool plain = !norm.exceptional();
+  const V log_sum = set(plain ? static_cast<WorkOf<S>>(log_scalar(norm.sum)) : exceptional_logsumexp(x, cols));
+  for_blocks<V>(cols, [&](int64_t j, int n) {
+    const V v = load_block(x + j, n, norm.most);
+    const V y = (plain ? norm.exponent(v) : v) - log_sum;
+    store_block(out + j, n, plain ? y : select(simd::unordered(y, y), set(not_a_number<V>()), y));
   });
+}
+
+template <class S, class V = VectorOf<S>>
+GF_OP void logsumexp_row(const S* x, int64_t cols, V scale, S* out) {
+  const Normaliser<S> norm(x, cols, scale);
+  const V result = norm.exceptional() ? set(exceptional_logsumexp(x, cols))
+                                      : fma(norm.most, scale, set(static_cast<WorkOf<S>>(log_scalar(norm.sum))));
+  store_first(out, 1, result);
+}
+
+}  // namespace
+}  // namespace gumbelfast
+
+#include "softmax_panels.hpp"
+
+namespace gumbelfast {
+namespace {
+
+// Rows of a call, several at a time where they are short; step(row, i, scale) for one, panel(rows) for several.
+template <class S, class RowStep, class PanelStep>
+GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep step, PanelStep panel) {
+  const S* const x = static_cast<const S*>(args.x);
+  if (is_short<S>(args.cols))
+    return for_panels<S>(begin, end, [&](int64_t i, int n) {
+      panel(ShortRows<S>{x + i * args.stride, args.stride, args.cols, n, args.scale, i}, i);
+    });
+  for (int64_t i = begin; i < end; ++i) step(x + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
 }
 
 template <class S>
 void softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
-  for_rows<S>(args, begin, end, [&](const S* x, int64_t i, VectorOf<S> scale) {
-    softmax_row(x, args.cols, scale, row_max(x, args.cols), static_cast<S*>(args.out) + i * args.cols);
-  });
+  S* const out = static_cast<S*>(args.out);
+  for_rows<S>(
+      args, begin, end,
+      [&](const S* x, int64_t i, VectorOf<S> scale) {
+        softmax_row(x, args.cols, scale, row_range(x, args.cols), out + i * args.cols);
+      },
+      [&](const ShortRows<S>& rows, int64_t i) {
+        softmax_panel(rows, out + i * args.cols, [](const WorkOf<S>*) { return true; });
+      });
 }
 
 template <class S>
 void log_softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
-  for_rows<S>(args, begin, end, [&](const S* x, int64_t i, V scale) {
-    S* out = static_cast<S*>(args.out) + i * args.cols;
-    const Normaliser<S> norm(x, args.cols, scale);
-    const bool plain = !norm.exceptional();
-    const V log_sum = set(plain ? static_cast<WorkOf<S>>(log_scalar(norm.sum)) : exceptional_logsumexp(x, args.cols));
-    for_blocks<V>(args.cols, [&](int64_t j, int n) {
-      const V v = load_block(x + j, n, norm.most);
-      const V y = (plain ? norm.exponent(v) : v) - log_sum;
-      store_block(out + j, n, plain ? y : select(simd::unordered(y, y), set(not_a_number<V>()), y));
-    });
-  });
+  S* const out = static_cast<S*>(args.out);
+  for_rows<S>(
+      args, begin, end,
+      [&](const S* x, int64_t i, VectorOf<S> scale) { log_softmax_row(x, args.cols, scale, out + i * args.cols); },
+      [&](const ShortRows<S>& rows, int64_t i) { log_softmax_panel(rows, out + i * args.cols); });
 }
 
 template <class S>
 void logsumexp(const SoftmaxArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
-  for_rows<S>(args, begin, end, [&](const S* x, int64_t i, V scale) {
-    const Normaliser<S> norm(x, args.cols, scale);
-    const V result = norm.exceptional() ? set(exceptional_logsumexp(x, args.cols))
-                                        : fma(norm.most, scale, set(static_cast<WorkOf<S>>(log_scalar(norm.sum))));
-    store_first(static_cast<S*>(args.out) + i, 1, result);
-  });
-}
-
-// Rows of the two inputs and the output of a backward pass.
-template <class S>
-struct BackwardRow {
-  using V = VectorOf<S>;
-  const S *grad_row, *y_row;
-  S* out;
-  V scale;
-  BackwardRow(const SoftmaxBackwardArgs& args, int64_t i)
-      : grad_row(static_cast<const S*>(args.grad) + i * args.grad_stride),
-        y_row(static_cast<const S*>(args.y) + i * args.y_stride),
-        out(static_cast<S*>(args.out) + i * args.cols),
-        scale(set(scale_of<WorkOf<S>>(args.scale, i))) {}
-  GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
-  GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
-};
-
-// scale * y * (grad - sum(grad * y))
-template <class S>
-void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
-  for (int64_t i = begin; i < end; ++i) {
-    const BackwardRow<S> row(args, i);
-    const double dot = row_sum<V>(args.cols, [&](auto at) { return row.grad(at) * row.y(at); });
-    const V sum = set(static_cast<WorkOf<S>>(dot));
-    for_places<V>(args.cols, [&](auto at) { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
-  }
-}
-
-// scale * (grad - exp(log_y) * sum(grad))
-template <class S>
-void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
-  using V = VectorOf<S>;
-  const WorkOf<S> infinity = -Storage<WorkOf<S>>::minus_infinity;
-  for (int64_t i = begin; i < end; ++i) {
-    const BackwardRow<S> row(args, i);
-    const double total = row_sum<V>(args.cols, [&](auto at) { return row.grad(at); });
-    const V sum = set(static_cast<WorkOf<S>>(total));
-    for_places<V>(args.cols, [&](auto at) {
-      // Numbers that are no log-probabilities need no accuracy, but the same bytes from every backend.
-      const auto y = row.y(at), e = select(y > set(Format<V>::exp_most), set(infinity), exp_nonpositive(y));
-      store_at(row.out, at, row.scale * (row.grad(at) - e * sum));
-    });
-  }
+  S* const out = static_cast<S*>(args.out);
+  for_rows<S>(
+      args, begin, end, [&](const S* x, int64_t i, VectorOf<S> scale) { logsumexp_row(x, args.cols, scale, out + i); },
+      [&](const ShortRows<S>& rows, int64_t i) { logsumexp_panel(rows, out + i); });
 }
 
 }  // namespace

@@ -29,11 +29,6 @@ struct Heads {
   Head<T> operator[](uint64_t i) const { return {minimum[i], top[i], place[i]}; }
 };
 
-template <int n>
-struct Fixed {
-  static constexpr int value = n;
-};
-
 // 1 - V = (s + 1/2) / 2**59 with s = not (H >> 5), read as a signed number: near 0 and near 1 alike no bit is lost.
 template <class V>
 GF_OP void store_minima(V s, typename V::Scalar* minimum, typename V::Scalar* top) {

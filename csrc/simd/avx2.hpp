@@ -9,6 +9,7 @@ namespace {
 namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
+#define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
 
 struct F32 {
   using Scalar = float;
@@ -115,10 +116,13 @@ GF_OP F32 operator-(F32 x, F32 y) { return GF_BOTH(F32, _mm256_sub_ps, x, y); }
 GF_OP F64 operator-(F64 x, F64 y) { return GF_BOTH(F64, _mm256_sub_pd, x, y); }
 GF_OP F32 operator*(F32 x, F32 y) { return GF_BOTH(F32, _mm256_mul_ps, x, y); }
 GF_OP F64 operator*(F64 x, F64 y) { return GF_BOTH(F64, _mm256_mul_pd, x, y); }
+GF_OP F64 operator/(F64 x, F64 y) { return GF_BOTH(F64, _mm256_div_pd, x, y); }
 GF_OP F32 fma(F32 x, F32 y, F32 z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
 GF_OP F64 fma(F64 x, F64 y, F64 z) { return {_mm256_fmadd_pd(x.a, y.a, z.a), _mm256_fmadd_pd(x.b, y.b, z.b)}; }
 GF_OP F32 max(F32 x, F32 y) { return GF_BOTH(F32, _mm256_max_ps, x, y); }
 GF_OP F64 max(F64 x, F64 y) { return GF_BOTH(F64, _mm256_max_pd, x, y); }
+GF_OP F32 min(F32 x, F32 y) { return GF_BOTH(F32, _mm256_min_ps, x, y); }
+GF_OP F64 min(F64 x, F64 y) { return GF_BOTH(F64, _mm256_min_pd, x, y); }
 
 GF_OP M32 operator>(F32 x, F32 y) {
   return {_mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ), _mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ)};
@@ -150,6 +154,12 @@ GF_OP M32 operator==(U32 x, U32 y) {
 GF_OP M64 operator==(U64 x, U64 y) {
   return {_mm256_castsi256_pd(_mm256_cmpeq_epi64(x.a, y.a)), _mm256_castsi256_pd(_mm256_cmpeq_epi64(x.b, y.b))};
 }
+GF_OP M32 signed_above(U32 x, U32 y) {
+  return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(x.a, y.a)), _mm256_castsi256_ps(_mm256_cmpgt_epi32(x.b, y.b))};
+}
+GF_OP M64 signed_above(U64 x, U64 y) {
+  return {_mm256_castsi256_pd(_mm256_cmpgt_epi64(x.a, y.a)), _mm256_castsi256_pd(_mm256_cmpgt_epi64(x.b, y.b))};
+}
 GF_OP M32 operator|(M32 x, M32 y) { return GF_BOTH(M32, _mm256_or_ps, x, y); }
 GF_OP M64 operator|(M64 x, M64 y) { return GF_BOTH(M64, _mm256_or_pd, x, y); }
 GF_OP uint32_t bits(M32 m) {
@@ -158,6 +168,8 @@ GF_OP uint32_t bits(M32 m) {
 GF_OP uint32_t bits(M64 m) {
   return static_cast<uint32_t>(_mm256_movemask_pd(m.a)) | static_cast<uint32_t>(_mm256_movemask_pd(m.b)) << 4;
 }
+GF_OP bool any(M32 m) { return _mm256_movemask_ps(_mm256_or_ps(m.a, m.b)); }
+GF_OP bool any(M64 m) { return _mm256_movemask_pd(_mm256_or_pd(m.a, m.b)); }
 GF_OP __m256i lanes8(uint32_t lanes) {
   const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(lanes)), bit), bit);

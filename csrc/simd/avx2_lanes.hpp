@@ -14,6 +14,11 @@ GF_OP __m256d signed_double(__m256i x) {
   return _mm256_add_pd(exact, _mm256_castsi256_pd(low));
 }
 GF_OP F64 signed_float(U64 x) { return {signed_double(x.a), signed_double(x.b)}; }
+GF_OP F64 widen(__m256 x) {
+  return {_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
+}
+GF_OP F64 widen_low(F32 x) { return widen(x.a); }
+GF_OP F64 widen_high(F32 x) { return widen(x.b); }
 GF_OP F32 narrow(F64 x, F64 y) {
   return {_mm256_set_m128(_mm256_cvtpd_ps(x.b), _mm256_cvtpd_ps(x.a)),
           _mm256_set_m128(_mm256_cvtpd_ps(y.b), _mm256_cvtpd_ps(y.a))};
@@ -91,6 +96,28 @@ GF_OP double lane_sum(F64 x) {
   const __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
   return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
 }
+
+// Lanes fold as in lane_sum.
+GF_OP __m256 sum_of_eight(const F32* x) {
+  __m256 a[4], b[2];
+  for (int i = 0; i < 4; ++i) {
+    const __m256 p = _mm256_add_ps(x[i].a, x[i].b), q = _mm256_add_ps(x[i + 4].a, x[i + 4].b);
+    a[i] = _mm256_add_ps(_mm256_permute2f128_ps(p, q, 0x20), _mm256_permute2f128_ps(p, q, 0x31));
+  }
+  for (int i = 0; i < 2; ++i)
+    b[i] = _mm256_add_ps(_mm256_shuffle_ps(a[2 * i], a[2 * i + 1], 0x44), _mm256_shuffle_ps(a[2 * i], a[2 * i + 1], 0xEE));
+  return _mm256_add_ps(_mm256_shuffle_ps(b[0], b[1], 0x88), _mm256_shuffle_ps(b[0], b[1], 0xDD));
+}
+GF_OP F32 sum_of_each(const F32 (&x)[16]) { return {sum_of_eight(x), sum_of_eight(x + 8)}; }
+GF_OP __m256d sum_of_four(const F64* x) {
+  __m256d a[2];
+  for (int i = 0; i < 2; ++i) {
+    const __m256d p = _mm256_add_pd(x[i].a, x[i].b), q = _mm256_add_pd(x[i + 2].a, x[i + 2].b);
+    a[i] = _mm256_add_pd(_mm256_permute2f128_pd(p, q, 0x20), _mm256_permute2f128_pd(p, q, 0x31));
+  }
+  return _mm256_add_pd(_mm256_unpacklo_pd(a[0], a[1]), _mm256_unpackhi_pd(a[0], a[1]));
+}
+GF_OP F64 sum_of_each(const F64 (&x)[8]) { return {sum_of_four(x), sum_of_four(x + 4)}; }
 
 GF_OP __m256 max_of_eight(const __m256 (&a)[8]) {
   __m256 b[4], c[2];

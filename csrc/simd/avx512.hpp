@@ -10,6 +10,7 @@ namespace {
 namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
+#define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
 
 struct F32 {
   using Scalar = float;
@@ -89,13 +90,14 @@ GF_OP F32 operator-(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 GF_OP F64 operator-(F64 a, F64 b) { return {_mm512_sub_pd(a.v, b.v)}; }
 GF_OP F32 operator*(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 GF_OP F64 operator*(F64 a, F64 b) { return {_mm512_mul_pd(a.v, b.v)}; }
+GF_OP F64 operator/(F64 a, F64 b) { return {_mm512_div_pd(a.v, b.v)}; }
 GF_OP F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 GF_OP F64 fma(F64 a, F64 b, F64 c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
 GF_OP F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
 GF_OP F64 max(F64 a, F64 b) { return {_mm512_max_pd(a.v, b.v)}; }
+GF_OP F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+GF_OP F64 min(F64 a, F64 b) { return {_mm512_min_pd(a.v, b.v)}; }
 
-GF_OP F32 scale_by_power(F32 a, F32 n) { return {_mm512_scalef_ps(a.v, n.v)}; }
-GF_OP F64 scale_by_power(F64 a, F64 n) { return {_mm512_scalef_pd(a.v, n.v)}; }
 GF_OP M32 operator>(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
 GF_OP M64 operator>(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ)}; }
 GF_OP M32 operator>=(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
@@ -106,10 +108,14 @@ GF_OP M32 unordered(F32 a, F32 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_UN
 GF_OP M64 unordered(F64 a, F64 b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_UNORD_Q)}; }
 GF_OP M32 operator==(U32 a, U32 b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
 GF_OP M64 operator==(U64 a, U64 b) { return {_mm512_cmpeq_epi64_mask(a.v, b.v)}; }
+GF_OP M32 signed_above(U32 a, U32 b) { return {_mm512_cmpgt_epi32_mask(a.v, b.v)}; }
+GF_OP M64 signed_above(U64 a, U64 b) { return {_mm512_cmpgt_epi64_mask(a.v, b.v)}; }
 GF_OP M32 operator|(M32 a, M32 b) { return {static_cast<__mmask16>(a.v | b.v)}; }
 GF_OP M64 operator|(M64 a, M64 b) { return {static_cast<__mmask8>(a.v | b.v)}; }
 GF_OP uint32_t bits(M32 m) { return m.v; }
 GF_OP uint32_t bits(M64 m) { return m.v; }
+GF_OP bool any(M32 m) { return m.v; }
+GF_OP bool any(M64 m) { return m.v; }
 GF_OP M32 lane_mask(uint32_t lanes, F32) { return {static_cast<__mmask16>(lanes)}; }
 GF_OP M64 lane_mask(uint32_t lanes, F64) { return {static_cast<__mmask8>(lanes)}; }
 GF_OP F32 select(M32 m, F32 a, F32 b) { return {_mm512_mask_mov_ps(b.v, m.v, a.v)}; }
@@ -151,6 +157,8 @@ GF_OP F64 if_negative(F64 sign, F64 a) { return as_float(sar<63>(as_bits(sign)) 
 
 GF_OP F32 signed_float(U32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 GF_OP F64 signed_float(U64 a) { return {_mm512_cvtepi64_pd(a.v)}; }
+GF_OP F64 widen_low(F32 a) { return {_mm512_cvtps_pd(_mm512_castps512_ps256(a.v))}; }
+GF_OP F64 widen_high(F32 a) { return {_mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1))}; }
 GF_OP F32 narrow(F64 a, F64 b) {
   return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(a.v)), _mm512_cvtpd_ps(b.v), 1)};
 }
@@ -183,6 +191,29 @@ GF_OP double lane_sum(F64 a) {
   const __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(a.v), _mm512_extractf64x4_pd(a.v, 1));
   const __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
   return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
+}
+
+// Rows i, i + 4, i + 8 and i + 12 side by side; then lanes fold as in lane_sum.
+GF_OP __m512 sum_of_four(const F32* a) {
+  const __m512 p = _mm512_add_ps(_mm512_shuffle_f32x4(a[0].v, a[4].v, 0x44), _mm512_shuffle_f32x4(a[0].v, a[4].v, 0xEE));
+  const __m512 q = _mm512_add_ps(_mm512_shuffle_f32x4(a[8].v, a[12].v, 0x44), _mm512_shuffle_f32x4(a[8].v, a[12].v, 0xEE));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xDD));
+}
+GF_OP F32 sum_of_each(const F32 (&a)[16]) {
+  __m512 b[4], c[2];
+  for (int i = 0; i < 4; ++i) b[i] = sum_of_four(a + i);
+  for (int i = 0; i < 2; ++i)
+    c[i] = _mm512_add_ps(_mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44), _mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0xEE));
+  return {_mm512_add_ps(_mm512_shuffle_ps(c[0], c[1], 0x88), _mm512_shuffle_ps(c[0], c[1], 0xDD))};
+}
+GF_OP __m512d sum_of_four(const F64* a) {
+  const __m512d p = _mm512_add_pd(_mm512_shuffle_f64x2(a[0].v, a[2].v, 0x44), _mm512_shuffle_f64x2(a[0].v, a[2].v, 0xEE));
+  const __m512d q = _mm512_add_pd(_mm512_shuffle_f64x2(a[4].v, a[6].v, 0x44), _mm512_shuffle_f64x2(a[4].v, a[6].v, 0xEE));
+  return _mm512_add_pd(_mm512_shuffle_f64x2(p, q, 0x88), _mm512_shuffle_f64x2(p, q, 0xDD));
+}
+GF_OP F64 sum_of_each(const F64 (&a)[8]) {
+  const __m512d b = sum_of_four(a), c = sum_of_four(a + 1);
+  return {_mm512_add_pd(_mm512_unpacklo_pd(b, c), _mm512_unpackhi_pd(b, c))};
 }
 
 GF_OP F32 max_of_each(const F32 (&a)[16]) {

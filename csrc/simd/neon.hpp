@@ -9,6 +9,7 @@ namespace {
 namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
+#define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
 
 template <class T, class Q, int n>
 struct Block {
@@ -97,6 +98,7 @@ GF_OP F32 operator-(F32 a, F32 b) { return GF_EACH(F32, vsubq_f32, a, b); }
 GF_OP F64 operator-(F64 a, F64 b) { return GF_EACH(F64, vsubq_f64, a, b); }
 GF_OP F32 operator*(F32 a, F32 b) { return GF_EACH(F32, vmulq_f32, a, b); }
 GF_OP F64 operator*(F64 a, F64 b) { return GF_EACH(F64, vmulq_f64, a, b); }
+GF_OP F64 operator/(F64 a, F64 b) { return GF_EACH(F64, vdivq_f64, a, b); }
 GF_OP F32 fma(F32 a, F32 b, F32 c) { return each<F32>([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); }); }
 GF_OP F64 fma(F64 a, F64 b, F64 c) { return each<F64>([&](int i) { return vfmaq_f64(c.v[i], a.v[i], b.v[i]); }); }
 
@@ -119,6 +121,12 @@ GF_OP M64 unordered(F64 a, F64 b) {
 }
 GF_OP M32 operator==(U32 a, U32 b) { return GF_EACH(M32, vceqq_u32, a, b); }
 GF_OP M64 operator==(U64 a, U64 b) { return GF_EACH(M64, vceqq_u64, a, b); }
+GF_OP M32 signed_above(U32 a, U32 b) {
+  return each<M32>([&](int i) { return vcgtq_s32(vreinterpretq_s32_u32(a.v[i]), vreinterpretq_s32_u32(b.v[i])); });
+}
+GF_OP M64 signed_above(U64 a, U64 b) {
+  return each<M64>([&](int i) { return vcgtq_s64(vreinterpretq_s64_u64(a.v[i]), vreinterpretq_s64_u64(b.v[i])); });
+}
 GF_OP M32 operator|(M32 a, M32 b) { return GF_EACH(M32, vorrq_u32, a, b); }
 GF_OP M64 operator|(M64 a, M64 b) { return GF_EACH(M64, vorrq_u64, a, b); }
 GF_OP uint32_t bits(M32 m) {
@@ -132,6 +140,11 @@ GF_OP uint32_t bits(M64 m) {
   uint32_t out = 0;
   for (int i = 0; i < 4; ++i) out |= static_cast<uint32_t>(vaddvq_u64(vandq_u64(m.v[i], weight))) << 2 * i;
   return out;
+}
+GF_OP bool any(M32 m) { return vmaxvq_u32(vorrq_u32(vorrq_u32(m.v[0], m.v[1]), vorrq_u32(m.v[2], m.v[3]))); }
+GF_OP bool any(M64 m) {
+  const uint64x2_t all = vorrq_u64(vorrq_u64(m.v[0], m.v[1]), vorrq_u64(m.v[2], m.v[3]));
+  return vmaxvq_u32(vreinterpretq_u32_u64(all));
 }
 GF_OP M32 lane_mask(uint32_t lanes, F32) {
   return each<M32>([=](int i) {
@@ -159,6 +172,8 @@ GF_OP F64 if_negative(F64 sign, F64 a) {
 // NEON's own maximum returns NaN where either is NaN; the vocabulary returns the second.
 GF_OP F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 GF_OP F64 max(F64 a, F64 b) { return select(a > b, a, b); }
+GF_OP F32 min(F32 a, F32 b) { return select(b > a, a, b); }
+GF_OP F64 min(F64 a, F64 b) { return select(b > a, a, b); }
 
 GF_OP U32 as_bits(F32 a) { return each<U32>([&](int i) { return vreinterpretq_u32_f32(a.v[i]); }); }
 GF_OP U64 as_bits(F64 a) { return each<U64>([&](int i) { return vreinterpretq_u64_f64(a.v[i]); }); }
@@ -201,6 +216,11 @@ GF_OP F32 signed_float(U32 a) {
 GF_OP F64 signed_float(U64 a) {
   return each<F64>([&](int i) { return vcvtq_f64_s64(vreinterpretq_s64_u64(a.v[i])); });
 }
+GF_OP F64 widen2(float32x4_t a, float32x4_t b) {
+  return {{vcvt_f64_f32(vget_low_f32(a)), vcvt_high_f64_f32(a), vcvt_f64_f32(vget_low_f32(b)), vcvt_high_f64_f32(b)}};
+}
+GF_OP F64 widen_low(F32 a) { return widen2(a.v[0], a.v[1]); }
+GF_OP F64 widen_high(F32 a) { return widen2(a.v[2], a.v[3]); }
 GF_OP float32x4_t narrow2(float64x2_t a, float64x2_t b) { return vcvt_high_f32_f64(vcvt_f32_f64(a), b); }
 GF_OP F32 narrow(F64 a, F64 b) {
   return {{narrow2(a.v[0], a.v[1]), narrow2(a.v[2], a.v[3]), narrow2(b.v[0], b.v[1]), narrow2(b.v[2], b.v[3])}};
@@ -248,6 +268,12 @@ GF_OP float lane_sum(F32 a) {
 GF_OP double lane_sum(F64 a) {
   const float64x2_t q = vaddq_f64(vaddq_f64(a.v[0], a.v[2]), vaddq_f64(a.v[1], a.v[3]));
   return vgetq_lane_f64(q, 0) + vgetq_lane_f64(q, 1);
+}
+template <class V>
+GF_OP V sum_of_each(const V (&a)[V::lanes]) {
+  typename V::Scalar out[V::lanes];
+  for (int i = 0; i < V::lanes; ++i) out[i] = lane_sum(a[i]);
+  return load(out);
 }
 GF_OP F32 max_of_each(const F32 (&a)[16]) {
   float out[16];

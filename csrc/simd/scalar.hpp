@@ -8,6 +8,7 @@ namespace {
 namespace simd {
 
 #define GF_OP inline
+#define GF_STEP
 
 template <class T, int n>
 struct Block {
@@ -118,12 +119,18 @@ template <class T, int n>
 GF_OP Block<T, n> operator*(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] * b.v[i]; });
 }
+GF_OP F64 operator/(F64 a, F64 b) { return each<F64>([&](int i) { return a.v[i] / b.v[i]; }); }
 GF_OP F32 fma(F32 a, F32 b, F32 c) { return each<F32>([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); }); }
 GF_OP F64 fma(F64 a, F64 b, F64 c) { return each<F64>([&](int i) { return __builtin_fma(a.v[i], b.v[i], c.v[i]); }); }
 // b where either is NaN and where both are zeros.
 template <class T, int n>
 GF_OP Block<T, n> max(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+// Likewise; only floats of 32 and 64 bits and words of 32 have a minimum.
+template <class T, int n>
+GF_OP Block<T, n> min(Block<T, n> a, Block<T, n> b) {
+  return each<Block<T, n>>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
 }
 
 template <class T, int n>
@@ -136,10 +143,19 @@ template <class T, int n>
 GF_OP Mask<n> unordered(Block<T, n> a, Block<T, n> b) {
   return test<n>([&](int i) { return a.v[i] != a.v[i] || b.v[i] != b.v[i]; });
 }
+// As two's complement.
+GF_OP M32 signed_above(U32 a, U32 b) {
+  return test<16>([&](int i) { return static_cast<int32_t>(a.v[i]) > static_cast<int32_t>(b.v[i]); });
+}
+GF_OP M64 signed_above(U64 a, U64 b) {
+  return test<8>([&](int i) { return static_cast<int64_t>(a.v[i]) > static_cast<int64_t>(b.v[i]); });
+}
 template <int n>
 GF_OP Mask<n> operator|(Mask<n> a, Mask<n> b) { return {a.v | b.v}; }
 template <int n>
 GF_OP uint32_t bits(Mask<n> m) { return m.v; }
+template <int n>
+GF_OP bool any(Mask<n> m) { return m.v; }
 template <class V>
 GF_OP V select(Mask<V::lanes> m, V a, V b) {
   return each<V>([&](int i) { return m.v >> i & 1 ? a.v[i] : b.v[i]; });
@@ -168,7 +184,6 @@ template <class T, int n>
 GF_OP Block<T, n> operator|(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] | b.v[i]; });
 }
-GF_OP U32 min(U32 a, U32 b) { return each<U32>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
 GF_OP U64 operator^(U64 a, U64 b) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i]; }); }
 GF_OP U64 xor3(U64 a, U64 b, U64 c) { return each<U64>([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; }); }
 template <int n, class V>
@@ -195,6 +210,8 @@ GF_OP F32 signed_float(U32 a) {
 GF_OP F64 signed_float(U64 a) {
   return each<F64>([&](int i) { return static_cast<double>(static_cast<int64_t>(a.v[i])); });
 }
+GF_OP F64 widen_low(F32 a) { return each<F64>([&](int i) { return static_cast<double>(a.v[i]); }); }
+GF_OP F64 widen_high(F32 a) { return each<F64>([&](int i) { return static_cast<double>(a.v[8 + i]); }); }
 GF_OP F32 narrow(F64 a, F64 b) {
   return each<F32>([&](int i) { return static_cast<float>(i < 8 ? a.v[i] : b.v[i - 8]); });
 }
@@ -227,6 +244,11 @@ GF_OP T lane_sum(Block<T, n> a) {
   for (int half = n / 2; half; half /= 2)
     for (int i = 0; i < half; ++i) a.v[i] += a.v[i + half];
   return a.v[0];
+}
+// Lane i of the result is the sum of the lanes of a[i].
+template <class T, int n>
+GF_OP Block<T, n> sum_of_each(const Block<T, n> (&a)[n]) {
+  return each<Block<T, n>>([&](int i) { return lane_sum(a[i]); });
 }
 // Lane i of the result is the largest lane of a[i].
 template <class T, int n>

@@ -63,8 +63,10 @@ GF_SEVERAL_OPERATOR(+)
 GF_SEVERAL_OPERATOR(-)
 GF_SEVERAL_OPERATOR(*)
 GF_SEVERAL_OPERATOR(&)
+GF_SEVERAL_OPERATOR(|)
 GF_SEVERAL_OPERATOR(>)
 GF_SEVERAL_OPERATOR(>=)
+GF_SEVERAL_OPERATOR(==)
 #undef GF_SEVERAL_OPERATOR
 
 #define GF_SEVERAL_FUNCTION(name) \
@@ -75,25 +77,35 @@ GF_SEVERAL_OPERATOR(>=)
   }
 GF_SEVERAL_FUNCTION(fma)
 GF_SEVERAL_FUNCTION(max)
+GF_SEVERAL_FUNCTION(min)
 GF_SEVERAL_FUNCTION(select)
 GF_SEVERAL_FUNCTION(if_negative)
 GF_SEVERAL_FUNCTION(as_bits)
 GF_SEVERAL_FUNCTION(as_float)
 GF_SEVERAL_FUNCTION(signed_float)
-GF_SEVERAL_FUNCTION(scale_by_power)
+GF_SEVERAL_FUNCTION(signed_above)
+GF_SEVERAL_FUNCTION(unordered)
 #undef GF_SEVERAL_FUNCTION
 
-template <int bits, class V, int n>
-GF_OP Several<V, n> shl(const Several<V, n>& a) {
-  return side_by_side([](V x) { return shl<bits>(x); }, a);
-}
 template <int bits, class V, int n>
 GF_OP Several<V, n> shr(const Several<V, n>& a) {
   return side_by_side([](V x) { return shr<bits>(x); }, a);
 }
 template <int bits, class V, int n>
+GF_OP Several<V, n> shl(const Several<V, n>& a) {
+  return side_by_side([](V x) { return shl<bits>(x); }, a);
+}
+template <int bits, class V, int n>
 GF_OP Several<V, n> sar(const Several<V, n>& a) {
   return side_by_side([](V x) { return sar<bits>(x); }, a);
+}
+// Whether a lane of any block is set.
+template <class M, int n>
+GF_OP bool any(const Several<M, n>& a) {
+  M all = a.block[0];
+#pragma GCC unroll 8
+  for (int i = 1; i < n; ++i) all = all | a.block[i];
+  return any(all);
 }
 template <class T, class V, int n>
 GF_OP auto lookup(const T* table, const Several<V, n>& index) {

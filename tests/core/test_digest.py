@@ -1,6 +1,9 @@
-"""Every backend returns the same bytes, on this machine and on emulated AArch64."""
+"""Every backend returns the same bytes, on this machine and on emulated AArch64, and meets no subnormal numbers."""
 
+import platform
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from digests import build, check
@@ -8,16 +11,31 @@ from digests import build, check
 CROSS = "aarch64-linux-gnu"
 
 
-@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("c++")), reason="needs cmake and a C++ compiler")
-def test_native_backends_match_the_table(tmp_path):
-    check([str(build(tmp_path))], {"scalar"})
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (shutil.which("cmake") and shutil.which("c++")):
+        pytest.skip("needs cmake and a C++ compiler")
+    return build(tmp_path_factory.mktemp("native"))
+
+
+def test_native_backends_match_the_table(native: Path) -> None:
+    check([str(native)], {"scalar"})
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="MXCSR belongs to x86")
+def test_no_kernel_meets_subnormal_numbers(native: Path) -> None:
+    """Every kernel, type, backend and kind of data leaves the flags of MXCSR alone (tests/core/flags.cpp)."""
+    done = subprocess.run([native.parent / "gumbelfast_flags"], check=True, capture_output=True, text=True)
+    *found, cases = done.stdout.splitlines()
+    assert found == []
+    assert int(cases.removeprefix("0 of ").removesuffix(" cases")) >= 25_000
 
 
 @pytest.mark.skipif(
     not (shutil.which("cmake") and shutil.which(f"{CROSS}-g++") and shutil.which("qemu-aarch64")),
     reason=f"needs cmake, {CROSS}-g++ and qemu-aarch64",
 )
-def test_neon_matches_the_table(tmp_path):
+def test_neon_matches_the_table(tmp_path: Path) -> None:
     program = build(
         tmp_path,
         "-DCMAKE_SYSTEM_NAME=Linux",

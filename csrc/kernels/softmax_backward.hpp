@@ -1,0 +1,259 @@
+// The backward passes of softmax and log_softmax, row by row. Numbers near the bottom of the range, and what becomes of
+// them, take ways of their own, so that plain ones need not pay for them.
+#pragma once
+
+namespace gumbelfast {
+namespace {
+
+// Rows of the two inputs and the output of a backward pass.
+template <class S>
+struct BackwardRow {
+  using V = VectorOf<S>;
+  const S *grad_row, *y_row;
+  S* out;
+  V scale;
+  BackwardRow(const SoftmaxBackwardArgs& args, int64_t i)
+      : grad_row(static_cast<const S*>(args.grad) + i * args.grad_stride),
+        y_row(static_cast<const S*>(args.y) + i * args.y_stride),
+        out(static_cast<S*>(args.out) + i * args.cols),
+        scale(set(scale_of<WorkOf<S>>(args.scale, i))) {}
+  GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
+  GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
+};
+
+// Two numbers that reach this have a product that is normal.
+template <class T>
+constexpr T tiny = sizeof(T) == 4 ? T(0x1p-62) : T(0x1p-510);
+// Numbers below this, four of them at a time, can be multiplied while one is lifted.
+template <class T>
+constexpr T moderate = sizeof(T) == 4 ? T(0x1p28) : T(0x1p250);
+
+template <class X>
+using WordOf = typename Format<X>::Word;
+
+// Whether |x| lies in (0, limit), asked of integers: comparisons of subnormal numbers cost as much as other operations.
+template <class T>
+GF_OP bool is_below(T x, T limit) {
+  using Word = WordOf<VectorOf<T>>;
+  const Word size = __builtin_bit_cast(Word, x) & static_cast<Word>(~Word{0}) >> 1;
+  return size - 1 < __builtin_bit_cast(Word, limit) - 1;
+}
+template <class T>
+GF_OP bool is_moderate(T x) {
+  return x < moderate<T> && x > -moderate<T>;
+}
+// Whether a lane is as large as that, or NaN.
+template <class X, class T = typename X::Scalar>
+GF_OP bool has_large(X x, T limit = moderate<T>) {
+  return simd::any(simd::signed_above(simd::as_bits(magnitude(x)), set(__builtin_bit_cast(WordOf<X>, limit))));
+}
+// Whether a lane lies in (0, tiny): as integers, where zero counts as the largest.
+template <class X>
+GF_OP bool has_tiny(X y) {
+  using Word = WordOf<X>;
+  constexpr Word largest = static_cast<Word>(~Word{0}) >> 1;
+  constexpr Word limit = static_cast<Word>(__builtin_bit_cast(Word, tiny<typename X::Scalar>) + largest);
+  return simd::any(simd::signed_above(set(limit), simd::as_bits(y) + set(largest)));
+}
+// Likewise, and true for zero: it takes half the steps.
+template <class X>
+GF_OP bool may_have_tiny(X y) {
+  constexpr WordOf<X> limit = __builtin_bit_cast(WordOf<X>, tiny<typename X::Scalar>);
+  return simd::any(simd::signed_above(set(limit), simd::as_bits(y)));
+}
+
+// The sum of grad * y, lifted, of products that may be subnormal; NaN if a number is no probability or a gradient is
+// too large for that.
+template <class S>
+[[gnu::noinline]] double lifted_dot(const BackwardRow<S>& row, int64_t cols) {
+  using V = VectorOf<S>;
+  const auto one = set(Format<V>::lifted_one);
+  return row_sum<V>(
+      cols,
+      [&](auto at) GF_STEP {
+        const auto grad = row.grad(at), y = row.y(at);
+        return has_tiny(y) ? lifted_product(lifted(y), grad) : grad * y * one;
+      },
+      [&](auto at) GF_STEP { return has_large(row.grad(at)) || has_large(row.y(at), WorkOf<S>{4}); });
+}
+
+// A lifted sum in the working type, rounded as if it had been dropped.
+GF_OP float round_sum(double lifted, float) {
+  constexpr double magic = 0x1.8p52 * Format<F32>::lifted_grain;
+  const bool small = lifted < Format<F32>::lifted_least && -lifted < Format<F32>::lifted_least;
+  return static_cast<float>(small ? lifted + magic - magic : lifted);
+}
+GF_OP double round_sum(double lifted, double) { return lifted; }
+
+// A row of which some y are tiny, and the sum lifted.
+template <class S>
+[[gnu::noinline]] void softmax_backward_tiny(const BackwardRow<S>& row, int64_t cols, WorkOf<S> dot, bool scaled) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const V lifted_sum = set(dot), sum = dropped(lifted_sum), close = set(Format<V>::dropped_one), zero = set(T{0});
+  // Then a difference from the sum may be subnormal too.
+  const bool close_sum = is_below(dot, T{1});
+  for_blocks<V>(cols, [&](int64_t j, int n) GF_STEP {
+    const PartOfBlock at{j, n};
+    const V grad = row.grad(at), y = row.y(at);
+    if (!close_sum && !has_tiny(y)) return store_at(row.out, at, y * row.scale * (grad - sum));
+    V left = lifted(y), right = grad - sum;
+    if (scaled) left = lifted_product(left, row.scale);
+    if (close_sum) {
+      const auto both = close > magnitude(grad);
+      right = select(both, dropped(left), right);
+      left = select(both, lifted(select(both, grad, zero)) - lifted_sum, left);
+    }
+    store_at(row.out, at, drop_signed_product(left, right));
+  });
+}
+
+// scale * y * (grad - sum), given that sum.
+template <class S>
+GF_OP void softmax_backward_given(const BackwardRow<S>& row, int64_t cols, double dot) {
+  using V = VectorOf<S>;
+  const V sum = set(static_cast<WorkOf<S>>(dot));
+  for_places<V>(cols, [&](auto at) GF_STEP { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
+}
+
+template <class S>
+GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale) {
+  using V = VectorOf<S>;
+  const auto product = [&](auto at) GF_STEP { return row.grad(at) * row.y(at); };
+  bool zeros = false, some_tiny = false;
+  const double dot = row_sum<V>(cols, product, [&](auto at) GF_STEP {
+    const auto y = row.y(at);
+    if (!zeros) [[likely]] {
+      if (!may_have_tiny(y)) [[likely]]
+        return false;
+      zeros = true;
+    }
+    return some_tiny = has_tiny(y);
+  });
+  if (!some_tiny) [[likely]]
+    return softmax_backward_given(row, cols, dot);
+  const WorkOf<S> lifted_sum = round_sum(lifted_dot(row, cols), WorkOf<S>{});
+  if (is_moderate(lifted_sum * Format<V>::dropped_one) && is_moderate(scale))
+    softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
+  else
+    softmax_backward_given(row, cols, row_sum<V>(cols, product));
+}
+
+// Sums of short rows, of a term of their blocks; a negative zero counts as zero, as it does in `row_sum`.
+template <class S, int blocks, class Term>
+GF_OP void panel_sums(const SoftmaxBackwardArgs& args, int64_t first, int n, WorkOf<S>* sum, Term term) {
+  using V = VectorOf<S>;
+  V value[V::lanes];
+  const V zero = set(WorkOf<S>{0});
+  each_row(n, value, [&](int r) GF_STEP {
+    const BackwardRow<S> row(args, first + r);
+    V grad[blocks];
+    load_row(row.grad_row, args.cols, zero, grad);
+    term(r, row, grad);
+    return sum_of_blocks(grad) + zero;
+  });
+  store(sum, simd::sum_of_each(value));
+}
+
+// scale * y * (grad - sum(grad * y))
+template <class S>
+void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  const int64_t cols = args.cols;
+  const auto alone = [&](int64_t i) {
+    softmax_backward_row(BackwardRow<S>(args, i), cols, scale_of<WorkOf<S>>(args.scale, i));
+  };
+  if (!is_short<S>(cols)) {
+    for (int64_t i = begin; i < end; ++i) alone(i);
+    return;
+  }
+  for_panels<S>(begin, end, [&](int64_t first, int n) {
+    alignas(64) WorkOf<S> dot[V::lanes];
+    uint32_t tiny_rows = 0;
+    with_blocks<V>(cols, [&](auto count) {
+      constexpr int blocks = count.value;
+      panel_sums<S, blocks>(args, first, n, dot, [&](int r, const BackwardRow<S>& row, V(&grad)[blocks]) GF_STEP {
+        V y[blocks];
+        load_row(row.y_row, cols, set(WorkOf<S>{0}), y);
+        bool some_tiny = false;
+#pragma GCC unroll 4
+        for (const V& block : y) some_tiny |= has_tiny(block);
+        if (some_tiny) [[unlikely]]
+          tiny_rows |= 1u << r;
+        else
+#pragma GCC unroll 4
+          for (int b = 0; b < blocks; ++b) grad[b] = grad[b] * y[b];
+      });
+    });
+    for (int r = 0; r < n; ++r)
+      if (tiny_rows >> r & 1) [[unlikely]]
+        alone(first + r);
+      else
+        softmax_backward_given(BackwardRow<S>(args, first + r), cols, static_cast<double>(dot[r]));
+  });
+}
+
+// scale * (grad - exp(y) * sum) at a place where the product may be subnormal. Of log-probabilities and what is less
+// than `moderate` all is normal while it is lifted.
+template <class S, class At>
+[[gnu::noinline]] void log_softmax_backward_tiny(const BackwardRow<S>& row, At at, WorkOf<S> one_sum, bool is_plain) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const V sum = set(one_sum), zero = set(T{0});
+  const auto grad = row.grad(at), y = row.y(at);
+  if (is_plain && !simd::any((y > zero) | simd::unordered(y, y)) && !has_large(grad)) {
+    const auto difference = lifted(grad) - lifted_product(round_lifted(exp_unrounded(y)), sum);
+    return store_at(row.out, at, drop_signed_product(difference, row.scale));
+  }
+  const auto above =
+      select(y > set(Format<V>::exp_most), set(-Storage<T>::minus_infinity), exp_of<0>(simd::max(zero, y)));
+  const auto e = select(y > zero, above, exp_nonpositive(y));
+  store_at(row.out, at, row.scale * (grad - e * sum));
+}
+
+// scale * (grad - exp(y) * sum), given that sum.
+template <class S>
+GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale, double total) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const T one_sum = static_cast<T>(total);
+  const V sum = set(one_sum);
+  // As integers, numbers from zero up, NaN and what is low are above all others. From -43 down (float; double: -354)
+  // the product with the sum may be subnormal; if the sum is tiny, everywhere.
+  using Word = WordOf<V>;
+  constexpr Word half = __builtin_bit_cast(Word, static_cast<T>(Format<V>::exp_least / 2)), least = ~(~Word{0} >> 1);
+  const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : half);
+  for_places<V>(cols, [&](auto at) GF_STEP {
+    const auto y = load_at<V>(row.y_row, at, set(T{-1}));
+    if (simd::any(simd::signed_above(simd::as_bits(y), ordinary))) [[unlikely]]
+      return log_softmax_backward_tiny(row, at, one_sum, is_moderate(one_sum) && is_moderate(scale));
+    store_at(row.out, at, row.scale * (row.grad(at) - exp_of<0>(y) * sum));
+  });
+}
+
+// scale * (grad - exp(y) * sum(grad))
+template <class S>
+void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
+  using V = VectorOf<S>;
+  const int64_t cols = args.cols;
+  const auto given = [&](const BackwardRow<S>& row, int64_t i, double total) {
+    log_softmax_backward_row(row, cols, scale_of<WorkOf<S>>(args.scale, i), total);
+  };
+  if (!is_short<S>(cols)) {
+    for (int64_t i = begin; i < end; ++i) {
+      const BackwardRow<S> row(args, i);
+      given(row, i, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at); }));
+    }
+    return;
+  }
+  for_panels<S>(begin, end, [&](int64_t first, int n) {
+    alignas(64) WorkOf<S> total[V::lanes];
+    with_blocks<V>(cols, [&](auto count) {
+      panel_sums<S, count.value>(args, first, n, total, [](int, const auto&, auto&) GF_STEP {});
+    });
+    for (int r = 0; r < n; ++r) given(BackwardRow<S>(args, first + r), first + r, static_cast<double>(total[r]));
+  });
+}
+
+}  // namespace
+}  // namespace gumbelfast
