@@ -171,8 +171,7 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
     backend.log_softmax_backward[t]({grad.data(), log_y.data(), cols, cols, cols, scale, out.data()}, 0, rows);
   });
   run("gumbel_softmax", stores_half, [&] { backend.gumbel_softmax[t]({logits, at, y.data(), hard.data()}, 0, rows); });
-  run("gumbel_softmax hard", stores_half,
-      [&] { backend.gumbel_softmax[t]({logits, at, nullptr, hard.data()}, 0, rows); });
+  run("refuses", false, [&] { backend.refuses[t](logits, 0, rows); });
   run("gumbel_max", false, [&] { backend.gumbel_max[t](logits, at, {0, rows, 0, cols}, index.data(), value.data()); });
   const int64_t k = 1 + cols / 4;
   run("gumbel_top_k", false,
@@ -196,13 +195,9 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
                  {"sample_tokens top-p", nullptr, top_p.data(), nullptr},
                  {"sample_tokens min-p", nullptr, nullptr, min_p.data()},
                  {"sample_tokens top-k top-p", top_k.data(), top_p.data(), nullptr}};
-  // The edge of a nucleus is bisected in the order of floats: towards equal logits of zero, past subnormal thresholds.
-  const bool all_zero = kind.factor == 0 || (stores_half && kind.factor < 1);
-  for (const auto& f : filters) {
-    if (f.top_p && all_zero) continue;
+  for (const auto& f : filters)
     run(f.name, false,
         [&] { backend.sample_tokens[t]({raw, at, scales.data(), f.top_k, f.top_p, f.min_p, index.data()}, 0, rows); });
-  }
   if (kind.factor == 1 && !kind.half_masked && !kind.one_left) {
     const NoiseArgs standard{out.data(), 0, 1, key, 13}, scaled{out.data(), 0.5, 2.25, key, 13};
     for (const NoiseArgs& args : {standard, scaled}) {
