@@ -10,7 +10,7 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, estimators, reference, structures
+from . import _direct, distributions, estimators, reference, structures
 from ._backend import backend, backends, use_backend
 from ._bitgen import Philox4x32
 from ._threads import get_num_threads, set_num_threads
@@ -79,6 +79,8 @@ __all__ = [
     "use_backend",
     "weighted_sample",
 ]
+
+_direct.tell_steps()
 
 reference.publish(
     (

@@ -6,6 +6,9 @@ arrays are C-contiguous, aligned and in native byte order, with the sampled axis
 need no more than rows without gaps at equal distances.
 """
 
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -195,6 +198,22 @@ class Backend:
 
 def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""
+
+def direct(function: Callable[..., Any]) -> Any:
+    """A callable that takes what the compiled step of the function's name takes, and calls the function for the rest.
+
+    A step takes calls whose arguments are of the exact types and layouts that most small ones bring. It declines, with
+    nothing moved or written, whatever a rule of the function might say something about.
+    """
+
+def know(
+    active: ContextVar[Any], backends: list[Backend], generator: type[Any], random: ModuleType, top_k: type[Any]
+) -> None:
+    """What steps take for granted; until they know it they decline.
+
+    The variable that holds the active backend and which objects are compiled ones, the type of our generators, the
+    module whose ``_shared`` serves calls without one, and the type of a top-k.
+    """
 
 def xla_handlers() -> dict[str, Any]:
     """The handlers of src/xla.cpp as capsules, by name; none if the module was built without XLA's headers."""

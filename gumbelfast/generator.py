@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _numpy_calls, _validate
 from ._bitgen import Philox4x32
+from ._direct import in_one_step
 from .states import TopK
 
 Array = NDArray[Any]
@@ -48,6 +49,7 @@ class Generator(np.random.Generator):
             self.offset = offset
         # The compiled method itself: a call through one of ours would cost as much again.
         self._draw = bits._draw
+        self._source = bits._source()
 
     @property
     def key(self) -> int:
@@ -82,6 +84,7 @@ class Generator(np.random.Generator):
     def __copy__(self) -> Generator:
         return type(self)(copy.copy(self._philox))
 
+    @in_one_step
     def gumbel(
         self,
         loc: Any = 0.0,
@@ -112,6 +115,7 @@ class Generator(np.random.Generator):
         result = noise.fill("gumbel", loc, scale, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
+    @in_one_step
     def exponential(self, scale: Any = 1.0, size: Any = None) -> Any:
         """Exponentials with mean `scale`, float64, as `gumbelfast.exponential` draws them.
 
@@ -130,6 +134,7 @@ class Generator(np.random.Generator):
         result = noise.fill("exponential", 0.0, scale, shape, _F64, None, self)
         return result if shape or size is not None else float(result)
 
+    @in_one_step
     def standard_exponential(
         self, size: Any = None, dtype: Any = np.float64, method: Any = "zig", out: Array | None = None
     ) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _address, _threads, _validate, _validate_out, _validate_rows
 from ._backend import active
+from ._direct import in_one_step
 from ._types import SeedLike
 from .softmax import backward, logsumexp
 
@@ -23,6 +24,7 @@ def refuse_early(x: Array, axis: int, num_threads: int | None) -> None:
         _validate.refuse(x, None, axis)
 
 
+@in_one_step
 def gumbel_softmax(
     logits: ArrayLike,
     tau: ArrayLike = 1.0,

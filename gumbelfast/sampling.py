@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from . import _address, _threads, _validate, _validate_rows, _validate_tables
 from ._backend import active
+from ._direct import in_one_step
 from ._tables import Tables, weights_of_logits
 from ._types import RowCall, SeedLike
 from .states import Argmax, TopK
@@ -27,6 +28,7 @@ def _empty_allowed(call: RowCall) -> RowCall:
     return tolerant
 
 
+@in_one_step
 def categorical(
     logits: ArrayLike,
     *,
@@ -140,6 +142,7 @@ def categorical(
     return index if index.ndim else index[()]
 
 
+@in_one_step
 def gumbel_top_k(
     logits: ArrayLike,
     k: int,

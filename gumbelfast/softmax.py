@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _axes, _signed_sum, _threads, _validate_out, _validate_rows, _validate_softmax
 from ._axes import Axes
 from ._backend import active
+from ._direct import in_one_step
 
 Array = NDArray[Any]
 
@@ -59,8 +60,7 @@ def backward(
     threads: int | None,
 ) -> Array:
     """The way of every backward pass: `grad` and `y` alike in shape and dtype, one kernel, one result."""
-    shape = np.shape(y)
-    if np.shape(grad) != shape:
+    if np.shape(grad) != (shape := np.shape(y)):
         raise ValueError(f"grad has shape {np.shape(grad)}, expected that of {y_name}, {shape}")
     y_rows, axes = _axes.rows(y, axis)
     grad_rows, _ = _axes.rows(grad, axes)
@@ -72,6 +72,7 @@ def backward(
     return _give(result, out, axes, shape)
 
 
+@in_one_step
 def softmax(
     x: ArrayLike,
     *,
@@ -124,6 +125,7 @@ def softmax(
     return _forward("softmax", x, axis, temperature, out, num_threads)
 
 
+@in_one_step
 def log_softmax(
     x: ArrayLike,
     *,
@@ -148,6 +150,7 @@ def log_softmax(
     return _forward("log_softmax", x, axis, temperature, out, num_threads)
 
 
+@in_one_step
 def logsumexp(
     x: ArrayLike,
     *,
@@ -206,9 +209,7 @@ def logsumexp(
     >>> float(value.round(4)), float(sign)
     (0.6931, -1.0)
     """
-    factors = None
-    if b is not None:
-        x, factors = _validate_softmax.factors(b, x)
+    x, factors = (x, None) if b is None else _validate_softmax.factors(b, x)
     rows, axes = _axes.rows(x, axis)
     scale = _validate_rows.positive_reciprocals(temperature, "temperature", rows.shape[:-1], rows.dtype)
     plain = axes == -1 and not keepdims  # as small calls are, which should stay cheap

@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 
 from . import _address, _threads, _validate, _validate_rows
 from ._backend import active
+from ._direct import in_one_step
 from ._types import SeedLike
 
 
+@in_one_step
 def sample_tokens(
     logits: ArrayLike,
     *,

@@ -1,6 +1,7 @@
 // The binding: shapes and dtypes asserted, the GIL released, one call into the core. Users' mistakes are found before,
 // in gumbelfast/_validate.py.
 #include "arrays.hpp"
+#include "direct.hpp"
 #ifdef GUMBELFAST_XLA
 #include "xla.hpp"
 #endif
@@ -235,6 +236,20 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));
     return out;
   });
+  m.def("direct", [](const py::object& function) {
+    const gf::Step* const step = gf::find_step(function.attr("__qualname__").cast<std::string>().c_str());
+    PyObject* const made = step ? gf::make_direct(function.ptr(), *step) : nullptr;
+    if (!made) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(made);
+  });
+  m.def("know",
+        [](py::object active, const py::list& backends, py::object generator, py::object random, py::object top_k) {
+          gf::Known known{
+              active.release().ptr(), {}, generator.release().ptr(), random.release().ptr(), top_k.release().ptr()};
+          for (const py::handle each : backends)
+            known.backends.emplace_back(each.inc_ref().ptr(), each.cast<const Bound&>().backend);
+          if (!gf::know(known)) throw py::error_already_set();
+        });
   m.def("xla_handlers", [] {
     py::dict out;
 #ifdef GUMBELFAST_XLA
