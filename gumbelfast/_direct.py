@@ -13,9 +13,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def in_one_step(function: _Function) -> _Function:
     """The function, called only where the step of that name declines."""
-    made = functools.update_wrapper(_core.direct(function), function)
+    made: Any = functools.update_wrapper(_core.direct(function), function)
     made.__annotations__ = function.__annotations__  # Python 3.14 copies what makes them
-    return made
+    return made  # type: ignore[no-any-return]
 
 
 def tell_steps() -> None:

@@ -158,6 +158,7 @@ class Generator(np.random.Generator):
         result = noise.fill("exponential", 0.0, 1.0, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
+    @in_one_step
     def choice(
         self,
         a: Any,

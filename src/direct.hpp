@@ -17,10 +17,13 @@ enum class Name : size_t {
   self,
   logits,
   x,
+  a,
   loc,
   scale,
   size,
+  replace,
   k,
+  p,
   tau,
   hard,
   axis,
@@ -33,9 +36,9 @@ enum class Name : size_t {
   seeds,
   positions
 };
-inline constexpr std::array names{"self",  "logits", "x",    "loc",  "scale",       "size",
-                                  "k",     "tau",    "hard", "axis", "temperature", "top_k",
-                                  "top_p", "min_p",  "mask", "rng",  "seeds",       "positions"};
+inline constexpr std::array names{"self",    "logits", "x",     "a",    "loc",  "scale", "size",
+                                  "replace", "k",      "p",     "tau",  "hard", "axis",  "temperature",
+                                  "top_k",   "top_p",  "min_p", "mask", "rng",  "seeds", "positions"};
 
 // What a call gives, borrowed; null for what it leaves out.
 struct Given {

@@ -25,6 +25,7 @@ const Workers alone{};
 Known known{};
 PyObject* source_name;
 PyObject* shared_name;
+PyObject* random_name;
 
 // A reference that is given up at the end of its block.
 class Reference {
@@ -43,9 +44,9 @@ class Reference {
   PyObject* object;
 };
 
-PyObject* declined() {
+bool declined() {
   PyErr_Clear();
-  return nullptr;
+  return false;
 }
 
 bool is_left_out(PyObject* given) { return !given || given == Py_None; }
@@ -117,6 +118,9 @@ bool integer(PyObject* given, int64_t least, int64_t last, int64_t& value) {
   return !overflow && value >= least && value <= last;
 }
 
+// Ours itself, not a class derived from it.
+bool is_generator(PyObject* given) { return given && reinterpret_cast<PyObject*>(Py_TYPE(given)) == known.generator; }
+
 // Elements of noise that no other call gets; they go back unless they are kept.
 class Noise {
  public:
@@ -134,13 +138,15 @@ class Noise {
       key = key_of_seed(seed);
       return true;
     }
-    Reference shared;
-    if (is_left_out(rng)) {
-      shared.reset(known.random ? PyObject_GetAttr(known.random, shared_name) : nullptr);
-      rng = shared.get();
-    }
-    if (!rng || reinterpret_cast<PyObject*>(Py_TYPE(rng)) != known.generator) return declined();
-    capsule.reset(PyObject_GetAttr(rng, source_name));
+    if (!is_left_out(rng)) return take_from(rng, elements);
+    const Reference shared(known.random ? PyObject_GetAttr(known.random, shared_name) : nullptr);
+    if (!shared) return declined();
+    return take_from(shared.get(), elements);
+  }
+
+  bool take_from(PyObject* generator, int64_t elements) {
+    if (!is_generator(generator)) return false;
+    capsule.reset(PyObject_GetAttr(generator, source_name));
     if (!capsule) return declined();
     const auto* source = static_cast<NoiseSource*>(PyCapsule_GetPointer(capsule.get(), NoiseSource::name));
     if (!source) return declined();

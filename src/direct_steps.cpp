@@ -126,8 +126,7 @@ PyObject* noise_of(const Given& given) {
   if (!one && !integer(given[Name::size], 1, most, size)) return nullptr;
   const Backend* const backend = active_backend();
   Noise noise;
-  if (!backend || !given[Name::self] || PyLong_CheckExact(given[Name::self]) || !noise.take(given[Name::self], size))
-    return nullptr;
+  if (!backend || !noise.take_from(given[Name::self], size)) return nullptr;
   double value = 0;
   const npy_intp shape = size;
   Reference result(one ? nullptr : PyArray_SimpleNew(1, &shape, NPY_DOUBLE));
@@ -136,6 +135,48 @@ PyObject* noise_of(const Given& given) {
   fill((backend->*table)[static_cast<int>(DType::f64)], args, size, alone);
   noise.keep();
   return one ? PyFloat_FromDouble(value) : result.release();
+}
+
+// Weights as `choice` takes them: a list of floats, or an array of float64.
+bool read_weights(PyObject* given, std::vector<double>& weights) {
+  if (PyArrayObject* const array = plain_array(given, {NPY_DOUBLE})) {
+    if (PyArray_NDIM(array) != 1 || PyArray_SIZE(array) > most) return false;
+    const auto* data = static_cast<const double*>(PyArray_DATA(array));
+    weights.assign(data, data + PyArray_SIZE(array));
+    return true;
+  }
+  if (!given || !PyList_CheckExact(given) || PyList_GET_SIZE(given) > most) return false;
+  const Reference entries(PyList_AsTuple(given));  // which no other thread changes
+  if (!entries) return false;
+  const Py_ssize_t size = PyTuple_GET_SIZE(entries.get());
+  weights.reserve(static_cast<size_t>(size));
+  for (Py_ssize_t i = 0; i < size; ++i) {
+    PyObject* const entry = PyTuple_GET_ITEM(entries.get(), i);
+    if (!PyFloat_CheckExact(entry)) return false;
+    weights.push_back(PyFloat_AS_DOUBLE(entry));
+  }
+  return true;
+}
+
+// One of range(a) by its weight: the first place whose cumulated weight exceeds a uniform, in the arithmetic of NumPy.
+PyObject* choose(const Given& given) {
+  int64_t count = 0;
+  std::vector<double> weights;
+  if (!is_generator(given[Name::self]) || !integer(given[Name::a], 1, most, count) || !is_left_out(given[Name::size]) ||
+      (given[Name::replace] && given[Name::replace] != Py_True) || !read_weights(given[Name::p], weights) ||
+      weights.size() != static_cast<size_t>(count))
+    return nullptr;
+  double sum = 0;
+  for (double& weight : weights) {
+    if (!(weight >= 0)) return nullptr;
+    weight = sum += weight;
+  }
+  if (!(std::abs(sum - 1) <= 1e-9)) return nullptr;  // NumPy's tolerance is 1.5e-8, of a sum in another order
+  const Reference drawn(PyObject_CallMethodNoArgs(given[Name::self], random_name));
+  if (!drawn) return nullptr;
+  const double uniform = PyFloat_AsDouble(drawn.get());
+  const auto above = [&](double cumulated) { return cumulated / sum > uniform; };
+  return PyLong_FromSsize_t(std::find_if(weights.begin(), weights.end(), above) - weights.begin());
 }
 
 const std::vector<Step>& steps() {
@@ -148,6 +189,7 @@ const std::vector<Step>& steps() {
       {"softmax", 1, {x, axis, temperature}, over_rows_of<&Backend::softmax, false>},
       {"log_softmax", 1, {x, axis, temperature}, over_rows_of<&Backend::log_softmax, false>},
       {"logsumexp", 1, {x, axis, temperature}, over_rows_of<&Backend::logsumexp, true>},
+      {"Generator.choice", 5, {self, a, size, replace, p}, choose},
       {"Generator.gumbel", 4, {self, loc, scale, size}, noise_of<&Backend::gumbel>},
       {"Generator.exponential", 3, {self, scale, size}, noise_of<&Backend::exponential>},
       {"Generator.standard_exponential", 2, {self, size}, noise_of<&Backend::exponential>},
@@ -168,7 +210,8 @@ const Step* find_step(const char* function) {
 bool know(const Known& given) {
   source_name = PyUnicode_InternFromString("_source");
   shared_name = PyUnicode_InternFromString("_shared");
-  if (!source_name || !shared_name) return false;
+  random_name = PyUnicode_InternFromString("random");
+  if (!source_name || !shared_name || !random_name) return false;
   known = given;
   return true;
 }
