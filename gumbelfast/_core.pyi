@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 _Array = NDArray[Any]
@@ -214,6 +215,12 @@ def know(
     The variable that holds the active backend and which objects are compiled ones, the type of our generators, the
     module whose ``_shared`` serves calls without one, and the type of a top-k.
     """
+
+def view_memory(owner: object, address: int, shape: tuple[int, ...], dtype: np.dtype[Any], /) -> _Array:
+    """An array over memory without gaps that `owner`, which it keeps, has there."""
+
+def lies_within(array: _Array, low: float, high: float, /) -> bool:
+    """Whether all entries are known to lie in [low, high]: only of arrays of float32 and float64, small and without gaps."""
 
 def xla_handlers() -> dict[str, Any]:
     """The handlers of src/xla.cpp as capsules, by name; none if the module was built without XLA's headers."""

@@ -2,6 +2,7 @@
 // in gumbelfast/_validate.py.
 #include "arrays.hpp"
 #include "direct.hpp"
+#include "memory.hpp"
 #ifdef GUMBELFAST_XLA
 #include "xla.hpp"
 #endif
@@ -236,6 +237,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));
     return out;
   });
+  if (!gf::add_memory_functions(m.ptr())) throw py::error_already_set();
   m.def("direct", [](const py::object& function) {
     const gf::Step* const step = gf::find_step(function.attr("__qualname__").cast<std::string>().c_str());
     PyObject* const made = step ? gf::make_direct(function.ptr(), *step) : nullptr;

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import _threads, _validate, _validate_tables
 from .._backend import active
+from .._core import lies_within
 from .._tables import Tables, weights_of_logits
 from .._types import RowCall
 from ..generator import Generator
@@ -23,6 +24,8 @@ Shared = Sequence[int]
 
 # The memory of results is NumPy's: cheaper, and there whatever torch makes of its factories at the moment.
 _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
+
+_ORDINARY = -1e30, 1e30  # logits that no kernel refuses, whatever the noise
 
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
@@ -45,7 +48,7 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
     call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, _threads.resolve(None))
-    if _key.draw(generator, x.size, call, x.shape[-1]) < 0:
+    if _key.draw(generator, x.size, call, x.shape[-1], lies_within(x, *_ORDINARY)) < 0:
         _tensors.refuse(logits, dim)
     if dim != -1 or not logits.is_contiguous():
         for result, written in ((soft_result, soft_rows), (hard_result, hard_rows)):
@@ -62,7 +65,7 @@ def categorical(
 ) -> Tensor:
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
-    index, threads = np.empty((*shape, *x.shape[:-1]), np.int64), _threads.resolve(None)
+    index, threads = np.empty(shape + x.shape[:-1], np.int64), _threads.resolve(None)
     if method == "alias":
         weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, threads)
         parts = _by_example(weights.reshape(x.shape), shared)
@@ -95,14 +98,18 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
 
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any, shared: Shared = ()) -> Tensor:
     draws = _checks.draws_of(num_samples, weights.shape[-1], replacement)
-    x = _tensors.wide(weights, -1)
     if not replacement:
-        index = np.empty((*x.shape[:-1], draws), np.int64)
         logs = _logarithms(weights)
-        tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
+        index = np.empty((*logs.shape[:-1], draws), np.int64)
+        if draws == 1:
+            call = partial(active().gumbel_max, logs, None, 1.0, index, None, _threads.resolve(None))
+            tiles = _draw_rows(call, 1, logs, generator, shared)
+        else:
+            tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
         if tiles < 0:
-            _refuse_weights(x, index if tiles < -1 else None)
+            _refuse_weights(_tensors.wide(weights, -1), index if tiles < -1 else None)
         return torch.from_numpy(index)
+    x = _tensors.wide(weights, -1)
     index = np.empty((draws, *x.shape[:-1]), np.int64)
     threads = _threads.resolve(None)
     calls = [partial(_draw_weights, part, threads=threads) for part in _by_example(x, shared)]
@@ -120,7 +127,7 @@ def _draw_rows(call: RowCall, draws: int, x: Array, generator: Any, shared: Shar
     """Run the call of a kernel that takes one element of noise for each logit of each draw."""
     columns = x.shape[-1]
     if not any(shared):
-        return _key.draw(generator, draws * x.size, call, columns)
+        return _key.draw(generator, draws * x.size, call, columns, lies_within(x, *_ORDINARY))
     own = [1 if same else n for n, same in zip(x.shape, shared, strict=False)]
     shape = (draws, *own, *x.shape[len(own) : -1])
     places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) * np.uint64(columns)
@@ -166,7 +173,11 @@ def _draw_weights(weights: Array, index: Array, key: int, first: int, threads: i
 
 def _logarithms(weights: Tensor) -> Array:
     """Of negative weights it is NaN, which kernels refuse: the check rides in their pass over the data."""
-    return _tensors.array(torch.log(weights.detach().to(_tensors.work_of(weights))).contiguous())
+    if weights.requires_grad:
+        weights = weights.detach()
+    if weights.dtype is not (work := _tensors.work_of(weights)):
+        weights = weights.to(work)
+    return _tensors.array(torch.log(weights).contiguous())
 
 
 def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:

@@ -42,15 +42,18 @@ class Place:
         return draw(self._generator, elements, noting, columns)
 
 
-def draw(generator: Any, elements: int, call: RowCall, columns: int) -> int:
+def draw(generator: Any, elements: int, call: RowCall, columns: int, is_sure: bool = False) -> int:
     """Run `call` on that many elements of noise, and return what it returns.
 
-    A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0.
+    A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0; of a
+    call that surely does neither no state is kept, which takes longer than the draw of a small one.
     """
-    if isinstance(generator, Place):
-        return generator.draw(elements, call, columns)
     if generator is None:
+        if is_sure:
+            return call(_draw_word(None), 0, columns, None, None)
         generator = torch.default_generator
+    elif isinstance(generator, Place):
+        return generator.draw(elements, call, columns)
     elif isinstance(generator, Generator):
         return generator._draw(elements, call, columns)
     elif not isinstance(generator, torch.Generator):
@@ -59,12 +62,21 @@ def draw(generator: Any, elements: int, call: RowCall, columns: int) -> int:
         )
     elif generator.device.type != "cpu":
         raise TypeError(f"generator must be a CPU generator, got one of device {generator.device}")
+    if is_sure:
+        return call(_draw_word(generator), 0, columns, None, None)
     before = generator.get_state()
     code = -1
     try:
-        _word.bits.random_(-(2**63), None, generator=generator)
-        code = call(_word.number.item(), 0, columns, None, None)
+        code = call(_draw_word(generator), 0, columns, None, None)
     finally:
         if code < 0:
             generator.set_state(before)
     return code
+
+
+def _draw_word(generator: torch.Generator | None) -> int:
+    if generator is None:  # to name the default one takes longer
+        _word.bits.random_(-(2**63), None)
+    else:
+        _word.bits.random_(-(2**63), None, generator=generator)
+    return int(_word.number.item())

@@ -13,6 +13,7 @@ from torch.fx import _symbolic_trace as _fx
 
 from .. import _validate, _validate_distributions, _validate_rows
 from .._backend import active
+from .._core import view_memory
 from ..reference import kernels as _reference
 
 Array = NDArray[Any]
@@ -32,6 +33,8 @@ WORK: dict[torch.dtype, np.dtype[Any]] = {
     torch.bfloat16: _F32,
     torch.float16: _F32,
 }
+# What kernels see of each dtype.
+_SEEN = {torch.float32: _F32, torch.float64: _F64, torch.float16: np.dtype(np.float16), _BF16: _BF16_BITS}
 
 
 def is_transformed() -> bool:
@@ -120,6 +123,8 @@ def negative_dim(dim: Any, ndim: int) -> int:
 
 def size_of(size: Any) -> tuple[int, ...]:
     """A shape, given as such or as one number."""
+    if type(size) is tuple and not size:
+        return size
     several: Any = size if isinstance(size, (tuple, list)) or np.ndim(size) else (size,)
     # A compiler may not know an integer yet.
     shape = tuple([n if isinstance(n, torch.SymInt) else _validate.as_integer(n, "size", below=2**63) for n in several])
@@ -208,12 +213,19 @@ def rows(x: Tensor, dim: int) -> Array:
     """The memory of `x` with `dim` last, copied only if kernels cannot read it as it lies."""
     if dim != -1:
         x = x.movedim(dim, -1)
+    if x.is_contiguous():
+        return array(x)
     seen = array(x)
-    return seen if x.is_contiguous() or _validate.lies_in_rows(seen) else array(x.contiguous())
+    return seen if _validate.lies_in_rows(seen) else array(x.contiguous())
 
 
 def array(x: Tensor) -> Array:
     """The memory of a tensor, as the active backend wants it."""
+    dtype = _SEEN.get(x.dtype)
+    plain = dtype is not None and x.is_contiguous() and not x.is_neg() and active() is not _reference
+    # Where there is no memory, as of zeros that are not stored, torch finds some.
+    if plain and (address := x.data_ptr()):
+        return view_memory(x, address, x.shape, dtype)
     if x.dtype is not _BF16:
         # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
         return x.numpy(force=True)  # type: ignore[no-any-return]
