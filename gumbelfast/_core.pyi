@@ -220,7 +220,7 @@ def view_memory(owner: object, address: int, shape: tuple[int, ...], dtype: np.d
     """An array over memory without gaps that `owner`, which it keeps, has there."""
 
 def lies_within(array: _Array, low: float, high: float, /) -> bool:
-    """Whether all entries are known to lie in [low, high]: only of arrays of float32 and float64, small and without gaps."""
+    """Whether all entries are known to lie in [low, high]: of small arrays of float32 and float64 without gaps."""
 
 def xla_handlers() -> dict[str, Any]:
     """The handlers of src/xla.cpp as capsules, by name; none if the module was built without XLA's headers."""
