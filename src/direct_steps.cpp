@@ -200,7 +200,7 @@ const std::vector<Step>& steps() {
 }  // namespace
 
 const Step* find_step(const char* function) {
-  if (PyArray_ImportNumPyAPI() < 0) return nullptr;
+  if (_import_array() < 0) return nullptr;
   for (const Step& step : steps())
     if (std::string_view(step.function) == function) return &step;
   PyErr_Format(PyExc_ValueError, "there is no step for %s", function);

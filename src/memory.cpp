@@ -68,7 +68,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 bool add_memory_functions(PyObject* module) {
-  return PyArray_ImportNumPyAPI() == 0 && PyModule_AddFunctions(module, functions) == 0;
+  return _import_array() == 0 && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace gumbelfast

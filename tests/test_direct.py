@@ -24,6 +24,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"temperature": 0.3}, {"temperature": 1e-20}, {"mask": ONES}, {"mask": ONES[0]},
     {"mask": np.arange(80).reshape(8, 10) % 3 > 0}, {"seeds": SEEDS, "positions": PLACES},
     {"seeds": SEEDS.astype(np.int64) % 7}, {"positions": SEEDS // 2**60, "seeds": PLACES},
+    {"seeds": SEEDS, "positions": np.full(8, 2**57 - 1)},
     {"mask": None, "seeds": None, "positions": None}, {"rng": None}, {"rng": 7},
 ]  # fmt: skip
 
@@ -65,7 +66,8 @@ def test_steps_of_single_functions(dtype: str) -> None:
         check("gumbel_top_k", True, k=k, logits=x)
     for options in ({"top_k": 3}, {"top_p": 0.6}, {"min_p": 0.2},
                     {"top_k": 2**63 - 1, "top_p": 1.0, "min_p": 1.0},
-                    {"top_k": 4, "top_p": 0.9, "min_p": 0.01, "temperature": 0.7, "mask": ONES}, {"top_k": None}):  # fmt: skip
+                    {"top_k": 4, "top_p": 0.9, "min_p": 0.01, "temperature": 0.7, "mask": ONES},
+                    {"top_k": None}):  # fmt: skip
         check("sample_tokens", True, x, **options)
     for name in ("softmax", "log_softmax", "logsumexp"):
         for y in (x, x[0], x[None], np.where(x > 1, np.nan, x), x * np.inf):

@@ -95,7 +95,8 @@ def test_single_options_that_steps_decline() -> None:
     for k in (0, 11, -1, True, 2.0, np.int64(2), 2**70, None):
         check("gumbel_top_k", False, x, k)
     for options in ({"top_k": 0}, {"top_k": -1}, {"top_k": True}, {"top_k": [3] * 8}, {"top_p": 0.0},
-                    {"top_p": 1}, {"top_p": 1.5}, {"min_p": -0.1}, {"min_p": np.nan}, {"top_p": np.full(8, 0.5)}):  # fmt: skip
+                    {"top_p": 1}, {"top_p": 1.5}, {"min_p": -0.1}, {"min_p": np.nan},
+                    {"top_p": np.full(8, 0.5)}):  # fmt: skip
         check("sample_tokens", False, x, **options)
     for options in ({"hard": 1}, {"hard": None}, {"out": np.empty_like(x)}, {"return_soft": True}, {"mask": ONES}):
         check("gumbel_softmax", False, x, **options)
