@@ -2,7 +2,7 @@
 // in gumbelfast/_validate.py.
 #include "arrays.hpp"
 #include "direct.hpp"
-#include "memory.hpp"
+#include "tensors.hpp"
 #ifdef GUMBELFAST_XLA
 #include "xla.hpp"
 #endif
@@ -237,7 +237,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));
     return out;
   });
-  if (!gf::add_memory_functions(m.ptr())) throw py::error_already_set();
+  if (!gf::add_tensor_functions(m.ptr())) throw py::error_already_set();
   m.def("direct", [](const py::object& function) {
     const gf::Step* const step = gf::find_step(function.attr("__qualname__").cast<std::string>().c_str());
     PyObject* const made = step ? gf::make_direct(function.ptr(), *step) : nullptr;
@@ -250,7 +250,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
               active.release().ptr(), {}, generator.release().ptr(), random.release().ptr(), top_k.release().ptr()};
           for (const py::handle each : backends)
             known.backends.emplace_back(each.inc_ref().ptr(), each.cast<const Bound&>().backend);
-          if (!gf::know(known)) throw py::error_already_set();
+          gf::known = known;
         });
   m.def("xla_handlers", [] {
     py::dict out;

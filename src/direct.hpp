@@ -66,7 +66,7 @@ struct Known {
   PyObject* random;
   PyObject* top_k;
 };
-bool know(const Known&);
+inline Known known{};
 
 // A callable that tries the step and calls the function for what it declines; null with an error set.
 PyObject* make_direct(PyObject* function, const Step&);

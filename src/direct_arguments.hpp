@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <limits>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -22,10 +23,12 @@ constexpr int64_t most = 4096;  // elements: as in arrays.hpp, what is done with
 constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
 const Workers alone{};
 
-Known known{};
-PyObject* source_name;
-PyObject* shared_name;
-PyObject* random_name;
+// Names of attributes, made once.
+PyObject* name_of(const char* text) {
+  PyObject* const made = PyUnicode_InternFromString(text);
+  if (!made) throw std::bad_alloc();
+  return made;
+}
 
 // A reference that is given up at the end of its block.
 class Reference {
@@ -139,14 +142,16 @@ class Noise {
       return true;
     }
     if (!is_left_out(rng)) return take_from(rng, elements);
-    const Reference shared(known.random ? PyObject_GetAttr(known.random, shared_name) : nullptr);
+    static PyObject* const name = name_of("_shared");
+    const Reference shared(known.random ? PyObject_GetAttr(known.random, name) : nullptr);
     if (!shared) return declined();
     return take_from(shared.get(), elements);
   }
 
   bool take_from(PyObject* generator, int64_t elements) {
     if (!is_generator(generator)) return false;
-    capsule.reset(PyObject_GetAttr(generator, source_name));
+    static PyObject* const name = name_of("_source");
+    capsule.reset(PyObject_GetAttr(generator, name));
     if (!capsule) return declined();
     const auto* source = static_cast<NoiseSource*>(PyCapsule_GetPointer(capsule.get(), NoiseSource::name));
     if (!source) return declined();

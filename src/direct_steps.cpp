@@ -172,7 +172,8 @@ PyObject* choose(const Given& given) {
     weight = sum += weight;
   }
   if (!(std::abs(sum - 1) <= 1e-9)) return nullptr;  // NumPy's tolerance is 1.5e-8, of a sum in another order
-  const Reference drawn(PyObject_CallMethodNoArgs(given[Name::self], random_name));
+  static PyObject* const name = name_of("random");
+  const Reference drawn(PyObject_CallMethodNoArgs(given[Name::self], name));
   if (!drawn) return nullptr;
   const double uniform = PyFloat_AsDouble(drawn.get());
   const auto above = [&](double cumulated) { return cumulated / sum > uniform; };
@@ -205,15 +206,6 @@ const Step* find_step(const char* function) {
     if (std::string_view(step.function) == function) return &step;
   PyErr_Format(PyExc_ValueError, "there is no step for %s", function);
   return nullptr;
-}
-
-bool know(const Known& given) {
-  source_name = PyUnicode_InternFromString("_source");
-  shared_name = PyUnicode_InternFromString("_shared");
-  random_name = PyUnicode_InternFromString("random");
-  if (!source_name || !shared_name || !random_name) return false;
-  known = given;
-  return true;
 }
 
 }  // namespace gumbelfast

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import _threads, _validate, _validate_tables
 from .._backend import active
-from .._core import lies_within
+from .._core import choose_keyed, lies_within, relax_keyed
 from .._tables import Tables, weights_of_logits
 from .._types import RowCall
 from ..generator import Generator
@@ -25,7 +25,7 @@ Shared = Sequence[int]
 # The memory of results is NumPy's: cheaper, and there whatever torch makes of its factories at the moment.
 _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
 
-_ORDINARY = -1e30, 1e30  # logits that no kernel refuses, whatever the noise
+_ORDINARY = -1e30, 1e30  # logits that no kernel refuses: sums of them with noise are finite
 
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
@@ -45,6 +45,10 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
     """The soft and the hard sample, as far as they are wanted."""
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
+    if soft is not hard and generator is None and dim == -1 and logits.is_contiguous():
+        drawn = relax_keyed(x, scale, hard, *_key.default_source())
+        if drawn is not None:
+            return (None, torch.from_numpy(drawn)) if hard else (torch.from_numpy(drawn), None)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
     call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, _threads.resolve(None))
@@ -65,6 +69,10 @@ def categorical(
 ) -> Tensor:
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
+    if method == "gumbel" and not shape and not shared and generator is None:
+        drawn = choose_keyed(x, False, *_key.default_source())
+        if drawn is not None:
+            return torch.from_numpy(drawn)
     index, threads = np.empty(shape + x.shape[:-1], np.int64), _threads.resolve(None)
     if method == "alias":
         weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, threads)
@@ -100,12 +108,12 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
     draws = _checks.draws_of(num_samples, weights.shape[-1], replacement)
     if not replacement:
         logs = _logarithms(weights)
+        if draws == 1 and not shared and generator is None:
+            drawn = choose_keyed(logs, True, *_key.default_source())
+            if drawn is not None:
+                return torch.from_numpy(drawn)
         index = np.empty((*logs.shape[:-1], draws), np.int64)
-        if draws == 1:
-            call = partial(active().gumbel_max, logs, None, 1.0, index, None, _threads.resolve(None))
-            tiles = _draw_rows(call, 1, logs, generator, shared)
-        else:
-            tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
+        tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
         if tiles < 0:
             _refuse_weights(_tensors.wide(weights, -1), index if tiles < -1 else None)
         return torch.from_numpy(index)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .._types import RowCall
 from ..generator import Generator
@@ -19,9 +22,16 @@ class _Word(threading.local):
         with torch.inference_mode(False):
             self.bits = torch.empty((), dtype=torch.int64, device="cpu")
         self.number = self.bits.numpy().view(np.uint64)
+        # Of the default generator: to name it takes longer.
+        self.source = partial(self.bits.random_, -(2**63), None), self.number
 
 
 _word = _Word()
+
+
+def default_source() -> tuple[Callable[[], Any], NDArray[np.uint64]]:
+    """What draws a word from torch's default generator, and where it lies then."""
+    return _word.source
 
 
 class Place:
@@ -75,8 +85,8 @@ def draw(generator: Any, elements: int, call: RowCall, columns: int, is_sure: bo
 
 
 def _draw_word(generator: torch.Generator | None) -> int:
-    if generator is None:  # to name the default one takes longer
-        _word.bits.random_(-(2**63), None)
+    if generator is None:
+        _word.source[0]()
     else:
         _word.bits.random_(-(2**63), None, generator=generator)
     return int(_word.number.item())

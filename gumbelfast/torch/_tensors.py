@@ -34,7 +34,12 @@ WORK: dict[torch.dtype, np.dtype[Any]] = {
     torch.float16: _F32,
 }
 # What kernels see of each dtype.
-_SEEN = {torch.float32: _F32, torch.float64: _F64, torch.float16: np.dtype(np.float16), _BF16: _BF16_BITS}
+_SEEN: dict[torch.dtype, np.dtype[Any]] = {
+    torch.float32: _F32,
+    torch.float64: _F64,
+    torch.float16: np.dtype(np.float16),
+    _BF16: _BF16_BITS,
+}
 
 
 def is_transformed() -> bool:
@@ -92,6 +97,10 @@ def work_of(x: Tensor) -> torch.dtype:
 
 def check(x: Any, name: str, instead: str) -> bool:
     """Whether `x` is plain, of tensors of floats on the CPU or on no device; `instead` is for others."""
+    kind = type(x)
+    dense = (kind is _Tensor or kind is _Parameter) and x.dtype in WORK and x.layout is _STRIDED and not x.is_nested
+    if dense and x.is_cpu:  # what most calls bring, so that small ones stay cheap
+        return not (is_watched() or _is_functional(x)) and forward_ad._current_level < 0
     if not isinstance(x, _Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
     if x.dtype in WORK and x.layout is _STRIDED and not x.is_nested:
@@ -225,7 +234,7 @@ def array(x: Tensor) -> Array:
     plain = dtype is not None and x.is_contiguous() and not x.is_neg() and active() is not _reference
     # Where there is no memory, as of zeros that are not stored, torch finds some.
     if plain and (address := x.data_ptr()):
-        return view_memory(x, address, x.shape, dtype)
+        return view_memory(x, address, x.shape, dtype)  # type: ignore[arg-type]
     if x.dtype is not _BF16:
         # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
         return x.numpy(force=True)  # type: ignore[no-any-return]
