@@ -4,6 +4,7 @@ import copy
 import doctest
 import inspect
 import pickle
+import pydoc
 import sys
 import threading
 import typing
@@ -179,6 +180,7 @@ def test_functions_look_like_functions(name: str) -> None:
     assert typing.get_type_hints(python).keys() == python.__annotations__.keys()
     assert repr(function) == repr(python)
     assert inspect.isroutine(function)
+    assert f"{name}({next(iter(inspect.signature(function).parameters))}" in pydoc.plain(pydoc.render_doc(function))
     assert callable(function)
     assert pickle.loads(pickle.dumps(function)) is function
     assert copy.deepcopy(function) is function
