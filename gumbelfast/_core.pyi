@@ -223,16 +223,22 @@ def lies_within(array: _Array, low: float, high: float, /) -> bool:
     """Whether all entries are known to lie in [low, high]: of small arrays of float32 and float64 without gaps."""
 
 def choose_keyed(
-    logits: _Array, keepdims: bool, draw: Callable[[], object], word: NDArray[np.uint64], /
+    kernels: object, logits: _Array, keepdims: bool, draw: Callable[[], object], word: NDArray[np.uint64], /
 ) -> NDArray[np.int64] | None:
     """The argmax of ``logits + g`` in each row, under the key that ``draw()`` leaves in `word`, from element 0 on.
 
-    None, with no key drawn, unless the array is small, of float32 or float64 and without gaps, and surely refused by no
-    kernel, whatever the noise.
+    None, with no key drawn, unless `kernels` is a compiled backend and the array small, of float32 or float64, without
+    gaps and surely refused by no kernel, whatever the noise.
     """
 
 def relax_keyed(
-    logits: _Array, inv_tau: float | _Array, hard: bool, draw: Callable[[], object], word: NDArray[np.uint64], /
+    kernels: object,
+    logits: _Array,
+    inv_tau: float | _Array,
+    hard: bool,
+    draw: Callable[[], object],
+    word: NDArray[np.uint64],
+    /,
 ) -> _Array | None:
     """``softmax((logits + g) * inv_tau)`` in the same way, or the one-hot of its argmax."""
 

@@ -94,13 +94,18 @@ struct Rows {
   PyObject* like(int ndim, int type) const { return PyArray_SimpleNew(ndim, PyArray_DIMS(array), type); }
 };
 
+// The table of a compiled backend; null for others. They are told apart by their addresses alone.
+const Backend* backend_of(PyObject* given) {
+  for (const auto& [object, backend] : known.backends)
+    if (object == given) return backend;
+  return nullptr;
+}
+
 const Backend* active_backend() {
   PyObject* value = nullptr;
-  if (!known.active || PyContextVar_Get(known.active, nullptr, &value) < 0 || !value) return nullptr;
-  Py_DECREF(value);  // the backends live for ever; others are told apart by their addresses alone
-  for (const auto& [object, backend] : known.backends)
-    if (object == value) return backend;
-  return nullptr;
+  if (!known.active || PyContextVar_Get(known.active, nullptr, &value) < 0) return nullptr;
+  const Reference held(value);
+  return backend_of(value);
 }
 
 // A number for which neither it nor its reciprocal is in doubt in float32.

@@ -80,8 +80,8 @@ struct KeyedDraw {
   const Backend* backend;
   Address address;
 
-  bool read(PyObject* logits) {
-    if (!x.read(logits) || !(backend = active_backend())) return false;
+  bool read(PyObject* kernels, PyObject* logits) {
+    if (!x.read(logits) || !(backend = backend_of(kernels))) return false;
     return x.dtype == DType::f32 ? is_ordinary<float>(x) : is_ordinary<double>(x);
   }
   bool take_key(PyObject* draw, PyObject* word) {
@@ -107,34 +107,34 @@ PyObject* result_of(const Result& run, Reference& made) {
 }
 
 PyObject* choose_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 4) {
-    PyErr_SetString(PyExc_TypeError, "need logits, keepdims, draw and word");
+  if (count != 5) {
+    PyErr_SetString(PyExc_TypeError, "need a backend, logits, keepdims, draw and word");
     return nullptr;
   }
   KeyedDraw draw;
-  if (!draw.read(args[0])) Py_RETURN_NONE;
+  if (!draw.read(args[0], args[1])) Py_RETURN_NONE;
   const int ndim = PyArray_NDIM(draw.x.array);
   npy_intp shape[NPY_MAXDIMS];
   std::copy_n(PyArray_DIMS(draw.x.array), ndim, shape);
   shape[ndim - 1] = 1;
-  Reference index(PyArray_SimpleNew(args[1] == Py_True ? ndim : ndim - 1, shape, NPY_INT64));
-  if (!index || !draw.take_key(args[2], args[3])) return nullptr;
+  Reference index(PyArray_SimpleNew(args[2] == Py_True ? ndim : ndim - 1, shape, NPY_INT64));
+  if (!index || !draw.take_key(args[3], args[4])) return nullptr;
   const Result run = gumbel_max(*draw.backend, draw.x.dtype, draw.logits(1), draw.address, draw.x.count,
                                 static_cast<int64_t*>(index.data()), nullptr, alone);
   return result_of(run, index);
 }
 
 PyObject* relax_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 5) {
-    PyErr_SetString(PyExc_TypeError, "need logits, inv_tau, hard, draw and word");
+  if (count != 6) {
+    PyErr_SetString(PyExc_TypeError, "need a backend, logits, inv_tau, hard, draw and word");
     return nullptr;
   }
   KeyedDraw draw;
-  if (!PyFloat_CheckExact(args[1]) || !draw.read(args[0])) Py_RETURN_NONE;
+  if (!PyFloat_CheckExact(args[2]) || !draw.read(args[0], args[1])) Py_RETURN_NONE;
   Reference result(draw.x.like(PyArray_NDIM(draw.x.array), draw.x.type()));
-  if (!result || !draw.take_key(args[3], args[4])) return nullptr;
-  const bool hard = args[2] == Py_True;
-  const GumbelSoftmaxArgs all{draw.logits(PyFloat_AS_DOUBLE(args[1])), draw.address, hard ? nullptr : result.data(),
+  if (!result || !draw.take_key(args[4], args[5])) return nullptr;
+  const bool hard = args[3] == Py_True;
+  const GumbelSoftmaxArgs all{draw.logits(PyFloat_AS_DOUBLE(args[2])), draw.address, hard ? nullptr : result.data(),
                               hard ? result.data() : nullptr};
   return result_of(gumbel_softmax(*draw.backend, draw.x.dtype, all, draw.x.count, alone), result);
 }

@@ -14,6 +14,7 @@ from torch_checks import normal
 import gumbelfast as gf
 import gumbelfast.torch as gt
 from gumbelfast import _core
+from gumbelfast._backend import active
 from gumbelfast.torch import _draws, _tensors
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -161,26 +162,28 @@ def test_what_lies_within(dtype: str) -> None:
 
 
 def test_what_may_be_refused_draws_no_key() -> None:
-    word, drawn = np.zeros(1, np.uint64), []
+    word, drawn, kernels = np.zeros(1, np.uint64), [], active()
     good = np.array([[0.0, -np.inf, 1.0]], np.float32)
     bad = (
         np.full((2, 3), -np.inf), good[:, 1:2], np.array([1e31]), np.array([[0.0], [-1e31]]), good[:, ::2].T[::-1].T,
         good.astype("f2"), good.tolist(), np.zeros((0, 3)), np.zeros(4097),
     )  # fmt: skip
     for x in bad:
-        assert _core.choose_keyed(x, False, lambda: drawn.append(1), word) is None
-        assert _core.relax_keyed(x, 1.0, False, lambda: drawn.append(1), word) is None
-    assert _core.relax_keyed(good, np.ones(1), False, lambda: drawn.append(1), word) is None
+        assert _core.choose_keyed(kernels, x, False, lambda: drawn.append(1), word) is None
+        assert _core.relax_keyed(kernels, x, 1.0, False, lambda: drawn.append(1), word) is None
+    assert _core.relax_keyed(kernels, good, np.ones(1), False, lambda: drawn.append(1), word) is None
+    for other in (gf.reference.kernels, None, object()):
+        assert _core.choose_keyed(other, good, False, lambda: drawn.append(1), word) is None
     assert not drawn
     for keepdims, shape in ((False, (1,)), (True, (1, 1))):
-        index = _core.choose_keyed(good, keepdims, lambda: drawn.append(1), word)
+        index = _core.choose_keyed(kernels, good, keepdims, lambda: drawn.append(1), word)
         assert index is not None
         assert index.shape == shape
     assert len(drawn) == 2
     with pytest.raises(ZeroDivisionError):
-        _core.choose_keyed(good, False, lambda: 1 // 0, word)  # type: ignore[arg-type]
+        _core.choose_keyed(kernels, good, False, lambda: 1 // 0, word)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="one uint64"):
-        _core.relax_keyed(good, 1.0, False, list, np.zeros(1))
+        _core.relax_keyed(kernels, good, 1.0, False, list, np.zeros(1))
     for call in (_core.choose_keyed, _core.relax_keyed):
-        with pytest.raises(TypeError, match="need logits"):
+        with pytest.raises(TypeError, match="need a backend"):
             call(good)  # type: ignore[operator]

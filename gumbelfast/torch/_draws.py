@@ -46,7 +46,7 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     if soft is not hard and generator is None and dim == -1 and logits.is_contiguous():
-        drawn = relax_keyed(x, scale, hard, *_key.default_source())
+        drawn = relax_keyed(active(), x, scale, hard, *_key.default_source())
         if drawn is not None:
             return (None, torch.from_numpy(drawn)) if hard else (torch.from_numpy(drawn), None)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
@@ -70,7 +70,7 @@ def categorical(
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     if method == "gumbel" and not shape and not shared and generator is None:
-        drawn = choose_keyed(x, False, *_key.default_source())
+        drawn = choose_keyed(active(), x, False, *_key.default_source())
         if drawn is not None:
             return torch.from_numpy(drawn)
     index, threads = np.empty(shape + x.shape[:-1], np.int64), _threads.resolve(None)
@@ -109,7 +109,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
     if not replacement:
         logs = _logarithms(weights)
         if draws == 1 and not shared and generator is None:
-            drawn = choose_keyed(logs, True, *_key.default_source())
+            drawn = choose_keyed(active(), logs, True, *_key.default_source())
             if drawn is not None:
                 return torch.from_numpy(drawn)
         index = np.empty((*logs.shape[:-1], draws), np.int64)
