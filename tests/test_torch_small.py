@@ -93,6 +93,19 @@ def test_refused_logits_leave_the_generator(name: str, bad: Any) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_interrupted_draws_leave_the_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernels:
+        def gumbel_max(self, *_: Any) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_draws, "active", Kernels)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        gt.categorical(normal((6, 10), torch.float32), (2,))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_key_is_the_next_word_of_the_generator() -> None:
     x = normal((6, 10), torch.float32)
     for name, same in (

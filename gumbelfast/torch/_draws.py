@@ -135,7 +135,7 @@ def _draw_rows(call: RowCall, draws: int, x: Array, generator: Any, shared: Shar
     """Run the call of a kernel that takes one element of noise for each logit of each draw."""
     columns = x.shape[-1]
     if not any(shared):
-        return _key.draw(generator, draws * x.size, call, columns, lies_within(x, *_ORDINARY))
+        return _key.draw(generator, draws * x.size, call, columns, draws == 1 and lies_within(x, *_ORDINARY))
     own = [1 if same else n for n, same in zip(x.shape, shared, strict=False)]
     shape = (draws, *own, *x.shape[len(own) : -1])
     places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) * np.uint64(columns)

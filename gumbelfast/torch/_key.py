@@ -58,29 +58,26 @@ def draw(generator: Any, elements: int, call: RowCall, columns: int, is_sure: bo
     A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0; of a
     call that surely does neither no state is kept, which takes longer than the draw of a small one.
     """
-    if generator is None:
-        if is_sure:
-            return call(_draw_word(None), 0, columns, None, None)
-        generator = torch.default_generator
-    elif isinstance(generator, Place):
+    if isinstance(generator, Place):
         return generator.draw(elements, call, columns)
-    elif isinstance(generator, Generator):
+    if isinstance(generator, Generator):
         return generator._draw(elements, call, columns)
-    elif not isinstance(generator, torch.Generator):
+    if not (generator is None or isinstance(generator, torch.Generator)):
         raise TypeError(
             f"generator must be a torch.Generator or a gumbelfast.Generator, got {type(generator).__name__}"
         )
-    elif generator.device.type != "cpu":
+    if generator is not None and generator.device.type != "cpu":
         raise TypeError(f"generator must be a CPU generator, got one of device {generator.device}")
     if is_sure:
         return call(_draw_word(generator), 0, columns, None, None)
-    before = generator.get_state()
+    moved = torch.default_generator if generator is None else generator
+    before = moved.get_state()
     code = -1
     try:
         code = call(_draw_word(generator), 0, columns, None, None)
     finally:
         if code < 0:
-            generator.set_state(before)
+            moved.set_state(before)
     return code
 
 

@@ -80,11 +80,10 @@ def categorical(
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    plain = plain and mask is None
-    if not plain:
+    if not plain or mask is not None:
         logits = _checks.masked(_tensors.primal(logits), mask)
-    if not plain and _tensors.is_traced(logits):
-        return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
+        if _tensors.is_traced(logits):
+            return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
     return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, method, generator)
 
 
@@ -136,7 +135,7 @@ def _pair(logits: Tensor, k: int, dim: int, *, mask: Tensor | None, generator: A
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    plain, logits = plain and mask is None, _checks.masked(logits, mask)
+    logits, plain = _checks.masked(logits, mask), plain and mask is None
     if isinstance(k, torch.Tensor) and k.ndim:
         raise TypeError(f"k must be an integer for all rows, got a tensor of shape {tuple(k.shape)}")
     if not plain and _tensors.is_traced(logits):
@@ -191,8 +190,9 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
             f"input must have 1 or 2 dimensions, got {input.ndim}; gumbelfast.torch.categorical draws from the "
             "logarithms of weights of any shape"
         )
-    weights = input if plain else _tensors.primal(input)
-    if not plain and _tensors.is_traced(weights):
-        count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
-        return _ops.multinomial(weights, count, replacement, [], _ops.token(generator))
-    return _draws.multinomial(weights, num_samples, replacement, generator)
+    if not plain:
+        input = _tensors.primal(input)
+        if _tensors.is_traced(input):
+            count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
+            return _ops.multinomial(input, count, replacement, [], _ops.token(generator))
+    return _draws.multinomial(input, num_samples, replacement, generator)
