@@ -145,6 +145,33 @@ def test_memory_that_is_not_the_value() -> None:
     assert _tensors.array(torch._efficientzerotensor((2,))).tolist() == [0.0, 0.0]
 
 
+def test_tensors_that_outlive_their_transform() -> None:
+    kept: list[Tensor] = []
+
+    def keep(x: Tensor) -> Tensor:
+        kept.append(x * 2)
+        return kept[-1].sum()
+
+    x = normal((3, 4), torch.float32)
+    torch.func.grad(keep)(x)
+    torch.func.vmap(keep)(x)
+    differentiated, mapped = kept
+    for hard in (False, True):
+        torch.manual_seed(1)
+        found = gt.gumbel_softmax(differentiated, 0.7, hard)
+        torch.manual_seed(1)
+        assert torch.equal(found, gt.gumbel_softmax(x * 2, 0.7, hard))
+    torch.manual_seed(1)
+    index = gt.categorical(differentiated)
+    torch.manual_seed(1)
+    assert torch.equal(index, gt.categorical(x * 2))
+    before = torch.get_rng_state()
+    for call in (gt.categorical, gt.gumbel_softmax):
+        with pytest.raises(RuntimeError, match="escaped from inside a function being vmapped"):
+            call(mapped)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize(
     "args", [(), (1, 2, 3), (None, 64, [2], np.dtype("f4")), (None, 64, (2,), "f4"), (None, "64", (2,), np.dtype("f4"))]
 )

@@ -228,13 +228,21 @@ def rows(x: Tensor, dim: int) -> Array:
     return seen if _validate.lies_in_rows(seen) else array(x.contiguous())
 
 
+def _address(x: Tensor) -> int:
+    """Where the memory of a tensor lies; 0 where torch has to find some: of zeros that are not stored, of wrappers."""
+    try:
+        return int(x.data_ptr())
+    except RuntimeError:  # what a transform wrapped, and has outlived it
+        return 0
+
+
 def array(x: Tensor) -> Array:
     """The memory of a tensor, as the active backend wants it."""
     dtype = _SEEN.get(x.dtype)
-    plain = dtype is not None and x.is_contiguous() and not x.is_neg() and active() is not _reference
-    # Where there is no memory, as of zeros that are not stored, torch finds some.
-    if plain and (address := x.data_ptr()):
-        return view_memory(x, address, x.shape, dtype)  # type: ignore[arg-type]
+    if dtype is not None and x.is_contiguous() and not x.is_neg() and active() is not _reference:
+        address = _address(x)
+        if address:
+            return view_memory(x, address, x.shape, dtype)
     if x.dtype is not _BF16:
         # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
         return x.numpy(force=True)  # type: ignore[no-any-return]
