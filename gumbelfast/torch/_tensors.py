@@ -124,6 +124,8 @@ def refuse_nested(x: Tensor, name: str, instead: str) -> None:
 
 def negative_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the end: -1 is the last."""
+    if type(dim) is int and dim == -1 and ndim > 0:
+        return -1
     place = _validate.as_integer(dim, "dim")
     if not -ndim <= place < ndim:
         raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {place}")
@@ -228,20 +230,15 @@ def rows(x: Tensor, dim: int) -> Array:
     return seen if _validate.lies_in_rows(seen) else array(x.contiguous())
 
 
-def _address(x: Tensor) -> int:
-    """Where the memory of a tensor lies; 0 where torch has to find some: of zeros that are not stored, of wrappers."""
-    try:
-        return int(x.data_ptr())
-    except RuntimeError:  # what a transform wrapped, and has outlived it
-        return 0
-
-
 def array(x: Tensor) -> Array:
     """The memory of a tensor, as the active backend wants it."""
     dtype = _SEEN.get(x.dtype)
     if dtype is not None and x.is_contiguous() and not x.is_neg() and active() is not _reference:
-        address = _address(x)
-        if address:
+        try:
+            address = x.data_ptr()
+        except RuntimeError:  # what a transform wrapped, and has outlived it
+            address = 0
+        if address:  # torch finds some where there is none, as of zeros that are not stored
             return view_memory(x, address, x.shape, dtype)
     if x.dtype is not _BF16:
         # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
