@@ -172,6 +172,15 @@ def test_tensors_that_outlive_their_transform() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_generator_by_name_draws_the_same() -> None:
+    x, own = normal((6, 10), torch.float32), torch.Generator()
+    for call in (gt.categorical, gt.gumbel_softmax, lambda x, **by: gt.multinomial(x.exp(), 1, **by)):
+        torch.manual_seed(2)
+        own.manual_seed(2)
+        assert torch.equal(call(x), call(x, generator=own))
+        assert torch.equal(torch.get_rng_state(), own.get_state())
+
+
 @pytest.mark.parametrize(
     "args", [(), (1, 2, 3), (None, 64, [2], np.dtype("f4")), (None, 64, (2,), "f4"), (None, "64", (2,), np.dtype("f4"))]
 )
