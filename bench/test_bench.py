@@ -85,3 +85,12 @@ def test_trust_peers(tmp_path: Path) -> None:
     assert ours["forked children"] == "two children draw different values"
     assert ours["one thread and two"] == "same bytes"
     assert ours["a row of -inf alone"] == ours["NaN among the logits"] == "ValueError"
+
+
+def test_small_calls(tmp_path: Path) -> None:
+    """Every small call runs and gets a figure beside the maximum."""
+    script, table = str(Path(__file__).with_name("small_calls.py")), tmp_path / "table.md"
+    subprocess.run([sys.executable, script, "--quick", "--output", str(table)], check=True, capture_output=True)
+    rows = [line.split(" | ") for line in table.read_text(encoding="utf-8").splitlines()[2:]]
+    assert len(rows) >= 18
+    assert all(float(us) > 0 and float(ratio.removesuffix(" |")) > 0 for _, us, ratio in rows)

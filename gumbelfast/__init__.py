@@ -12,7 +12,9 @@ __path__ = extend_path(__path__, __name__)
 
 from . import distributions, estimators, reference, sequences, shards, structures
 from ._bitgen import Philox4x32
+from ._engine import sources
 from ._engine.backend import backend, backends, use_backend
+from ._engine.direct import know_these
 from ._engine.thread_count import get_num_threads, set_num_threads
 from ._sampling.argmax import categorical, gumbel_top_k
 from ._sampling.conditional import conditional_gumbel
@@ -60,6 +62,9 @@ __all__ = [
     "use_backend",
     "weighted_sample",
 ]
+
+
+know_these(Generator, sources, TopK)
 
 
 def __dir__() -> list[str]:

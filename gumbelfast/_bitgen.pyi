@@ -40,6 +40,9 @@ class Philox4x32(BitGenerator):
 
     @noise_offset.setter
     def noise_offset(self, value: SupportsIndex) -> None: ...
+    def _source(self) -> object:
+        """A capsule that keeps this generator and tells compiled code where its key and its place in the noise lie."""
+
     def _draw(self, elements: int, call: _RowCall, columns: int) -> int:
         """What ``call(key, first element, columns, None, None)`` returns; the offset moves if that is no failure."""
 

@@ -6,8 +6,12 @@ arrays are C-contiguous, aligned and in native byte order, with the sampled axis
 need no more than rows without gaps at equal distances.
 """
 
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 _Array = NDArray[Any]
@@ -198,6 +202,48 @@ class Backend:
 
 def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""
+
+def direct(function: Callable[..., Any]) -> Any:
+    """A callable that takes what the compiled step of the function's name takes, and calls the function for the rest.
+
+    A step takes calls whose arguments are of the exact types and layouts that most small ones bring. It declines, with
+    nothing moved or written, whatever a rule of the function might say something about.
+    """
+
+def know(
+    active: ContextVar[Any], backends: list[Backend], generator: type[Any], random: ModuleType, top_k: type[Any]
+) -> None:
+    """What steps take for granted; until they know it they decline.
+
+    The variable that holds the active backend and which objects are compiled ones, the type of our generators, the
+    module whose ``_shared`` serves calls without one, and the type of a top-k.
+    """
+
+def view_memory(owner: object, address: int, shape: tuple[int, ...], dtype: np.dtype[Any], /) -> _Array:
+    """An array over memory without gaps that `owner`, which it keeps, has there."""
+
+def lies_within(array: _Array, low: float, high: float, /) -> bool:
+    """Whether all entries are known to lie in [low, high]: of small arrays of float32 and float64 without gaps."""
+
+def choose_keyed(
+    kernels: object, logits: _Array, keepdims: bool, draw: Callable[[], object], word: NDArray[np.uint64], /
+) -> NDArray[np.int64] | None:
+    """The argmax of ``logits + g`` in each row, under the key that ``draw()`` leaves in `word`, from element 0 on.
+
+    None, with no key drawn, unless `kernels` is a compiled backend and the array small, of float32 or float64, without
+    gaps and surely refused by no kernel, whatever the noise.
+    """
+
+def relax_keyed(
+    kernels: object,
+    logits: _Array,
+    inv_tau: float | _Array,
+    hard: bool,
+    draw: Callable[[], object],
+    word: NDArray[np.uint64],
+    /,
+) -> _Array | None:
+    """``softmax((logits + g) * inv_tau)`` in the same way, or the one-hot of its argmax."""
 
 def xla_handlers() -> dict[str, Any]:
     """The handlers of src/xla*.cpp as capsules, by name; none if the module was built without XLA's headers."""

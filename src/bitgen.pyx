@@ -24,6 +24,9 @@ cdef extern from "philox4x32.hpp" namespace "gumbelfast" nogil:
         bint reserve(uint64_t elements, uint64_t& before, uint64_t& end)
         void put_back(uint64_t before, uint64_t end)
 
+cdef extern from "noise_source.hpp" namespace "gumbelfast":
+    object make_source(object owner, const uint64_t* key, NoisePlace* place)
+
 _TWO_WORDS = 2**64 - 1
 _PERIOD = 2**130  # words: four to each of 2**128 counters
 _DOMAIN_15 = 15 << 60
@@ -169,6 +172,10 @@ cdef class Philox4x32(BitGenerator):
     def noise_offset(self, value):
         self._noise.set(_words.noise_element(value))
 
+    def _source(self):
+        """A capsule that keeps this generator and tells compiled code where its key and its place in the noise lie."""
+        return make_source(self, &self._stream.key, &self._noise)
+
     def _draw(self, elements, call, columns):
         """What ``call(key, first element, columns, None, None)`` returns, with elements that no other call gets.
 
@@ -214,20 +221,7 @@ cdef class Philox4x32(BitGenerator):
 
     @state.setter
     def state(self, value):
-        if not isinstance(value, dict):
-            raise TypeError(f"state must be a dict, got {value!r}")
-        if value.get("bit_generator") != type(self).__name__:
-            raise ValueError(f"state must be one of a {type(self).__name__}, got {value.get('bit_generator')!r}")
-        try:
-            counter, key = value["state"]["counter"], value["state"]["key"]
-            buffer, word = value["buffer"], value["buffer_pos"]
-        except (KeyError, IndexError, TypeError):
-            raise ValueError(f"state must hold state (counter and key), buffer and buffer_pos, got {value!r}") from None
-        counter, key = _words.number(counter, 4, "counter"), _words.number(key, 2, "key")
-        buffer, word = _words.number(buffer, 4, "buffer"), _words.integer(word, "buffer_pos")
-        if not 0 <= word < 4:
-            raise ValueError(f"buffer_pos must lie in [0, 4), got {word}")
-        noise = _words.noise_element(value.get("noise_offset", 0))
+        counter, key, buffer, word, noise = _words.read_state(value, type(self).__name__)
         found, wanted = _words.split(buffer, 4).tolist(), _block(counter, key).tolist()
         if found != wanted:
             raise ValueError(f"buffer must be the block at the counter, {wanted}, got {found}")

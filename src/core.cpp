@@ -1,6 +1,8 @@
 // The binding: shapes and dtypes asserted, the GIL released, one call into the core. Users' mistakes are found before,
 // in gumbelfast/_engine/checks.py.
 #include "arrays.hpp"
+#include "direct.hpp"
+#include "tensors.hpp"
 #ifdef GUMBELFAST_XLA
 #include "xla.hpp"
 #endif
@@ -242,6 +244,21 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(Bound{backend}));
     return out;
   });
+  if (!gf::add_tensor_functions(m.ptr())) throw py::error_already_set();
+  m.def("direct", [](const py::object& function) {
+    const gf::Step* const step = gf::find_step(function.attr("__qualname__").cast<std::string>().c_str());
+    PyObject* const made = step ? gf::make_direct(function.ptr(), *step) : nullptr;
+    if (!made) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(made);
+  });
+  m.def("know",
+        [](py::object active, const py::list& backends, py::object generator, py::object random, py::object top_k) {
+          gf::Known known{
+              active.release().ptr(), {}, generator.release().ptr(), random.release().ptr(), top_k.release().ptr()};
+          for (const py::handle each : backends)
+            known.backends.emplace_back(each.inc_ref().ptr(), each.cast<const Bound&>().backend);
+          gf::known = known;
+        });
   m.def("xla_handlers", [] {
     py::dict out;
 #ifdef GUMBELFAST_XLA

@@ -49,3 +49,21 @@ def noise_element(value: Any) -> int:
     if not 0 <= found <= checks.LAST_ELEMENT:
         raise ValueError(f"noise_offset must lie in [0, 2**62], got {found}")
     return found
+
+
+def read_state(value: Any, kind: str) -> tuple[int, int, int, int, int]:
+    """Counter, key, buffer, place in the buffer and noise offset of the state of a `kind` of bit generator."""
+    if not isinstance(value, dict):
+        raise TypeError(f"state must be a dict, got {value!r}")
+    if value.get("bit_generator") != kind:
+        raise ValueError(f"state must be one of a {kind}, got {value.get('bit_generator')!r}")
+    try:
+        counter, key = value["state"]["counter"], value["state"]["key"]
+        buffer, word = value["buffer"], value["buffer_pos"]
+    except (KeyError, IndexError, TypeError):
+        raise ValueError(f"state must hold state (counter and key), buffer and buffer_pos, got {value!r}") from None
+    counter, key = number(counter, 4, "counter"), number(key, 2, "key")
+    buffer, word = number(buffer, 4, "buffer"), integer(word, "buffer_pos")
+    if not 0 <= word < 4:
+        raise ValueError(f"buffer_pos must lie in [0, 4), got {word}")
+    return counter, key, buffer, word, noise_element(value.get("noise_offset", 0))

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._engine import address, checks, row_checks, table_checks, thread_count
 from .._engine.backend import active
+from .._engine.direct import in_one_step
 from .._engine.tables import Tables, weights_of_logits
 from .._engine.types import RowCall, SeedLike
 from ..shards import Argmax, TopK
@@ -27,6 +28,7 @@ def _empty_allowed(call: RowCall) -> RowCall:
     return tolerant
 
 
+@in_one_step
 def categorical(
     logits: ArrayLike,
     *,
@@ -140,6 +142,7 @@ def categorical(
     return index if index.ndim else index[()]
 
 
+@in_one_step
 def gumbel_top_k(
     logits: ArrayLike,
     k: int,

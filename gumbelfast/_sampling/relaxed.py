@@ -10,12 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import address, checks, out_checks, row_checks, thread_count
 from .._engine.backend import active
+from .._engine.direct import in_one_step
 from .._engine.types import SeedLike
 from .softmax import backward
 
 Array = NDArray[Any]
 
 
+@in_one_step
 def gumbel_softmax(
     logits: ArrayLike,
     tau: ArrayLike = 1.0,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import out_checks, row_checks, thread_count
 from .._engine.backend import active
+from .._engine.direct import in_one_step
 from . import merged_axes, signed_sum, softmax_checks
 from .merged_axes import Axes
 
@@ -60,8 +61,7 @@ def backward(
     threads: int | None,
 ) -> Array:
     """The way of every backward pass: `grad` and `y` alike in shape and dtype, one kernel, one result."""
-    shape = np.shape(y)
-    if np.shape(grad) != shape:
+    if np.shape(grad) != (shape := np.shape(y)):
         raise ValueError(f"grad has shape {np.shape(grad)}, expected that of {y_name}, {shape}")
     y_rows, axes = merged_axes.rows(y, axis)
     grad_rows, _ = merged_axes.rows(grad, axes)
@@ -73,6 +73,7 @@ def backward(
     return _give(result, out, axes, shape)
 
 
+@in_one_step
 def softmax(
     x: ArrayLike,
     *,
@@ -125,6 +126,7 @@ def softmax(
     return _forward("softmax", x, axis, temperature, out, num_threads)
 
 
+@in_one_step
 def log_softmax(
     x: ArrayLike,
     *,
@@ -149,6 +151,7 @@ def log_softmax(
     return _forward("log_softmax", x, axis, temperature, out, num_threads)
 
 
+@in_one_step
 def logsumexp(
     x: ArrayLike,
     *,
@@ -207,9 +210,7 @@ def logsumexp(
     >>> float(value.round(4)), float(sign)
     (0.6931, -1.0)
     """
-    factors = None
-    if b is not None:
-        x, factors = softmax_checks.factors(b, x)
+    x, factors = (x, None) if b is None else softmax_checks.factors(b, x)
     rows, axes = merged_axes.rows(x, axis)
     scale = row_checks.positive_reciprocals(temperature, "temperature", rows.shape[:-1], rows.dtype)
     plain = axes == -1 and not keepdims  # as small calls are, which should stay cheap

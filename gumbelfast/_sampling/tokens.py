@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 
 from .._engine import address, checks, row_checks, thread_count
 from .._engine.backend import active
+from .._engine.direct import in_one_step
 from .._engine.types import SeedLike
 
 
+@in_one_step
 def sample_tokens(
     logits: ArrayLike,
     *,

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .._bitgen import Philox4x32
 from .._engine import checks, sources
+from .._engine.direct import in_one_step
 from .._sampling import argmax, conditional, noise, relaxed, tokens
 from . import _choice, _numpy_calls
 
@@ -66,6 +67,7 @@ class Generator(np.random.Generator):
             self.offset = offset
         # The compiled method itself: a call through one of ours would cost as much again.
         self._draw = bits._draw
+        self._source = bits._source()
 
     @property
     def key(self) -> int:
@@ -100,6 +102,7 @@ class Generator(np.random.Generator):
     def __copy__(self) -> Generator:
         return type(self)(copy.copy(self._philox))
 
+    @in_one_step
     def gumbel(
         self,
         loc: Any = 0.0,
@@ -130,6 +133,7 @@ class Generator(np.random.Generator):
         result = noise.fill("gumbel", loc, scale, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
+    @in_one_step
     def exponential(self, scale: Any = 1.0, size: Any = None) -> Any:
         """Exponentials with mean `scale`, float64, as `gumbelfast.exponential` draws them.
 
@@ -148,6 +152,7 @@ class Generator(np.random.Generator):
         result = noise.fill("exponential", 0.0, scale, shape, _F64, None, self)
         return result if shape or size is not None else float(result)
 
+    @in_one_step
     def standard_exponential(
         self, size: Any = None, dtype: Any = np.float64, method: Any = "zig", out: Array | None = None
     ) -> Any:
@@ -171,6 +176,7 @@ class Generator(np.random.Generator):
         result = noise.fill("exponential", 0.0, 1.0, shape, found, out, self)
         return result if shape or size is not None or out is not None else float(result)
 
+    @in_one_step
     def choice(
         self,
         a: Any,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._core import choose_keyed, lies_within, relax_keyed
 from .._engine import checks, table_checks, thread_count
 from .._engine.backend import active
 from .._engine.tables import Tables, weights_of_logits
@@ -23,6 +24,8 @@ Shared = Sequence[int]
 
 # The memory of results is NumPy's: cheaper, and there whatever torch makes of its factories at the moment.
 _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
+
+_ORDINARY = -1e30, 1e30  # logits that no kernel refuses: sums of them with noise are finite
 
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
@@ -42,10 +45,14 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
     """The soft and the hard sample, as far as they are wanted."""
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
+    if soft is not hard and generator is None and dim == -1 and logits.is_contiguous():
+        drawn = relax_keyed(active(), x, scale, hard, *_key.default_source())
+        if drawn is not None:
+            return (None, torch.from_numpy(drawn)) if hard else (torch.from_numpy(drawn), None)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
     call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, thread_count.resolve(None))
-    if _key.draw(generator, x.size, call, x.shape[-1]) < 0:
+    if _key.draw(generator, x.size, call, x.shape[-1], lies_within(x, *_ORDINARY)) < 0:
         _tensors.refuse(logits, dim)
     if dim != -1 or not logits.is_contiguous():
         for result, written in ((soft_result, soft_rows), (hard_result, hard_rows)):
@@ -62,7 +69,11 @@ def categorical(
 ) -> Tensor:
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
-    index, threads = np.empty((*shape, *x.shape[:-1]), np.int64), thread_count.resolve(None)
+    if method == "gumbel" and not shape and not shared and generator is None:
+        drawn = choose_keyed(active(), x, False, *_key.default_source())
+        if drawn is not None:
+            return torch.from_numpy(drawn)
+    index, threads = np.empty(shape + x.shape[:-1], np.int64), thread_count.resolve(None)
     if method == "alias":
         weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, threads)
         parts = _by_example(weights.reshape(x.shape), shared)
@@ -95,14 +106,18 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
 
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any, shared: Shared = ()) -> Tensor:
     draws = _checks.draws_of(num_samples, weights.shape[-1], replacement)
-    x = _tensors.wide(weights, -1)
     if not replacement:
-        index = np.empty((*x.shape[:-1], draws), np.int64)
         logs = _logarithms(weights)
+        if draws == 1 and not shared and generator is None:
+            drawn = choose_keyed(active(), logs, True, *_key.default_source())
+            if drawn is not None:
+                return torch.from_numpy(drawn)
+        index = np.empty((*logs.shape[:-1], draws), np.int64)
         tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
         if tiles < 0:
-            _refuse_weights(x, index if tiles < -1 else None)
+            _refuse_weights(_tensors.wide(weights, -1), index if tiles < -1 else None)
         return torch.from_numpy(index)
+    x = _tensors.wide(weights, -1)
     index = np.empty((draws, *x.shape[:-1]), np.int64)
     threads = thread_count.resolve(None)
     calls = [partial(_draw_weights, part, threads=threads) for part in _by_example(x, shared)]
@@ -120,7 +135,7 @@ def _draw_rows(call: RowCall, draws: int, x: Array, generator: Any, shared: Shar
     """Run the call of a kernel that takes one element of noise for each logit of each draw."""
     columns = x.shape[-1]
     if not any(shared):
-        return _key.draw(generator, draws * x.size, call, columns)
+        return _key.draw(generator, draws * x.size, call, columns, draws == 1 and lies_within(x, *_ORDINARY))
     own = [1 if same else n for n, same in zip(x.shape, shared, strict=False)]
     shape = (draws, *own, *x.shape[len(own) : -1])
     places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) * np.uint64(columns)
@@ -166,7 +181,11 @@ def _draw_weights(weights: Array, index: Array, key: int, first: int, threads: i
 
 def _logarithms(weights: Tensor) -> Array:
     """Of negative weights it is NaN, which kernels refuse: the check rides in their pass over the data."""
-    return _tensors.array(torch.log(weights.detach().to(_tensors.work_of(weights))).contiguous())
+    if weights.requires_grad:
+        weights = weights.detach()
+    if weights.dtype is not (work := _tensors.work_of(weights)):
+        weights = weights.to(work)
+    return _tensors.array(torch.log(weights).contiguous())
 
 
 def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .._engine.types import RowCall
 from ..random.generator import Generator
@@ -19,9 +22,16 @@ class _Word(threading.local):
         with torch.inference_mode(False):
             self.bits = torch.empty((), dtype=torch.int64, device="cpu")
         self.number = self.bits.numpy().view(np.uint64)
+        # Of the default generator: to name it takes longer.
+        self.source = partial(self.bits.random_, -(2**63), None), self.number
 
 
 _word = _Word()
+
+
+def default_source() -> tuple[Callable[[], Any], NDArray[np.uint64]]:
+    """What draws a word from torch's default generator, and where it lies then."""
+    return _word.source
 
 
 class Place:
@@ -42,29 +52,38 @@ class Place:
         return draw(self._generator, elements, noting, columns)
 
 
-def draw(generator: Any, elements: int, call: RowCall, columns: int) -> int:
+def draw(generator: Any, elements: int, call: RowCall, columns: int, is_sure: bool = False) -> int:
     """Run `call` on that many elements of noise, and return what it returns.
 
-    A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0.
+    A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0; of a
+    call that surely does neither no state is kept, which takes longer than the draw of a small one.
     """
     if isinstance(generator, Place):
         return generator.draw(elements, call, columns)
-    if generator is None:
-        generator = torch.default_generator
-    elif isinstance(generator, Generator):
+    if isinstance(generator, Generator):
         return generator._draw(elements, call, columns)
-    elif not isinstance(generator, torch.Generator):
+    if not (generator is None or isinstance(generator, torch.Generator)):
         raise TypeError(
             f"generator must be a torch.Generator or a gumbelfast.Generator, got {type(generator).__name__}"
         )
-    elif generator.device.type != "cpu":
+    if generator is not None and generator.device.type != "cpu":
         raise TypeError(f"generator must be a CPU generator, got one of device {generator.device}")
-    before = generator.get_state()
+    if is_sure:
+        return call(_draw_word(generator), 0, columns, None, None)
+    moved = torch.default_generator if generator is None else generator
+    before = moved.get_state()
     code = -1
     try:
-        _word.bits.random_(-(2**63), None, generator=generator)
-        code = call(_word.number.item(), 0, columns, None, None)
+        code = call(_draw_word(generator), 0, columns, None, None)
     finally:
         if code < 0:
-            generator.set_state(before)
+            moved.set_state(before)
     return code
+
+
+def _draw_word(generator: torch.Generator | None) -> int:
+    if generator is None:
+        _word.source[0]()
+    else:
+        _word.bits.random_(-(2**63), None, generator=generator)
+    return int(_word.number.item())

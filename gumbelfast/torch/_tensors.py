@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx import _symbolic_trace as _fx
 
+from .._core import view_memory
 from .._engine import checks, row_checks
 from .._engine.backend import active
 from ..distributions import _checks
@@ -32,6 +33,13 @@ WORK: dict[torch.dtype, np.dtype[Any]] = {
     torch.float64: _F64,
     torch.bfloat16: _F32,
     torch.float16: _F32,
+}
+# What kernels see of each dtype.
+_SEEN: dict[torch.dtype, np.dtype[Any]] = {
+    torch.float32: _F32,
+    torch.float64: _F64,
+    torch.float16: np.dtype(np.float16),
+    _BF16: _BF16_BITS,
 }
 
 
@@ -90,6 +98,10 @@ def work_of(x: Tensor) -> torch.dtype:
 
 def check(x: Any, name: str, instead: str) -> bool:
     """Whether `x` is plain, of tensors of floats on the CPU or on no device; `instead` is for others."""
+    kind = type(x)
+    dense = (kind is _Tensor or kind is _Parameter) and x.dtype in WORK and x.layout is _STRIDED and not x.is_nested
+    if dense and x.is_cpu:  # what most calls bring, so that small ones stay cheap
+        return not (is_watched() or _is_functional(x)) and forward_ad._current_level < 0
     if not isinstance(x, _Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
     if x.dtype in WORK and x.layout is _STRIDED and not x.is_nested:
@@ -113,6 +125,8 @@ def refuse_nested(x: Tensor, name: str, instead: str) -> None:
 
 def negative_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the end: -1 is the last."""
+    if type(dim) is int and dim == -1 and ndim > 0:
+        return -1
     place = checks.as_integer(dim, "dim")
     if not -ndim <= place < ndim:
         raise IndexError(f"dim must lie in [{-ndim}, {ndim - 1}], got {place}")
@@ -121,6 +135,8 @@ def negative_dim(dim: Any, ndim: int) -> int:
 
 def size_of(size: Any) -> tuple[int, ...]:
     """A shape, given as such or as one number."""
+    if type(size) is tuple and not size:
+        return size
     several: Any = size if isinstance(size, (tuple, list)) or np.ndim(size) else (size,)
     # A compiler may not know an integer yet.
     shape = tuple([n if isinstance(n, torch.SymInt) else checks.as_integer(n, "size", below=2**63) for n in several])
@@ -209,12 +225,22 @@ def rows(x: Tensor, dim: int) -> Array:
     """The memory of `x` with `dim` last, copied only if kernels cannot read it as it lies."""
     if dim != -1:
         x = x.movedim(dim, -1)
+    if x.is_contiguous():
+        return array(x)
     seen = array(x)
-    return seen if x.is_contiguous() or checks.lies_in_rows(seen) else array(x.contiguous())
+    return seen if checks.lies_in_rows(seen) else array(x.contiguous())
 
 
 def array(x: Tensor) -> Array:
     """The memory of a tensor, as the active backend wants it."""
+    dtype = _SEEN.get(x.dtype)
+    if dtype is not None and x.is_contiguous() and not x.is_neg() and active() is not _reference:
+        try:
+            address = x.data_ptr()
+        except RuntimeError:  # what a transform wrapped, and has outlived it
+            address = 0
+        if address:  # torch finds some where there is none, as of zeros that are not stored
+            return view_memory(x, address, x.shape, dtype)
     if x.dtype is not _BF16:
         # Forced: detached, and written out where it is a negated view, as imaginary parts of conjugates are.
         return x.numpy(force=True)  # type: ignore[no-any-return]

@@ -94,7 +94,9 @@ def gumbel_softmax(
         return _by_operators(logits, tau, hard, dim, generator)
     scale = _tensors.reciprocals(tau, logits, dim)
     if logits.requires_grad and torch.is_grad_enabled():
-        return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
+        if _is_wrapped(logits):  # and has outlived its transform
+            return _Hard.apply(logits, scale, dim, generator)[0] if hard else _Soft.apply(logits, scale, dim, generator)
+        return _apply_hard(logits, scale, dim, generator)[0] if hard else _apply_soft(logits, scale, dim, generator)
     return _draws.relaxed(logits, scale, not hard, hard, dim, generator)[hard]
 
 
@@ -127,6 +129,11 @@ class _Hard(torch.autograd.Function):
         grad = grad_soft if grad is None else grad if grad_soft is None else grad + grad_soft
         pulled = None if grad is None else backward("softmax", grad, *ctx.saved_tensors, *ctx.place)
         return pulled, None, None, None
+
+
+# Function.apply itself asks in Python for transforms, which plain tensors are not under; that takes a microsecond.
+_apply_soft, _apply_hard = (super(torch.autograd.Function, each).apply for each in (_Soft, _Hard))
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator: Any) -> Tensor:

@@ -76,13 +76,14 @@ def categorical(
             categorical, (logits, mask), logits, sample_shape, dim=dim, mask=mask, method=method, generator=generator
         )
     table_checks.one_of(method, "method", ("gumbel", "alias"))
-    _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
+    plain = _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    logits = _checks.masked(_tensors.primal(logits), mask)
-    if _tensors.is_traced(logits):
-        return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
+    if not plain or mask is not None:
+        logits = _checks.masked(_tensors.primal(logits), mask)
+        if _tensors.is_traced(logits):
+            return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
     return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, method, generator)
 
 
@@ -130,19 +131,19 @@ def _pair(logits: Tensor, k: int, dim: int, *, mask: Tensor | None, generator: A
             _pair, (logits, mask), logits, k, dim, mask=mask, generator=generator
         )
         return pair
-    _tensors.check(logits, "logits", "torch.topk on perturbed logits")
+    plain = _tensors.check(logits, "logits", "torch.topk on perturbed logits")
     dim = _tensors.negative_dim(dim, logits.ndim or 1)
     if logits.ndim == 0:
         logits = logits.reshape(1)
-    logits = _checks.masked(logits, mask)
+    logits, plain = _checks.masked(logits, mask), plain and mask is None
     if isinstance(k, torch.Tensor) and k.ndim:
         raise TypeError(f"k must be an integer for all rows, got a tensor of shape {tuple(k.shape)}")
-    if _tensors.is_traced(logits):
+    if not plain and _tensors.is_traced(logits):
         k = _checks.kept_count(k, "k", ValueError)
         values, indices = _ops.top_k(_tensors.primal(logits), k, dim, [], _ops.token(generator))
     else:
-        values, indices = _draws.top_k(_tensors.primal(logits), k, dim, generator)
-        if not (_tensors.is_forward_mode() or (logits.requires_grad and torch.is_grad_enabled())):
+        values, indices = _draws.top_k(logits if plain else _tensors.primal(logits), k, dim, generator)
+        if not ((not plain and _tensors.is_forward_mode()) or (logits.requires_grad and torch.is_grad_enabled())):
             return values, indices
     drawn = logits.gather(dim, indices).to(values.dtype)
     return values + (drawn - drawn.detach()), indices  # adds 0, with the gradient of a gather
@@ -183,14 +184,15 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     """
     if has_torch_function_unary(input):
         return handle_torch_function(multinomial, (input,), input, num_samples, replacement, generator=generator)
-    _tensors.check(input, "input", "torch.multinomial")
+    plain = _tensors.check(input, "input", "torch.multinomial")
     if input.ndim not in (1, 2):
         raise RuntimeError(
             f"input must have 1 or 2 dimensions, got {input.ndim}; gumbelfast.torch.categorical draws from the "
             "logarithms of weights of any shape"
         )
-    weights = _tensors.primal(input)
-    if _tensors.is_traced(weights):
-        count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
-        return _ops.multinomial(weights, count, replacement, [], _ops.token(generator))
-    return _draws.multinomial(weights, num_samples, replacement, generator)
+    if not plain:
+        input = _tensors.primal(input)
+        if _tensors.is_traced(input):
+            count = _checks.kept_count(num_samples, "num_samples", RuntimeError)
+            return _ops.multinomial(input, count, replacement, [], _ops.token(generator))
+    return _draws.multinomial(input, num_samples, replacement, generator)

@@ -1,0 +1,265 @@
+// What steps read: arrays, numbers, seeds and generators as most small calls bring them. Everything else is declined.
+#pragma once
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#include "direct.hpp"
+
+#include <numpy/arrayobject.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <limits>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "noise_source.hpp"
+#include "seed_words.hpp"
+
+namespace gumbelfast {
+namespace {
+
+constexpr int64_t most = 4096;  // elements: as in arrays.hpp, what is done without giving up the GIL
+constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
+const Workers alone{};
+
+// Names of attributes, made once.
+PyObject* name_of(const char* text) {
+  PyObject* const made = PyUnicode_InternFromString(text);
+  if (!made) throw std::bad_alloc();
+  return made;
+}
+
+// A reference that is given up at the end of its block.
+class Reference {
+ public:
+  explicit Reference(PyObject* owned = nullptr) : object(owned) {}
+  ~Reference() { Py_XDECREF(object); }
+  Reference(const Reference&) = delete;
+  Reference& operator=(const Reference&) = delete;
+  PyObject* get() const { return object; }
+  void* data() const { return PyArray_DATA(reinterpret_cast<PyArrayObject*>(object)); }
+  PyObject* release() { return std::exchange(object, nullptr); }
+  void reset(PyObject* owned) { Py_XDECREF(std::exchange(object, owned)); }
+  explicit operator bool() const { return object; }
+
+ private:
+  PyObject* object;
+};
+
+bool declined() {
+  PyErr_Clear();
+  return false;
+}
+
+bool is_left_out(PyObject* given) { return !given || given == Py_None; }
+
+// An exact array of one of these types that lies as kernels want it; byte order and the like are the type object's.
+PyArrayObject* plain_array(PyObject* given, std::initializer_list<int> types) {
+  if (!given || !PyArray_CheckExact(given)) return nullptr;
+  auto* const array = reinterpret_cast<PyArrayObject*>(given);
+  constexpr int wanted = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+  if ((PyArray_FLAGS(array) & wanted) != wanted) return nullptr;
+  for (const int type : types) {
+    PyArray_Descr* const own = PyArray_DescrFromType(type);
+    Py_DECREF(own);  // the types that are built in live for ever
+    if (PyArray_DESCR(array) == own) return array;
+  }
+  return nullptr;
+}
+
+// Logits and the like, with their rows along the last axis.
+struct Rows {
+  PyArrayObject* array;
+  DType dtype;
+  int64_t count, cols;
+
+  bool read(PyObject* given) {
+    array = plain_array(given, {NPY_FLOAT, NPY_DOUBLE});
+    if (!array || PyArray_NDIM(array) == 0) return false;
+    dtype = PyArray_TYPE(array) == NPY_FLOAT ? DType::f32 : DType::f64;
+    const int64_t size = PyArray_SIZE(array);
+    if (size == 0 || size > most) return false;
+    cols = PyArray_DIM(array, PyArray_NDIM(array) - 1);
+    count = size / cols;
+    return true;
+  }
+  const void* data() const { return PyArray_DATA(array); }
+  int batch_ndim() const { return PyArray_NDIM(array) - 1; }
+  bool is_batch(PyArrayObject* other) const {
+    return PyArray_NDIM(other) == batch_ndim() &&
+           PyArray_CompareLists(PyArray_DIMS(other), PyArray_DIMS(array), batch_ndim());
+  }
+  int type() const { return PyArray_TYPE(array); }
+  PyObject* like(int ndim, int type) const { return PyArray_SimpleNew(ndim, PyArray_DIMS(array), type); }
+};
+
+// The table of a compiled backend; null for others. They are told apart by their addresses alone.
+const Backend* backend_of(PyObject* given) {
+  for (const auto& [object, backend] : known.backends)
+    if (object == given) return backend;
+  return nullptr;
+}
+
+const Backend* active_backend() {
+  PyObject* value = nullptr;
+  if (!known.active || PyContextVar_Get(known.active, nullptr, &value) < 0) return nullptr;
+  const Reference held(value);
+  return backend_of(value);
+}
+
+// A number for which neither it nor its reciprocal is in doubt in float32.
+bool reciprocal(PyObject* given, double& inverse) {
+  inverse = 1;
+  if (!given) return true;
+  if (!PyFloat_CheckExact(given)) return false;
+  const double value = PyFloat_AS_DOUBLE(given);
+  inverse = 1 / value;
+  return value > 1e-30 && value < 1e30;
+}
+
+// An exact int in [least, last].
+bool integer(PyObject* given, int64_t least, int64_t last, int64_t& value) {
+  if (!given || !PyLong_CheckExact(given)) return false;
+  int overflow = 0;
+  value = PyLong_AsLongLongAndOverflow(given, &overflow);
+  return !overflow && value >= least && value <= last;
+}
+
+// Ours itself, not a class derived from it.
+bool is_generator(PyObject* given) { return given && reinterpret_cast<PyObject*>(Py_TYPE(given)) == known.generator; }
+
+// Elements of noise that no other call gets; they go back unless they are kept.
+class Noise {
+ public:
+  uint64_t key = 0, first = 0;
+
+  ~Noise() {
+    if (place) place->put_back(before, end);
+  }
+  void keep() { place = nullptr; }
+
+  bool take(PyObject* rng, int64_t elements) {
+    if (rng && PyLong_CheckExact(rng)) {
+      const uint64_t seed = PyLong_AsUnsignedLongLong(rng);
+      if (seed == unlimited && PyErr_Occurred()) return declined();
+      key = key_of_seed(seed);
+      return true;
+    }
+    if (!is_left_out(rng)) return take_from(rng, elements);
+    static PyObject* const name = name_of("_shared");
+    const Reference shared(known.random ? PyObject_GetAttr(known.random, name) : nullptr);
+    if (!shared || shared.get() == Py_None) return declined();
+    static PyObject* const source = name_of("_source");
+    return take_from_source(PyObject_CallMethodNoArgs(shared.get(), source), elements);
+  }
+
+  bool take_from(PyObject* generator, int64_t elements) {
+    static PyObject* const name = name_of("_source");
+    return is_generator(generator) && take_from_source(PyObject_GetAttr(generator, name), elements);
+  }
+
+  bool take_from_source(PyObject* owned, int64_t elements) {
+    capsule.reset(owned);
+    if (!capsule) return declined();
+    const auto* source = static_cast<NoiseSource*>(PyCapsule_GetPointer(capsule.get(), NoiseSource::name));
+    if (!source) return declined();
+    const auto size = static_cast<uint64_t>(elements);
+    if (!source->place->reserve(size, before, end)) return false;
+    place = source->place;
+    key = *source->key;
+    first = end - size;
+    return true;
+  }
+
+ private:
+  Reference capsule;  // which keeps the place
+  NoisePlace* place = nullptr;
+  uint64_t before = 0, end = 0;
+};
+
+Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}; }
+
+// A draw of one element of noise for each logit.
+struct Draw {
+  Rows x;
+  const Backend* backend;
+  Logits logits;
+  Address address;
+  Noise noise;
+  std::vector<uint64_t> words;
+
+  bool prepare(const Given& given, PyObject* temperature) {
+    if (!x.read(given[Name::logits]) || !(backend = active_backend())) return false;
+    logits = {x.data(), x.count, x.cols, x.cols};
+    if (!reciprocal(temperature, logits.scale.one) || !read_mask(given[Name::mask])) return false;
+    if (!is_left_out(given[Name::seeds])) return read_seeds(given[Name::seeds], given[Name::positions]);
+    if (!is_left_out(given[Name::positions]) || !noise.take(given[Name::rng], x.count * x.cols)) return false;
+    address = {key_of(noise.key), noise.first, static_cast<uint64_t>(x.cols), nullptr, nullptr};
+    return true;
+  }
+
+  template <class Call>
+  bool run(Call call) {
+    if (call().outcome != Outcome::done) return false;
+    noise.keep();
+    return true;
+  }
+
+ private:
+  bool read_mask(PyObject* given) {
+    if (is_left_out(given)) return true;
+    PyArrayObject* const mask = plain_array(given, {NPY_BOOL});
+    if (!mask) return false;
+    const bool whole = PyArray_SAMESHAPE(mask, x.array);
+    if (!whole && !(PyArray_NDIM(mask) == 1 && PyArray_DIM(mask, 0) == x.cols)) return false;
+    logits.mask = static_cast<const uint8_t*>(PyArray_DATA(mask));
+    logits.mask_per_row = PyArray_SIZE(mask) != x.cols;
+    return true;
+  }
+
+  // One integer a row in [0, end), copied before it is looked at.
+  bool read_integers(PyObject* given, uint64_t last, uint64_t* out) const {
+    PyArrayObject* const array = plain_array(given, {NPY_UINT64, NPY_INT64});
+    if (!array || !x.is_batch(array)) return false;
+    const auto* values = static_cast<const uint64_t*>(PyArray_DATA(array));
+    std::copy(values, values + x.count, out);
+    if (PyArray_TYPE(array) == NPY_INT64) last = std::min<uint64_t>(last, std::numeric_limits<int64_t>::max());
+    return std::all_of(out, out + x.count, [&](uint64_t value) { return value <= last; });
+  }
+
+  bool read_seeds(PyObject* seeds, PyObject* positions) {
+    const auto rows = static_cast<size_t>(x.count), width = (static_cast<size_t>(x.cols) + 31) / 32 * 32;
+    words.resize(3 * rows);
+    uint64_t *const given = words.data(), *const keys = given + rows, *const starts = keys + rows;
+    if (!read_integers(seeds, unlimited, given)) return false;
+    if (!is_left_out(positions)) {
+      if (!read_integers(positions, NoisePlace::last / width - 1, starts)) return false;
+      for (size_t row = 0; row < rows; ++row) starts[row] *= width;
+    }
+    backend->row_keys(given, x.count, keys);
+    address = {{}, 0, 0, keys, starts};
+    return true;
+  }
+};
+
+PyObject* scalar(const void* value, int type) {
+  PyArray_Descr* const descr = PyArray_DescrFromType(type);
+  PyObject* const result = PyArray_Scalar(const_cast<void*>(value), descr, nullptr);
+  Py_DECREF(descr);
+  return result;
+}
+
+// What `write` writes, one entry a row: an array, or a scalar for a single row without axes.
+template <class Write>
+PyObject* one_a_row(const Rows& x, int type, Write write) {
+  if (x.batch_ndim() == 0) {
+    alignas(8) char value[8];
+    return write(static_cast<void*>(value)) ? scalar(value, type) : nullptr;
+  }
+  Reference result(x.like(x.batch_ndim(), type));
+  return result && write(result.data()) ? result.release() : nullptr;
+}
+
+}  // namespace
+}  // namespace gumbelfast

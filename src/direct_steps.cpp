@@ -1,0 +1,211 @@
+// The steps: for each function the calls that most small ones are. What a kernel refuses is declined as well, with the
+// generator where it was: Python finds the words.
+#include "direct_arguments.hpp"
+
+#include <cmath>
+#include <string_view>
+
+namespace gumbelfast {
+namespace {
+
+PyObject* draw_categorical(const Given& given) {
+  Draw draw;
+  if (!draw.prepare(given, given[Name::temperature])) return nullptr;
+  return one_a_row(draw.x, NPY_INT64, [&](void* index) {
+    return draw.run([&] {
+      return gumbel_max(*draw.backend, draw.x.dtype, draw.logits, draw.address, draw.x.count,
+                        static_cast<int64_t*>(index), nullptr, alone);
+    });
+  });
+}
+
+PyObject* draw_tokens(const Given& given) {
+  Draw draw;
+  // Numbers that filter nothing are left out, as Python leaves them out.
+  int64_t k = 0;
+  const bool by_k = !is_left_out(given[Name::top_k]);
+  if (by_k && !integer(given[Name::top_k], 1, std::numeric_limits<int64_t>::max(), k)) return nullptr;
+  double fractions[2] = {1, 0};
+  const Name fraction_names[2] = {Name::top_p, Name::min_p};
+  for (int i = 0; i < 2; ++i) {
+    PyObject* const fraction = given[fraction_names[i]];
+    if (is_left_out(fraction)) continue;
+    if (!PyFloat_CheckExact(fraction)) return nullptr;
+    fractions[i] = PyFloat_AS_DOUBLE(fraction);
+    if (!(fractions[i] > 0 && fractions[i] <= 1)) return nullptr;
+  }
+  if (!draw.prepare(given, given[Name::temperature])) return nullptr;
+  const auto rows = static_cast<size_t>(draw.x.count);
+  const std::vector<int64_t> counts(by_k ? rows : 0, k);
+  std::vector<double> numbers(3 * rows, draw.logits.scale.one);
+  double *const p = numbers.data() + rows, *const m = p + rows;
+  std::fill(p, m, fractions[0]);
+  std::fill(m, m + rows, fractions[1]);
+  draw.logits.scale = {};
+  return one_a_row(draw.x, NPY_INT64, [&](void* index) {
+    const TokenArgs args{draw.logits,
+                         draw.address,
+                         numbers.data(),
+                         by_k ? counts.data() : nullptr,
+                         fractions[0] == 1 ? nullptr : p,
+                         fractions[1] == 0 ? nullptr : m,
+                         static_cast<int64_t*>(index)};
+    return draw.run([&] { return sample_tokens(*draw.backend, draw.x.dtype, args, draw.x.count, alone); });
+  });
+}
+
+PyObject* draw_relaxed(const Given& given) {
+  PyObject* const hard = given[Name::hard];
+  if (hard && hard != Py_True && hard != Py_False) return nullptr;
+  Draw draw;
+  if (!draw.prepare(given, given[Name::tau])) return nullptr;
+  Reference result(draw.x.like(PyArray_NDIM(draw.x.array), draw.x.type()));
+  if (!result) return nullptr;
+  void* const out = result.data();
+  const bool one_hot = hard == Py_True;
+  const GumbelSoftmaxArgs args{draw.logits, draw.address, one_hot ? nullptr : out, one_hot ? out : nullptr};
+  const bool done = draw.run([&] { return gumbel_softmax(*draw.backend, draw.x.dtype, args, draw.x.count, alone); });
+  return done ? result.release() : nullptr;
+}
+
+PyObject* draw_top_k(const Given& given) {
+  Draw draw;
+  int64_t k = 0;
+  if (!integer(given[Name::k], 1, most, k) || !draw.prepare(given, given[Name::temperature]) || k > draw.x.cols)
+    return nullptr;
+  npy_intp shape[NPY_MAXDIMS];
+  const int ndim = PyArray_NDIM(draw.x.array);
+  std::copy_n(PyArray_DIMS(draw.x.array), ndim, shape);
+  shape[ndim - 1] = k;
+  const Reference index(PyArray_SimpleNew(ndim, shape, NPY_INT64)),
+      value(PyArray_SimpleNew(ndim, shape, draw.x.type()));
+  const bool done = index && value && draw.run([&] {
+    return gumbel_top_k(*draw.backend, draw.x.dtype, draw.logits, draw.address, draw.x.count, k,
+                        static_cast<int64_t*>(index.data()), value.data(), alone);
+  });
+  if (!done) return nullptr;
+  const Reference pair(PyTuple_Pack(2, index.get(), value.get()));
+  const Reference args(pair ? PyTuple_Pack(1, pair.get()) : nullptr);
+  return args ? PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(known.top_k), args.get(), nullptr) : nullptr;
+}
+
+// softmax, log_softmax and logsumexp: nothing is random, and nothing refused.
+template <RowKernel (Backend::*table)[dtype_count], bool reduced>
+PyObject* over_rows_of(const Given& given) {
+  Rows x;
+  int64_t axis = -1;
+  double scale = 1;
+  if (!x.read(given[Name::x]) || (given[Name::axis] && !integer(given[Name::axis], -1, -1, axis)) ||
+      !reciprocal(given[Name::temperature], scale))
+    return nullptr;
+  const Backend* const backend = active_backend();
+  if (!backend) return nullptr;
+  const auto write = [&](void* out) {
+    const RowKernel kernel = (backend->*table)[static_cast<int>(x.dtype)];
+    return over_rows(kernel, {x.data(), x.cols, x.cols, {scale}, out}, x.count, alone).outcome == Outcome::done;
+  };
+  if constexpr (reduced) return one_a_row(x, x.type(), write);
+  Reference result(x.like(PyArray_NDIM(x.array), x.type()));
+  return result && write(result.data()) ? result.release() : nullptr;
+}
+
+// The generator's methods, in float64: one number, or an array of `size`.
+template <NoiseKernel (Backend::*table)[dtype_count]>
+PyObject* noise_of(const Given& given) {
+  double numbers[2] = {0, 1};
+  const Name number_names[2] = {Name::loc, Name::scale};
+  for (int i = 0; i < 2; ++i) {
+    PyObject* const number = given[number_names[i]];
+    if (!number) continue;
+    if (!PyFloat_CheckExact(number)) return nullptr;
+    numbers[i] = PyFloat_AS_DOUBLE(number);
+  }
+  if (!std::isfinite(numbers[0]) || !std::isfinite(numbers[1]) || std::signbit(numbers[1])) return nullptr;
+  int64_t size = 1;
+  const bool one = is_left_out(given[Name::size]);
+  if (!one && !integer(given[Name::size], 1, most, size)) return nullptr;
+  const Backend* const backend = active_backend();
+  Noise noise;
+  if (!backend || !noise.take_from(given[Name::self], size)) return nullptr;
+  double value = 0;
+  const npy_intp shape = size;
+  Reference result(one ? nullptr : PyArray_SimpleNew(1, &shape, NPY_DOUBLE));
+  if (!one && !result) return nullptr;
+  const NoiseArgs args{one ? &value : result.data(), numbers[0], numbers[1], key_of(noise.key), noise.first};
+  fill((backend->*table)[static_cast<int>(DType::f64)], args, size, alone);
+  noise.keep();
+  return one ? PyFloat_FromDouble(value) : result.release();
+}
+
+// Weights as `choice` takes them: a list of floats, or an array of float64.
+bool read_weights(PyObject* given, std::vector<double>& weights) {
+  if (PyArrayObject* const array = plain_array(given, {NPY_DOUBLE})) {
+    if (PyArray_NDIM(array) != 1 || PyArray_SIZE(array) > most) return false;
+    const auto* data = static_cast<const double*>(PyArray_DATA(array));
+    weights.assign(data, data + PyArray_SIZE(array));
+    return true;
+  }
+  if (!given || !PyList_CheckExact(given) || PyList_GET_SIZE(given) > most) return false;
+  const Reference entries(PyList_AsTuple(given));  // which no other thread changes
+  if (!entries) return false;
+  const Py_ssize_t size = PyTuple_GET_SIZE(entries.get());
+  weights.reserve(static_cast<size_t>(size));
+  for (Py_ssize_t i = 0; i < size; ++i) {
+    PyObject* const entry = PyTuple_GET_ITEM(entries.get(), i);
+    if (!PyFloat_CheckExact(entry)) return false;
+    weights.push_back(PyFloat_AS_DOUBLE(entry));
+  }
+  return true;
+}
+
+// One of range(a) by its weight: the first place whose cumulated weight exceeds a uniform, in the arithmetic of NumPy.
+PyObject* choose(const Given& given) {
+  int64_t count = 0;
+  std::vector<double> weights;
+  if (!is_generator(given[Name::self]) || !integer(given[Name::a], 1, most, count) || !is_left_out(given[Name::size]) ||
+      (given[Name::replace] && given[Name::replace] != Py_True) || !read_weights(given[Name::p], weights) ||
+      weights.size() != static_cast<size_t>(count))
+    return nullptr;
+  double sum = 0;
+  for (double& weight : weights) {
+    if (!(weight >= 0)) return nullptr;
+    weight = sum += weight;
+  }
+  if (!(std::abs(sum - 1) <= 1e-9)) return nullptr;  // NumPy's tolerance is 1.5e-8, of a sum in another order
+  static PyObject* const name = name_of("random");
+  const Reference drawn(PyObject_CallMethodNoArgs(given[Name::self], name));
+  if (!drawn) return nullptr;
+  const double uniform = PyFloat_AsDouble(drawn.get());
+  const auto above = [&](double cumulated) { return cumulated / sum > uniform; };
+  return PyLong_FromSsize_t(std::find_if(weights.begin(), weights.end(), above) - weights.begin());
+}
+
+const std::vector<Step>& steps() {
+  using enum Name;
+  static const std::vector<Step> all{
+      {"categorical", 1, {logits, rng, mask, temperature, seeds, positions}, draw_categorical},
+      {"gumbel_top_k", 2, {logits, k, rng, mask, temperature, seeds, positions}, draw_top_k},
+      {"gumbel_softmax", 3, {logits, tau, hard, rng, seeds, positions}, draw_relaxed},
+      {"sample_tokens", 1, {logits, rng, temperature, top_k, top_p, min_p, mask, seeds, positions}, draw_tokens},
+      {"softmax", 1, {x, axis, temperature}, over_rows_of<&Backend::softmax, false>},
+      {"log_softmax", 1, {x, axis, temperature}, over_rows_of<&Backend::log_softmax, false>},
+      {"logsumexp", 1, {x, axis, temperature}, over_rows_of<&Backend::logsumexp, true>},
+      {"Generator.choice", 5, {self, a, size, replace, p}, choose},
+      {"Generator.gumbel", 4, {self, loc, scale, size}, noise_of<&Backend::gumbel>},
+      {"Generator.exponential", 3, {self, scale, size}, noise_of<&Backend::exponential>},
+      {"Generator.standard_exponential", 2, {self, size}, noise_of<&Backend::exponential>},
+  };
+  return all;
+}
+
+}  // namespace
+
+const Step* find_step(const char* function) {
+  if (_import_array() < 0) return nullptr;
+  for (const Step& step : steps())
+    if (std::string_view(step.function) == function) return &step;
+  PyErr_Format(PyExc_ValueError, "there is no step for %s", function);
+  return nullptr;
+}
+
+}  // namespace gumbelfast
