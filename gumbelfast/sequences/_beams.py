@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._sampling.softmax import logsumexp
-from . import _checks as _validate
+from . import _checks
 
 Array = NDArray[Any]
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -62,21 +62,21 @@ class Model:
 
     def advance(self, tokens: NDArray[np.int64], index: NDArray[np.int64]) -> None:
         """Append tokens to the rows `index` of the last call, which become the rows of this one."""
-        state = _validate.gathered(self._state, index)
+        state = _checks.gathered(self._state, index)
         self.steps += 1
         self._take(self._step(tokens, state), len(tokens), self.logits.shape[1])
 
     def _take(self, returned: Any, rows: int | None, columns: int | None) -> None:
-        found, self._state = _validate.pair(returned)
-        self.logits = _validate.step_logits(found, self.steps, rows, columns, self._eos)
-        _validate.state_rows(self._state, len(self.logits), self.steps)
+        found, self._state = _checks.pair(returned)
+        self.logits = _checks.step_logits(found, self.steps, rows, columns, self._eos)
+        _checks.state_rows(self._state, len(self.logits), self.steps)
         self.norm = np.asarray(logsumexp(self.logits, keepdims=True), np.float64)
         if self.drop:  # -inf less 0 stays -inf
             self.norm[np.isneginf(self.norm)] = 0
 
     def refuse(self, places: NDArray[np.int64]) -> NoReturn:
         """Says what is wrong with the logits, the rows of which belong to these places of the grid."""
-        _validate.refuse_step(self.logits, self.steps, places, self._width)
+        _checks.refuse_step(self.logits, self.steps, places, self._width)
 
 
 class Beams(NamedTuple):

@@ -125,7 +125,7 @@ def refuse_nested(x: Tensor, name: str, instead: str) -> None:
 
 def negative_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the end: -1 is the last."""
-    if type(dim) is int and dim == -1 and ndim > 0:
+    if type(dim) is int and dim == -1 and ndim:  # as most calls have it; -1.0 is equal to -1
         return -1
     place = checks.as_integer(dim, "dim")
     if not -ndim <= place < ndim:

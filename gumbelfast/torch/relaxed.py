@@ -84,8 +84,7 @@ def gumbel_softmax(
     if logits.ndim == 0:
         _tensors.negative_dim(dim, 1)
         return gumbel_softmax(logits.reshape(1), tau, hard, generator=generator).reshape(())
-    if dim != -1:
-        dim = _tensors.negative_dim(dim, logits.ndim)
+    dim = _tensors.negative_dim(dim, logits.ndim)
     if not plain:
         return _traced(logits, tau, hard, dim, generator)
     if isinstance(tau, torch.Tensor) and (

@@ -136,8 +136,7 @@ def _forward(kernel: str, theirs: Any, x: Tensor, dim: int, dtype: torch.dtype |
     if dtype is not None and isinstance(x, torch.Tensor):
         x = x.to(dtype)
     plain = _tensors.check(x, "input", f"torch.{kernel}")
-    if dim != -1:
-        dim = _tensors.negative_dim(dim, x.ndim or 1)
+    dim = _tensors.negative_dim(dim, x.ndim or 1)
     if not plain or x.ndim == 0 or x.numel() == 0:
         return theirs(x, dim)
     if x.requires_grad and torch.is_grad_enabled():

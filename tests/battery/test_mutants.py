@@ -124,7 +124,7 @@ def prepare(folder: Path) -> Path:
     assert few.count("kernel<") == 2
     assert few.count("= GUMBELFAST_EACH_TYPE") == 2
     table.write_text(few, encoding="utf-8")
-    for name in ("alias", "dispatch", "gumbelfast", "parallel", "pool", "select", SCALAR):
+    for name in (*sorted(path.stem for path in (folder / "csrc").glob("*.cpp")), SCALAR):
         compile_core(folder, name)
     include = subprocess.run(
         [sys.executable, "-m", "pybind11", "--includes"], check=True, capture_output=True, text=True

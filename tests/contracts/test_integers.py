@@ -108,8 +108,8 @@ def assert_refused(row: Row, value: Any, error: type[Exception] | tuple[type[Exc
 
 
 NO_INTEGERS: list[Any] = [
-    True, np.True_, np.array(True), 2.0, 1.5, np.float32(2), np.float64(2), np.array(2.0), np.nan, 2 + 0j, object(),
-    np.timedelta64(2), *(convert(np.array(x)) for convert in ARRAYS.values() for x in (True, np.float32(2))),
+    True, np.True_, np.array(True), 2.0, -1.0, 1.5, np.float32(2), np.float64(2), np.array(2.0), np.nan, 2 + 0j,
+    object(), np.timedelta64(2), *(convert(np.array(x)) for convert in ARRAYS.values() for x in (True, np.float32(2))),
 ]  # fmt: skip
 NAMES = {"bit_generator": "key", "sample_shape": "size", "offset =": "offset", "noise_offset =": "noise_offset",
          "indices": "indices of states", "label": "solver returned"}  # fmt: skip

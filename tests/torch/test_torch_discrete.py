@@ -8,6 +8,7 @@ import torch
 from torch import distributions
 from torch_checks import assert_frequencies
 
+import gumbelfast as gf
 import gumbelfast.torch as gt
 
 
@@ -70,3 +71,29 @@ def test_arguments_are_validated_as_torchs() -> None:
             gt.Categorical(**given, validate_args=True)
     with pytest.raises(ValueError, match="to be within the support"):
         gt.Categorical(probs=torch.ones(3), validate_args=True).log_prob(torch.tensor(3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("law", [gt.Categorical, gt.OneHotCategoricalStraightThrough])
+def test_half_types_empty_batches_and_generators(law: Any, dtype: torch.dtype) -> None:
+    p = torch.rand(3, 4, 1000).softmax(-1).to(dtype)  # in half types rows sum to 1 no closer than they round
+    x = p.log()
+    for given in ({"probs": p}, {"logits": x}):
+        made = law(**given)
+        a, b = (made.sample((2,), generator=gf.Generator(7)) for _ in range(2))
+        assert torch.equal(a, b)
+        assert not torch.equal(a, made.sample((2,), generator=gf.Generator(8)))
+        assert torch.isfinite(made.log_prob(a)).all()
+    wanted = gt.categorical(x, (2,), generator=gf.Generator(7))
+    found = law(logits=x).sample((2,), generator=gf.Generator(7))
+    if law is gt.OneHotCategoricalStraightThrough:
+        assert found.dtype is dtype
+        assert (found.sum(-1) == 1).all()
+        found = found.argmax(-1)
+    assert torch.equal(found, wanted)
+    for empty in (torch.empty(0, 5, dtype=dtype), torch.empty(3, 0, 5, dtype=dtype)):
+        none = law(logits=empty)
+        assert none.sample((2,)).shape[: -1 if law is gt.OneHotCategoricalStraightThrough else None] == (
+            2,
+            *empty.shape[:-1],
+        )
