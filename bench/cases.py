@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import data
 import doors_jax
 import doors_torch
 
@@ -199,7 +200,7 @@ def cases(quick: bool = False) -> list[Case]:
     ):
         work = f"{row} in float64"
         table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
-    return table + doors_torch.table(quick) + doors_jax.table(quick)
+    return table + data.table(quick) + doors_torch.table(quick) + doors_jax.table(quick)
 
 
 def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:

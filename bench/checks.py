@@ -132,6 +132,28 @@ def softmax(result: Any, x: Any) -> None:
     _same(result, truth / truth.sum(-1, keepdims=True), x)
 
 
+def log_softmax(result: Any, x: Any) -> None:
+    """The value of log_softmax over the last axis."""
+    wide = x.astype(np.float64)
+    _same(result, wide - _log_sum(wide), x)
+
+
+def logsumexp(result: Any, x: Any) -> None:
+    """The value of logsumexp over the last axis."""
+    _same(result, _log_sum(x.astype(np.float64))[:, 0], x[:, 0])
+
+
+def _log_sum(x: Any) -> Any:
+    most = x.max(-1, keepdims=True)
+    return most + np.log(np.exp(x - most).sum(-1, keepdims=True))
+
+
+def log_softmax_backward(result: Any, grad: Any, y: Any) -> None:
+    """The value of the vector-Jacobian product of log_softmax."""
+    g = grad.astype(np.float64)
+    _same(result, g - np.exp(y.astype(np.float64)) * g.sum(-1, keepdims=True), y)
+
+
 def softmax_backward(result: Any, grad: Any, y: Any) -> None:
     """The value of the vector-Jacobian product of softmax."""
     _same(result, _pull(grad, y), y)
@@ -204,6 +226,9 @@ CHECKS: dict[str, Any] = {
     "draws": many_draws,
     "softmax": softmax,
     "softmax_backward": softmax_backward,
+    "log_softmax": log_softmax,
+    "logsumexp": logsumexp,
+    "log_softmax_backward": log_softmax_backward,
     "relaxed": relaxed,
     "gumbel_softmax": gumbel_softmax,
     "jax_categorical": one_draw,

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import data
 import environment
 import memory
 import pin
@@ -25,6 +26,7 @@ from turns import Turns
 
 THREADED = ("N1", "C1", "K1", "S1", "S2", "G1")
 SUMMARY = ["row", "work", "unit", "gumbelfast [quartiles]", "best peer [quartiles]", "ratio", "goal", "met"]
+COMPARED = ["operation", "contender", "plain, ns", *(f"{kind} ÷ plain" for kind in data.KINDS[1:]), "slowest ÷ plain"]
 DETAILS = ["row", "contender", "median [quartiles]", "÷ ours", "processors", "note"]
 
 
@@ -110,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     title = f"{caption}; threads: {pin.THREADS}" + ("; QUICK: the figures mean nothing" if options.quick else "")
     render.show(title, SUMMARY, render.summary(results, options.quick))
     render.show("Every contender", DETAILS, render.details(results, pin.THREADS, options.quick))
+    if kinds := data.compare_kinds(results):
+        render.show("What the slowest kind of data costs beside plain data", COMPARED, kinds)
     if several:
         render.show("Two threads for everybody", DETAILS, render.details(several, 2, options.quick))
     print(f"{versions}\nratio: the best peer's median ÷ ours. Wrote {options.out / 'report.json'}", end="")

@@ -88,6 +88,7 @@ struct SoftmaxArgs {
   int64_t stride;
   Scale scale;
   void* out;
+  bool past_cache = false;  // whether stores of the result may go past the cache
 };
 
 struct SoftmaxBackwardArgs {
@@ -98,6 +99,7 @@ struct SoftmaxBackwardArgs {
   int64_t y_stride;
   Scale scale;
   void* out;
+  bool past_cache = false;
 };
 
 // Draws from tables (docs/stream.md, "From uniforms to categories"): draw n takes the table of row n % rows.

@@ -78,6 +78,24 @@ def softmax_backward(grad: Any, y: Any) -> Call:
     return lambda: gf.softmax_backward(grad, y, out=out)
 
 
+@contender("log_softmax", "gumbelfast", role="ours")
+def log_softmax(x: Any) -> Call:
+    out = np.empty_like(x)
+    return lambda: gf.log_softmax(x, out=out)
+
+
+@contender("logsumexp", "gumbelfast", role="ours")
+def logsumexp(x: Any) -> Call:
+    out = np.empty(len(x), x.dtype)
+    return lambda: gf.logsumexp(x, out=out)
+
+
+@contender("log_softmax_backward", "gumbelfast", role="ours")
+def log_softmax_backward(grad: Any, y: Any) -> Call:
+    out = np.empty_like(y)
+    return lambda: gf.log_softmax_backward(grad, y, out=out)
+
+
 @contender("relaxed", "gumbelfast", role="ours")
 def relaxed(logits: Any, tau: float) -> Call:
     rng = gf.default_rng(0)

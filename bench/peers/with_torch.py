@@ -217,6 +217,26 @@ def softmax_backward(grad: Any, y: Any) -> Call:
     return lambda: torch._softmax_backward_data(g, tensor, -1, tensor.dtype)
 
 
+@contender("log_softmax", "torch")
+def log_softmax(x: Any) -> Call:
+    tensor = _tensor(x)
+    out = torch.empty_like(tensor)
+    return lambda: torch.log_softmax(tensor, -1, out=out)
+
+
+@contender("logsumexp", "torch")
+def logsumexp(x: Any) -> Call:
+    tensor = _tensor(x)
+    out = torch.empty(len(tensor), dtype=tensor.dtype)
+    return lambda: torch.logsumexp(tensor, -1, out=out)
+
+
+@contender("log_softmax_backward", "torch")
+def log_softmax_backward(grad: Any, y: Any) -> Call:
+    g, tensor = _tensor(grad), _tensor(y)
+    return lambda: torch._log_softmax_backward_data(g, tensor, -1, tensor.dtype)
+
+
 @contender("relaxed", "torch")
 def relaxed(logits: Any, tau: float) -> Call:
     x = _tensor(logits)

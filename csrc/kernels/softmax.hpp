@@ -221,14 +221,17 @@ GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, const Range<
 }
 
 template <class S, class V = VectorOf<S>>
-GF_OP void log_softmax_row(const S* x, int64_t cols, V scale, S* out) {
+GF_OP void log_softmax_row(const S* x, int64_t cols, V scale, S* out, bool past_cache) {
   const Normaliser<S> norm(x, cols, scale);
   const bool plain = !norm.exceptional();
   const V log_sum = set(plain ? static_cast<WorkOf<S>>(log_scalar(norm.sum)) : exceptional_logsumexp(x, cols));
+  if (plain) [[likely]]
+    return write_places<V>(out, cols, past_cache, [&](auto at) GF_STEP {
+      return norm.exponent(load_at<V>(x, at, norm.most)) - log_sum;
+    });
   for_blocks<V>(cols, [&](int64_t j, int n) {
-    const V v = load_block(x + j, n, norm.most);
-    const V y = (plain ? norm.exponent(v) : v) - log_sum;
-    store_block(out + j, n, plain ? y : select(simd::unordered(y, y), set(not_a_number<V>()), y));
+    const V y = load_block(x + j, n, norm.most) - log_sum;
+    store_block(out + j, n, select(simd::unordered(y, y), set(not_a_number<V>()), y));
   });
 }
 
@@ -277,8 +280,11 @@ void log_softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
   S* const out = static_cast<S*>(args.out);
   for_rows<S>(
       args, begin, end,
-      [&](const S* x, int64_t i, VectorOf<S> scale) { log_softmax_row(x, args.cols, scale, out + i * args.cols); },
+      [&](const S* x, int64_t i, VectorOf<S> scale) {
+        log_softmax_row(x, args.cols, scale, out + i * args.cols, args.past_cache);
+      },
       [&](const ShortRows<S>& rows, int64_t i) { log_softmax_panel(rows, out + i * args.cols); });
+  if (args.past_cache) simd::fence_stores();
 }
 
 template <class S>

@@ -12,11 +12,13 @@ struct BackwardRow {
   const S *grad_row, *y_row;
   S* out;
   V scale;
+  bool past_cache;
   BackwardRow(const SoftmaxBackwardArgs& args, int64_t i)
       : grad_row(static_cast<const S*>(args.grad) + i * args.grad_stride),
         y_row(static_cast<const S*>(args.y) + i * args.y_stride),
         out(static_cast<S*>(args.out) + i * args.cols),
-        scale(set(scale_of<WorkOf<S>>(args.scale, i))) {}
+        scale(set(scale_of<WorkOf<S>>(args.scale, i))),
+        past_cache(args.past_cache) {}
   GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
   GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
 };
@@ -113,7 +115,8 @@ template <class S>
 GF_OP void softmax_backward_given(const BackwardRow<S>& row, int64_t cols, double dot) {
   using V = VectorOf<S>;
   const V sum = set(static_cast<WorkOf<S>>(dot));
-  for_places<V>(cols, [&](auto at) GF_STEP { store_at(row.out, at, row.y(at) * row.scale * (row.grad(at) - sum)); });
+  write_places<V>(row.out, cols, row.past_cache,
+                  [&](auto at) GF_STEP { return row.y(at) * row.scale * (row.grad(at) - sum); });
 }
 
 template <class S>
@@ -165,6 +168,7 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
   };
   if (!is_short<S>(cols)) {
     for (int64_t i = begin; i < end; ++i) alone(i);
+    if (args.past_cache) simd::fence_stores();
     return;
   }
   for_panels<S>(begin, end, [&](int64_t first, int n) {
@@ -196,19 +200,19 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
 // scale * (grad - exp(y) * sum) at a place where the product may be subnormal. Of log-probabilities and what is less
 // than `moderate` all is normal while it is lifted.
 template <class S, class At>
-[[gnu::noinline]] void log_softmax_backward_tiny(const BackwardRow<S>& row, At at, WorkOf<S> one_sum, bool is_plain) {
+[[gnu::noinline]] auto log_softmax_backward_tiny(const BackwardRow<S>& row, At at, WorkOf<S> one_sum, bool is_plain) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const V sum = set(one_sum), zero = set(T{0});
   const auto grad = row.grad(at), y = row.y(at);
   if (is_plain && !simd::any((y > zero) | simd::unordered(y, y)) && !has_large(grad)) {
     const auto difference = lifted(grad) - lifted_product(round_lifted(exp_unrounded(y)), sum);
-    return store_at(row.out, at, drop_signed_product(difference, row.scale));
+    return drop_signed_product(difference, row.scale);
   }
   const auto above =
       select(y > set(Format<V>::exp_most), set(-Storage<T>::minus_infinity), exp_of<0>(simd::max(zero, y)));
   const auto e = select(y > zero, above, exp_nonpositive(y));
-  store_at(row.out, at, row.scale * (grad - e * sum));
+  return row.scale * (grad - e * sum);
 }
 
 // scale * (grad - exp(y) * sum), given that sum.
@@ -223,11 +227,11 @@ GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, Wor
   using Word = WordOf<V>;
   constexpr Word half = __builtin_bit_cast(Word, static_cast<T>(Format<V>::exp_least / 2)), least = ~(~Word{0} >> 1);
   const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : half);
-  for_places<V>(cols, [&](auto at) GF_STEP {
+  write_places<V>(row.out, cols, row.past_cache, [&](auto at) GF_STEP {
     const auto y = load_at<V>(row.y_row, at, set(T{-1}));
     if (simd::any(simd::signed_above(simd::as_bits(y), ordinary))) [[unlikely]]
       return log_softmax_backward_tiny(row, at, one_sum, is_moderate(one_sum) && is_moderate(scale));
-    store_at(row.out, at, row.scale * (row.grad(at) - exp_of<0>(y) * sum));
+    return row.scale * (row.grad(at) - exp_of<0>(y) * sum);
   });
 }
 
@@ -244,6 +248,7 @@ void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_
       const BackwardRow<S> row(args, i);
       given(row, i, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at); }));
     }
+    if (args.past_cache) simd::fence_stores();
     return;
   }
   for_panels<S>(begin, end, [&](int64_t first, int n) {

@@ -154,7 +154,7 @@ GF_OP void log_softmax_panel(const ShortRows<S>& rows, S* out) {
       if (bits(known.sums > set(WorkOf<S>{0})) >> r & 1) store_row(out + r * rows.cols, rows.cols, v);
     }
     for_exceptional(known.sums, rows.n, [&](int r) {
-      log_softmax_row(rows.row(r), rows.cols, set(rows.scale_at(r)), out + r * rows.cols);
+      log_softmax_row(rows.row(r), rows.cols, set(rows.scale_at(r)), out + r * rows.cols, false);
     });
   });
 }

@@ -74,6 +74,12 @@ GF_OP void store_low16(uint16_t* p, U32 x) {
   const __m256i packed = _mm256_packus_epi32(_mm256_and_si256(x.a, low), _mm256_and_si256(x.b, low));
   store_bits(p, _mm256_permute4x64_epi64(packed, 0xD8));
 }
+GF_OP void store_past_cache(void* to, const void* line) {
+  auto* out = static_cast<__m256i*>(to);
+  const auto* in = static_cast<const __m256i*>(line);
+  _mm256_stream_si256(out, _mm256_load_si256(in)), _mm256_stream_si256(out + 1, _mm256_load_si256(in + 1));
+}
+GF_OP void fence_stores() { _mm_sfence(); }
 
 GF_OP __m256 nonzero8(const uint8_t* p) {
   const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));

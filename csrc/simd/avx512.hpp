@@ -68,6 +68,10 @@ GF_OP void store_f16(uint16_t* p, F32 a) {
 GF_OP void store_low16(uint16_t* p, U32 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
 }
+GF_OP void store_past_cache(void* to, const void* line) {
+  _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_load_si512(line));
+}
+GF_OP void fence_stores() { _mm_sfence(); }
 
 GF_OP M32 load_mask32(const uint8_t* p) {
   const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

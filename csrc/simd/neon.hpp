@@ -57,6 +57,8 @@ GF_OP void store_f16(uint16_t* p, F32 a) {
   for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }
 GF_OP void store_low16(uint16_t* p, U32 a) { for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vmovn_u32(a.v[i])); }
+GF_OP void store_past_cache(void* to, const void* line) { __builtin_memcpy(to, line, 64); }
+GF_OP void fence_stores() {}
 GF_OP M32 load_mask32(const uint8_t* p) {
   return each<M32>([=](int i) {
     const uint32x4_t wide = {p[4 * i], p[4 * i + 1], p[4 * i + 2], p[4 * i + 3]};

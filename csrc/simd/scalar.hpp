@@ -95,6 +95,9 @@ GF_OP void store(T* p, Block<T, n> a) { __builtin_memcpy(p, a.v, sizeof a.v); }
 GF_OP void store_f16(uint16_t* p, F32 a) { for (int i = 0; i < 16; ++i) p[i] = to_f16(a.v[i]); }
 // The low halves of sixteen words.
 GF_OP void store_low16(uint16_t* p, U32 a) { for (int i = 0; i < 16; ++i) p[i] = static_cast<uint16_t>(a.v[i]); }
+// A line of 64 bytes, to a multiple of 64, past the cache where there is a way; it is seen by others after the fence.
+GF_OP void store_past_cache(void* to, const void* line) { __builtin_memcpy(to, line, 64); }
+GF_OP void fence_stores() {}
 // One byte a lane, true where it is not zero.
 GF_OP M32 load_mask32(const uint8_t* p) { return test<16>([=](int i) { return p[i] != 0; }); }
 GF_OP M64 load_mask64(const uint8_t* p) { return test<8>([=](int i) { return p[i] != 0; }); }

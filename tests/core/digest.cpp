@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -166,18 +167,36 @@ void softmax_cases(const Backend& backend, const Type& type) {
     const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
     const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
     Bytes y(x.size()), hard(x.size()), out(x.size()), sums(static_cast<size_t>(rows) * type.size);
+    const auto check_past_cache = [&](const char* kernel, const Bytes& wanted, auto call) {
+      Bytes found(wanted.size() + 192);
+      // Rows that begin on lines of the cache, and rows that begin elsewhere.
+      for (const size_t start : {size_t{0}, type.size * 3}) {
+        call(found.data() + start);
+        if (std::memcmp(found.data() + start, wanted.data(), wanted.size()))
+          throw std::runtime_error(std::string(kernel) + tag + ": other bytes past the cache");
+      }
+    };
     over_rows(backend.logsumexp[t], {x.data(), cols, cols, {}, sums.data()}, rows, workers);
     put("logsumexp" + tag, sums);
     over_rows(backend.log_softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
     put("log-softmax" + tag, y);
+    check_past_cache("log_softmax", y, [&](void* to) {
+      backend.log_softmax[t]({x.data(), cols, cols, {1.25}, to, true}, 0, rows);
+    });
     over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows,
               workers);
     put("log-softmax-backward" + tag, out);
+    check_past_cache("log_softmax_backward", out, [&](void* to) {
+      backend.log_softmax_backward[t]({grad.data(), y.data(), cols, cols, cols, {1.25}, to, true}, 0, rows);
+    });
     over_rows(backend.softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
     put("softmax" + tag, y);
     over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows,
               workers);
     put("softmax-backward" + tag, out);
+    check_past_cache("softmax_backward", out, [&](void* to) {
+      backend.softmax_backward[t]({grad.data(), y.data(), cols, cols, cols, {1.25}, to, true}, 0, rows);
+    });
     // A small tau drives most results below the smallest normal number.
     for (const double inverse_tau : {2.0, 30.0}) {
       const GumbelSoftmaxArgs args{{x.data(), rows, cols, cols, nullptr, false, {inverse_tau}},
