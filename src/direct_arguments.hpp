@@ -20,6 +20,7 @@ namespace gumbelfast {
 namespace {
 
 constexpr int64_t most = 4096;  // elements: as in arrays.hpp, what is done without giving up the GIL
+constexpr int64_t most_scanned = int64_t{1} << 18;  // what a thread scans alone before another would wake
 constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
 const Workers alone{};
 
@@ -74,12 +75,12 @@ struct Rows {
   DType dtype;
   int64_t count, cols;
 
-  bool read(PyObject* given) {
+  bool read(PyObject* given, int64_t largest = most) {
     array = plain_array(given, {NPY_FLOAT, NPY_DOUBLE});
     if (!array || PyArray_NDIM(array) == 0) return false;
     dtype = PyArray_TYPE(array) == NPY_FLOAT ? DType::f32 : DType::f64;
     const int64_t size = PyArray_SIZE(array);
-    if (size == 0 || size > most) return false;
+    if (size == 0 || size > largest) return false;
     cols = PyArray_DIM(array, PyArray_NDIM(array) - 1);
     count = size / cols;
     return true;
@@ -189,8 +190,8 @@ struct Draw {
   Noise noise;
   std::vector<uint64_t> words;
 
-  bool prepare(const Given& given, PyObject* temperature) {
-    if (!x.read(given[Name::logits]) || !(backend = active_backend())) return false;
+  bool prepare(const Given& given, PyObject* temperature, int64_t largest = most) {
+    if (!x.read(given[Name::logits], largest) || !(backend = active_backend())) return false;
     logits = {x.data(), x.count, x.cols, x.cols};
     if (!reciprocal(temperature, logits.scale.one) || !read_mask(given[Name::mask])) return false;
     if (!is_left_out(given[Name::seeds])) return read_seeds(given[Name::seeds], given[Name::positions]);
@@ -201,7 +202,10 @@ struct Draw {
 
   template <class Call>
   bool run(Call call) {
-    if (call().outcome != Outcome::done) return false;
+    PyThreadState* const waiting = x.count * x.cols > most ? PyEval_SaveThread() : nullptr;
+    const Outcome outcome = call().outcome;
+    if (waiting) PyEval_RestoreThread(waiting);
+    if (outcome != Outcome::done) return false;
     noise.keep();
     return true;
   }

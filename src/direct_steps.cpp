@@ -10,7 +10,7 @@ namespace {
 
 PyObject* draw_categorical(const Given& given) {
   Draw draw;
-  if (!draw.prepare(given, given[Name::temperature])) return nullptr;
+  if (!draw.prepare(given, given[Name::temperature], most_scanned)) return nullptr;
   return one_a_row(draw.x, NPY_INT64, [&](void* index) {
     return draw.run([&] {
       return gumbel_max(*draw.backend, draw.x.dtype, draw.logits, draw.address, draw.x.count,
@@ -34,7 +34,8 @@ PyObject* draw_tokens(const Given& given) {
     fractions[i] = PyFloat_AS_DOUBLE(fraction);
     if (!(fractions[i] > 0 && fractions[i] <= 1)) return nullptr;
   }
-  if (!draw.prepare(given, given[Name::temperature])) return nullptr;
+  const bool filtered = by_k || fractions[0] != 1 || fractions[1] != 0;
+  if (!draw.prepare(given, given[Name::temperature], filtered ? most : most_scanned)) return nullptr;
   const auto rows = static_cast<size_t>(draw.x.count);
   const std::vector<int64_t> counts(by_k ? rows : 0, k);
   std::vector<double> numbers(3 * rows, draw.logits.scale.one);

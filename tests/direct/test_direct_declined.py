@@ -1,5 +1,6 @@
 """Calls that compiled steps leave to the Python functions: same results, errors and states."""
 
+import math
 import pickle
 from typing import Any
 
@@ -45,7 +46,7 @@ def odd_arrays(x: Any) -> list[Any]:
         x.T, x[::2], x[::-1], x[:, ::2], wide[:, :10], x.astype(x.dtype.newbyteorder()), shifted, x.view(np.matrix),
         np.ma.array(x), x.tolist(), x.astype("f2"), x.astype("i8"), x.astype(complex), x.astype(np.longdouble),
         pickle.loads(pickle.dumps(x)).astype("O"), np.zeros((0, 3), x.dtype), np.zeros((3, 0), x.dtype),
-        np.array(1.0, x.dtype), np.zeros((409, 11), x.dtype), None, "text", x > 0, with_nan, with_inf, empty_row,
+        np.array(1.0, x.dtype), np.zeros((1, 2**18 + 1), x.dtype), None, "text", x > 0, with_nan, with_inf, empty_row,
     ]  # fmt: skip
 
 
@@ -54,6 +55,22 @@ def odd_arrays(x: Any) -> list[Any]:
 def test_arrays_that_steps_decline(name: str, more: tuple[Any, ...], dtype: str) -> None:
     for x in odd_arrays(X[dtype]):
         check(name, False, x, *more)
+
+
+@pytest.mark.parametrize("shape", [(409, 11), (1, 4097), (2, 2**17), (2**18,)])
+def test_large_arrays(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(5).standard_normal(shape, dtype=np.float32)
+    x.ravel()[::3] = -np.inf
+    batch, allowed = shape[:-1], np.arange(x.size).reshape(shape) % 4 > 0
+    own = {"seeds": np.full(batch, 3, np.uint64), "positions": np.arange(math.prod(batch)).reshape(batch)}
+    for name in ("categorical", "sample_tokens"):
+        for more in ({}, {"temperature": 0.5}, {"mask": allowed}) + ((own,) if batch else ()):
+            check(name, True, x, **more)
+    for name, more in (("gumbel_top_k", (3,)), ("gumbel_softmax", ())):
+        check(name, False, x, *more)
+    check("sample_tokens", False, x, top_k=5)
+    x.ravel()[-1] = np.nan
+    check("categorical", False, x)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
