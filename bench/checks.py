@@ -151,7 +151,8 @@ def _log_sum(x: Any) -> Any:
 def log_softmax_backward(result: Any, grad: Any, y: Any) -> None:
     """The value of the vector-Jacobian product of log_softmax."""
     g = grad.astype(np.float64)
-    _same(result, g - np.exp(y.astype(np.float64)) * g.sum(-1, keepdims=True), y)
+    # A sum may be wrong by a few units in the last place of the sum of magnitudes.
+    _same(result, g - np.exp(y.astype(np.float64)) * g.sum(-1, keepdims=True), y, np.abs(g).sum(-1).max() / 16)
 
 
 def softmax_backward(result: Any, grad: Any, y: Any) -> None:
@@ -185,11 +186,11 @@ def _pull(grad: Any, y: Any) -> Any:
     return p * (g - (g * p).sum(-1, keepdims=True))
 
 
-def _same(result: Any, truth: Any, like: Any) -> None:
+def _same(result: Any, truth: Any, like: Any, size: float = 1) -> None:
     array = np.asarray(result)
     assert array.shape == like.shape and array.dtype == like.dtype, (array.shape, array.dtype)
     tolerance = 64 * np.finfo(like.dtype).eps
-    assert np.allclose(array, truth, rtol=tolerance, atol=tolerance)
+    assert np.allclose(array, truth, rtol=tolerance, atol=tolerance * size)
 
 
 def beams(result: Any, first: Any, later: Any, k: int, steps: int) -> None:
