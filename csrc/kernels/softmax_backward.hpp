@@ -26,6 +26,8 @@ struct BackwardRow {
 // Two numbers that reach this have a product that is normal.
 template <class T>
 constexpr T tiny = sizeof(T) == 4 ? T(0x1p-62) : T(0x1p-510);
+template <class T>
+constexpr T ulp_of_one = sizeof(T) == 4 ? T(0x1p-24) : T(0x1p-53);  // below one
 // Numbers below this, four of them at a time, can be multiplied while one is lifted.
 template <class T>
 constexpr T moderate = sizeof(T) == 4 ? T(0x1p28) : T(0x1p250);
@@ -49,13 +51,17 @@ template <class X, class T = typename X::Scalar>
 GF_OP bool has_large(X x, T limit = moderate<T>) {
   return simd::any(simd::signed_above(simd::as_bits(magnitude(x)), set(__builtin_bit_cast(WordOf<X>, limit))));
 }
-// Whether a lane lies in (0, tiny): as integers, where zero counts as the largest.
+// Which lanes lie in (0, tiny): as integers, where zero counts as the largest.
 template <class X>
-GF_OP bool has_tiny(X y) {
+GF_OP auto is_tiny(X y) {
   using Word = WordOf<X>;
   constexpr Word largest = static_cast<Word>(~Word{0}) >> 1;
   constexpr Word limit = static_cast<Word>(__builtin_bit_cast(Word, tiny<typename X::Scalar>) + largest);
-  return simd::any(simd::signed_above(set(limit), simd::as_bits(y) + set(largest)));
+  return simd::signed_above(set(limit), simd::as_bits(y) + set(largest));
+}
+template <class X>
+GF_OP bool has_tiny(X y) {
+  return simd::any(is_tiny(y));
 }
 // Likewise, and true for zero: it takes half the steps.
 template <class X>
@@ -95,18 +101,17 @@ template <class S>
   const V lifted_sum = set(dot), sum = dropped(lifted_sum), close = set(Format<V>::dropped_one), zero = set(T{0});
   // Then a difference from the sum may be subnormal too.
   const bool close_sum = is_below(dot, T{1});
-  for_blocks<V>(cols, [&](int64_t j, int n) GF_STEP {
-    const PartOfBlock at{j, n};
-    const V grad = row.grad(at), y = row.y(at);
-    if (!close_sum && !has_tiny(y)) return store_at(row.out, at, y * row.scale * (grad - sum));
-    V left = lifted(y), right = grad - sum;
+  write_places<V>(row.out, cols, row.past_cache, [&](auto at) GF_STEP {
+    const auto grad = row.grad(at), y = row.y(at);
+    if (!close_sum && !has_tiny(y)) return y * row.scale * (grad - sum);
+    auto left = lifted(y), right = grad - sum;
     if (scaled) left = lifted_product(left, row.scale);
     if (close_sum) {
       const auto both = close > magnitude(grad);
       right = select(both, dropped(left), right);
       left = select(both, lifted(select(both, grad, zero)) - lifted_sum, left);
     }
-    store_at(row.out, at, drop_signed_product(left, right));
+    return drop_signed_product(left, right);
   });
 }
 
@@ -122,24 +127,30 @@ GF_OP void softmax_backward_given(const BackwardRow<S>& row, int64_t cols, doubl
 template <class S>
 GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale) {
   using V = VectorOf<S>;
-  const auto product = [&](auto at) GF_STEP { return row.grad(at) * row.y(at); };
-  bool zeros = false, some_tiny = false;
-  const double dot = row_sum<V>(cols, product, [&](auto at) GF_STEP {
-    const auto y = row.y(at);
-    if (!zeros) [[likely]] {
-      if (!may_have_tiny(y)) [[likely]]
-        return false;
-      zeros = true;
-    }
-    return some_tiny = has_tiny(y);
+  using T = WorkOf<S>;
+  constexpr T largest_grad = 256;
+  bool some_tiny = false, some_large = false;
+  const double dot = row_sum<V>(cols, [&](auto at) GF_STEP {
+    const auto grad = row.grad(at), y = row.y(at);
+    if (!may_have_tiny(y)) [[likely]]
+      return grad * y;
+    const auto left_out = is_tiny(y);
+    some_tiny |= simd::any(left_out);
+    some_large |= has_large(grad, largest_grad);
+    return grad * select(left_out, set(T{0}), y);
   });
   if (!some_tiny) [[likely]]
     return softmax_backward_given(row, cols, dot);
-  const WorkOf<S> lifted_sum = round_sum(lifted_dot(row, cols), WorkOf<S>{});
+  // From here up what was left out of the sum is less than an eighth of its last bit.
+  constexpr double enough = 8.0 * double{largest_grad} * double{tiny<T>} / double{ulp_of_one<T>};
+  const bool complete = !some_large && __builtin_fabs(dot) >= enough * static_cast<double>(cols);
+  const T lifted_sum =
+      complete ? static_cast<T>(dot) * Format<V>::lifted_one : round_sum(lifted_dot(row, cols), T{});
   if (is_moderate(lifted_sum * Format<V>::dropped_one) && is_moderate(scale))
     softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
   else
-    softmax_backward_given(row, cols, row_sum<V>(cols, product));
+    softmax_backward_given(row, cols,
+                           row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at) * row.y(at); }));
 }
 
 // Sums of short rows, of a term of their blocks; a negative zero counts as zero, as it does in `row_sum`.
@@ -227,11 +238,22 @@ GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, Wor
   using Word = WordOf<V>;
   constexpr Word half = __builtin_bit_cast(Word, static_cast<T>(Format<V>::exp_least / 2)), least = ~(~Word{0} >> 1);
   const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : half);
+  const bool is_plain = is_moderate(one_sum) && is_moderate(scale);
+  // exp(y) below 2**-63 (double: 2**-510) times the sum is nothing beside a gradient of this size.
+  const V low = set(static_cast<T>(Format<V>::exp_least / 2)), zero = set(T{0}), infinity = set(-Storage<T>::minus_infinity);
+  const bool may_vanish = is_plain && !is_below(one_sum, tiny<T>);
+  const auto beside = set(__builtin_bit_cast(Word, may_vanish ? (one_sum < 0 ? -one_sum : one_sum) * T(0x1p-36) : T{0}));
   write_places<V>(row.out, cols, row.past_cache, [&](auto at) GF_STEP {
     const auto y = load_at<V>(row.y_row, at, set(T{-1}));
-    if (simd::any(simd::signed_above(simd::as_bits(y), ordinary))) [[unlikely]]
-      return log_softmax_backward_tiny(row, at, one_sum, is_moderate(one_sum) && is_moderate(scale));
-    return row.scale * (row.grad(at) - exp_of<0>(y) * sum);
+    const auto grad = row.grad(at);
+    if (!simd::any(simd::signed_above(simd::as_bits(y), ordinary))) [[likely]]
+      return row.scale * (grad - exp_of<0>(y) * sum);
+    const auto vanishing = low > y;
+    const auto size = select(set(Format<V>::exp_underflow) >= y, infinity, magnitude(grad));
+    const auto lacking = simd::signed_above(beside, simd::as_bits(select(vanishing, size, infinity)));
+    if (!may_vanish || simd::any((y > zero) | simd::unordered(y, y) | lacking))
+      return log_softmax_backward_tiny(row, at, one_sum, is_plain);
+    return row.scale * (grad - select(vanishing, zero, exp_of<0>(simd::max(y, low))) * sum);
   });
 }
 
