@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "../csrc/gumbelfast.hpp"
+#include "../csrc/run.hpp"
 
 #define GF_ATTRIBUTES .Attr<std::string_view>("backend").Attr<int64_t>("threads")
 
@@ -68,7 +68,12 @@ struct Examples {
     return {words[1], words[0]};
   }
 
-  // Its rows, with the noise of the key from element 0 on.
+  // The noise of the key from element 0 on.
+  Address address(const xla::ffi::AnyBuffer& keys, int64_t example, int64_t cols) const {
+    return {key(keys, example), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
+  }
+
+  // The rows of an example.
   Logits logits(const xla::ffi::AnyBuffer& x, int64_t example) const {
     const Dims own = after(x.dimensions(), lead.size());
     return {.data = item(x, in(x, example), product(own)),

@@ -87,8 +87,9 @@ def gumbel_softmax(
     hard_rows = first_result if hard else None
     soft_rows = first_result if not hard else np.empty(x.shape, x.dtype) if return_soft else None
     threads = thread_count.resolve(num_threads)
-    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, threads)
-    if target is not None and soft_rows is not None and active().refuses(x, threads):
+    rows = x, None, scale
+    call = partial(active().gumbel_softmax, rows, soft_rows, hard_rows, threads)
+    if target is not None and soft_rows is not None and active().refuses(rows, threads):
         checks.refuse(x, None, axis)
     if address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride) < 0:
         checks.refuse(x, None, axis)

@@ -92,7 +92,8 @@ def sample_tokens(
     m = row_checks.fraction_rows(min_p, "min_p", batch, zero_allowed=True)
     allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
     index = np.empty(batch, np.int64)
-    call = partial(active().sample_tokens, x, allowed, scale, k, p, m, index, thread_count.resolve(num_threads))
+    rows = x, allowed, 1.0
+    call = partial(active().sample_tokens, rows, scale, k, p, m, index, thread_count.resolve(num_threads))
     if address.draw_rows(call, x.shape, x.size, rng, seeds, positions) < 0:
         checks.refuse(x, allowed, -1)
     return index if index.ndim else index[()]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._engine import checks, table_checks
 from .._engine.checks import returned
 from .._engine.sources import source
-from .._engine.types import SeedLike
+from .._engine.types import Address, SeedLike
 from .._sampling.relaxed import gumbel_softmax
 from .._sampling.softmax import softmax
 from ..random.generator import Generator
@@ -75,7 +75,8 @@ class Problem:
         """
         found: list[Estimate] = []
 
-        def call(key: int, first: int, *_: Any) -> int:
+        def call(place: Address) -> int:
+            key, first, *_ = place
             found.append(make(Generator(key, first)))
             return 0
 
