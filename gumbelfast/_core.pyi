@@ -200,6 +200,21 @@ def know(
     module whose ``_shared`` serves calls without one, and the type of a top-k.
     """
 
+def diagnose(logits: _Logits, wanted: int) -> tuple[str, int, int, int]:
+    """Why these logits were refused, as ``(kind, row, column, count)`` (`gumbelfast._engine.refused.Refused`).
+
+    `wanted` is how many finite logits a row needs; 0: one, without a word about how many.
+    """
+
+def words_of(found: tuple[str, int, int, int], shape: list[int], axis: int, wanted: int, what: str, owner: str) -> str:
+    """The same in words; the last axis of the shape came from `axis` places before."""
+
+def fault_of_weights(weights: _Array, distinct: int) -> str:
+    """Why weights along the last axis cannot be drawn from, without replacement so often; "" if they can."""
+
+def fault_of_inverses(inverses: _Array) -> str:
+    """Why reciprocals of temperatures, one or one a row, are none; "" if they are."""
+
 def view_memory(owner: object, address: int, shape: tuple[int, ...], dtype: np.dtype[Any], /) -> _Array:
     """An array over memory without gaps that `owner`, which it keeps, has there."""
 

@@ -1,6 +1,7 @@
 // The binding: shapes and dtypes asserted, the GIL released, one call into the core. Users' mistakes are found before,
 // in gumbelfast/_engine/checks.py.
 #include "address.hpp"
+#include "../csrc/diagnose.hpp"
 #include "direct.hpp"
 #include "tensors.hpp"
 #ifdef GUMBELFAST_XLA
@@ -188,6 +189,26 @@ struct BackendObject {
   }
 };
 
+using Sizes = std::vector<int64_t>;
+
+Sizes shape_of(const py::array& x) { return {x.shape(), x.shape() + x.ndim()}; }
+
+// (kind, row, column, count)
+using Found = std::tuple<std::string, int64_t, int64_t, int64_t>;
+constexpr const char* fault_names[] = {"nan", "infinite", "empty", "few", "overflow"};
+
+Found diagnose(const GivenLogits& x, int64_t wanted) {
+  const gf::Diagnosis found = gf::diagnose(x.dtype, x.rows, wanted);
+  return {fault_names[static_cast<int>(found.fault)], found.row, found.column, found.count};
+}
+
+std::string words_of(const Found& found, const Sizes& shape, int64_t axis, int64_t wanted, const std::string& what,
+                     const std::string& owner) {
+  const auto& [kind, row, column, count] = found;
+  const auto fault = std::find(std::begin(fault_names), std::end(fault_names), kind) - std::begin(fault_names);
+  return gf::words_of({static_cast<gf::Fault>(fault), row, column, count}, shape, axis, wanted, what, owner);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
@@ -219,6 +240,14 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(BackendObject{backend}));
     return out;
+  });
+  m.def("diagnose", diagnose);
+  m.def("words_of", words_of);
+  m.def("fault_of_weights", [](const py::array& p, int64_t distinct) {
+    return gf::fault_of_weights(dtype_of(p), data_of(p), shape_of(p), distinct);
+  });
+  m.def("fault_of_inverses", [](const py::array& inverses) {
+    return gf::fault_of_inverses(dtype_of(inverses), data_of(inverses), shape_of(inverses));
   });
   if (!gf::add_tensor_functions(m.ptr())) throw py::error_already_set();
   m.def("direct", [](const py::object& function) {

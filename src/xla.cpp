@@ -15,7 +15,7 @@ namespace gf = gumbelfast;
 namespace ffi = xla::ffi;
 
 using ffi::AnyBuffer, ffi::Error;
-using gf::after, gf::draw_indices, gf::item, gf::product, gf::refusal, gf::row_name, gf::widened, gf::with_core;
+using gf::after, gf::draw_indices, gf::item, gf::product, gf::refusal, gf::widened, gf::with_core;
 using gf::Core, gf::Examples, gf::Out;
 
 namespace {
@@ -43,7 +43,7 @@ Error categorical(AnyBuffer keys, AnyBuffer x, Out index, std::string_view backe
         return gf::run(core.backend->gumbel_max, core.dtype, args, rows, workers);
       });
     });
-    return good ? Error::Success() : refusal(x, axis, 1);
+    return good ? Error::Success() : refusal(x, axis);
   });
 }
 
@@ -82,13 +82,9 @@ Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::Remain
     const Examples examples{first.dimensions().first(lead)};
     const int64_t each = product(after(first.dimensions(), lead)), cols = x.dimensions().back();
     const gf::Dims own = after(inv_tau.dimensions(), lead);
-    for (int64_t i = 0; i < product(inv_tau.dimensions()); ++i)
-      if (const double inverse = widened(inv_tau, i); !(inverse > 0 && std::isfinite(inverse))) {
-        std::ostringstream text;
-        text << "tau must be finite and > 0, and 1/tau as well, got 1/tau = " << inverse;
-        if (own.size()) text << " in row " << row_name(inv_tau.dimensions(), i);
-        return Error::InvalidArgument(text.str());
-      }
+    const std::string fault =
+        gf::fault_of_inverses(gf::dtype_of(inv_tau), inv_tau.untyped_data(), gf::shape_of(inv_tau.dimensions()));
+    if (!fault.empty()) return gf::error_of(fault);
     const bool good = core.each(examples.count(), 4 * each, [&](int64_t i, const gf::Workers& workers) {
       const std::vector<double> scales = repeated(inv_tau, examples.in(inv_tau, i) * product(own), product(own), 1);
       gf::Logits logits = examples.logits(x, i);
@@ -98,7 +94,7 @@ Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::Remain
       return gf::gumbel_softmax(*core.backend, core.dtype, {logits, examples.address(keys, i, cols), soft, one_hot},
                                 logits.rows, workers);
     });
-    return good ? Error::Success() : refusal(x, axis, 1);
+    return good ? Error::Success() : refusal(x, axis);
   });
 }
 

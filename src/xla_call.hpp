@@ -23,23 +23,6 @@ using Out = xla::ffi::Result<xla::ffi::AnyBuffer>;
 
 inline Dims after(Dims dims, size_t axes) { return dims.last(dims.size() - axes); }
 
-inline DType dtype_of(const xla::ffi::AnyBuffer& a) {
-  switch (a.element_type()) {
-    case xla::ffi::F16:
-      return DType::f16;
-    case xla::ffi::BF16:
-      return DType::bf16;
-    case xla::ffi::F32:
-      return DType::f32;
-    case xla::ffi::F64:
-      return DType::f64;
-    default:
-      std::ostringstream text;
-      text << "expected F16, BF16, F32 or F64, got " << a.element_type();
-      throw std::invalid_argument(text.str());
-  }
-}
-
 // Item n of a buffer, each of `elements` elements.
 inline void* item(const xla::ffi::AnyBuffer& a, int64_t n, int64_t elements) {
   return static_cast<char*>(a.untyped_data()) + n * elements * static_cast<int64_t>(ByteWidth(a.element_type()));

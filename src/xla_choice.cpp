@@ -11,7 +11,7 @@ namespace gf = gumbelfast;
 namespace ffi = xla::ffi;
 
 using ffi::AnyBuffer, ffi::Error;
-using gf::after, gf::draw_indices, gf::product, gf::refusal, gf::refusal_of_p, gf::widened, gf::with_core;
+using gf::after, gf::draw_indices, gf::product, gf::refusal, gf::widened, gf::with_core;
 using gf::Core, gf::Examples, gf::Out;
 
 namespace {
@@ -23,17 +23,18 @@ std::vector<double> wide(const AnyBuffer& a) {
   return numbers;
 }
 
-bool is_weight(double v) { return v >= 0 && v < HUGE_VAL; }
-
-// Whether a row can be drawn from: of weights the sum, of logits the largest is finite, and none is NaN.
-bool usable(const double* row, int64_t cols, bool weights) {
-  double sum = 0, largest = -HUGE_VAL;
+// Whether a row of logits can be drawn from: the largest is finite, and none is NaN.
+bool usable(const double* row, int64_t cols) {
+  double largest = -HUGE_VAL;
   for (int64_t j = 0; j < cols; ++j) {
-    if (weights ? !is_weight(row[j]) : std::isnan(row[j])) return false;
-    sum += weights ? row[j] : 0;
+    if (std::isnan(row[j])) return false;
     largest = std::max(largest, row[j]);
   }
-  return weights ? sum > 0 && sum < HUGE_VAL : std::isfinite(largest);
+  return std::isfinite(largest);
+}
+
+std::string fault_of(const AnyBuffer& p, int64_t distinct) {
+  return gf::fault_of_weights(gf::dtype_of(p), p.untyped_data(), gf::shape_of(p.dimensions()), distinct);
 }
 
 // Draw n of an example is of row n % rows: axes of draws come before those of rows.
@@ -50,8 +51,9 @@ Error alias(AnyBuffer keys, AnyBuffer x, Out index, std::string_view backend, in
 
     std::vector<double> p = wide(x);
     std::vector<uint64_t> bounds(p.size()), table(static_cast<size_t>(rows << bits));
-    for (int64_t row = 0; row < rows; ++row)
-      if (!usable(p.data() + row * cols, cols, weights)) return weights ? refusal_of_p(x, 0) : refusal(x, axis, 1);
+    if (const std::string fault = weights ? fault_of(x, 0) : ""; !fault.empty()) return gf::error_of(fault);
+    for (int64_t row = 0; row < rows && !weights; ++row)
+      if (!usable(p.data() + row * cols, cols)) return refusal(x, axis);
     if (!weights) gf::run(core.backend->softmax, gf::DType::f64, {p.data(), cols, cols, {}, p.data()}, rows, all);
     for (int64_t row = 0; row < rows; ++row) gf::bounds_of(p.data() + row * cols, cols, bounds.data() + row * cols);
     gf::alias_tables(bounds.data(), rows, cols, bits, table.data(), all);
@@ -73,13 +75,10 @@ Error distinct(AnyBuffer keys, AnyBuffer p, Out index, std::string_view backend,
     const size_t lead = keys.dimensions().size() - 1;
     const Examples examples{index->dimensions().first(lead)};
     const int64_t k = index->dimensions().back(), cols = p.dimensions().back();
+    if (const std::string fault = fault_of(p, k); !fault.empty()) return gf::error_of(fault);
     std::vector<double> logits = wide(p);
-    for (double& v : logits) {
-      if (!is_weight(v)) return refusal_of_p(p, k);
-      v = std::log(v);
-    }
-    if (k > cols) return refusal_of_p(p, k);
-    const bool good = core.each(examples.count(), cols, [&](int64_t i, const gf::Workers& workers) {
+    for (double& v : logits) v = std::log(v);
+    core.each(examples.count(), cols, [&](int64_t i, const gf::Workers& workers) {
       std::vector<double> perturbed(static_cast<size_t>(k));
       return draw_indices(*index, i * k, k, [&](int64_t* at) {
         const gf::Logits row{.data = logits.data() + examples.in(p, i) * cols, .rows = 1, .cols = cols, .stride = cols};
@@ -87,7 +86,7 @@ Error distinct(AnyBuffer keys, AnyBuffer p, Out index, std::string_view backend,
         return gf::run(core.backend->gumbel_top_k, gf::DType::f64, args, 1, workers);
       });
     });
-    return good ? Error::Success() : refusal_of_p(p, k);
+    return Error::Success();
   });
 }
 

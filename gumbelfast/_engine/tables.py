@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import address, checks
+from . import address
 from .backend import active
+from .refused import refuse
 from .types import RowCall, SeedLike
 
 Array = NDArray[Any]
@@ -36,7 +37,7 @@ def weights_of_logits(
     largest = wide.max(axis=-1)
     empty = np.isneginf(largest)
     if not np.isfinite(largest[~empty]).all() or (empty.any() and not empty_allowed):
-        checks.refuse(x, mask, axis)
+        refuse(x, mask, axis)
     active().softmax(wide, scale, wide, threads)
     wide[empty] = 1
     return wide, empty.reshape(x.shape[:-1])

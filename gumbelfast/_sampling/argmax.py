@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .._engine import address, checks, row_checks, table_checks, thread_count
 from .._engine.backend import active
 from .._engine.direct import in_one_step
+from .._engine.refused import refuse
 from .._engine.tables import Tables, weights_of_logits
 from .._engine.types import LACKING, Address, RowCall, SeedLike
 from ..shards import Argmax, TopK
@@ -135,7 +136,7 @@ def categorical(
     if empty is not None:
         call = _empty_allowed(call)
     if address.draw_rows(call, drawn, index.size * drawn[-1], rng, seeds, positions, offset, row_stride) < 0:
-        checks.refuse(x, allowed, axis)
+        refuse(x, allowed, axis)
     if empty is not None and empty != -1:
         index[index < 0] = empty
     if perturbed is not None:
@@ -207,7 +208,7 @@ def gumbel_top_k(
     call = partial(active().gumbel_top_k, rows, index, perturbed, thread_count.resolve(num_threads))
     status = address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride)
     if status == LACKING:
-        checks.too_few(x, k, index)
+        refuse(x, allowed, axis, wanted=k)
     if status < 0:
-        checks.refuse(x, allowed, axis)
+        refuse(x, allowed, axis)
     return TopK(checks.restored(index, axis), checks.restored(perturbed, axis))

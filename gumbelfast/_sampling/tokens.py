@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .._engine import address, checks, row_checks, thread_count
 from .._engine.backend import active
 from .._engine.direct import in_one_step
+from .._engine.refused import refuse
 from .._engine.types import SeedLike
 
 
@@ -95,5 +96,5 @@ def sample_tokens(
     rows = x, allowed, 1.0
     call = partial(active().sample_tokens, rows, scale, k, p, m, index, thread_count.resolve(num_threads))
     if address.draw_rows(call, x.shape, x.size, rng, seeds, positions) < 0:
-        checks.refuse(x, allowed, -1)
+        refuse(x, allowed, -1)
     return index if index.ndim else index[()]

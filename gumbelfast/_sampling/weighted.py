@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import address, checks, table_checks, thread_count
 from .._engine.backend import active
+from .._engine.refused import refuse
 from .._engine.types import Address, SeedLike
 
 Array = NDArray[Any]
@@ -103,7 +104,7 @@ def with_threshold(logits: Array, k: int, what: str, *given: Any, num_threads: i
         return status if status >= 0 or (k and (index[..., k - 1] < 0).any()) else 0
 
     if address.draw_rows(call, logits.shape, logits.size, *given) < 0:
-        checks.too_few(logits, k, index[..., :k], what)
+        refuse(logits, None, -1, wanted=k, what=what)
     kappa = perturbed[..., k] if shape[-1] > k else np.full(shape[:-1], -np.inf, perturbed.dtype)
     drawn, values = (np.ascontiguousarray(part[..., :k]) for part in (index, perturbed))
     return WeightedSample(drawn, values, kappa.copy())

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, table_checks
 from .._engine.checks import returned
+from .._engine.refused import refuse
 from .._engine.sources import source
 from .._engine.types import Address, SeedLike
 from .._sampling.relaxed import gumbel_softmax
@@ -60,7 +61,7 @@ class Problem:
         self.num_samples = checks.positive_count(num_samples, "num_samples")
         self.mean = softmax(self.logits)
         if np.isnan(self.mean).any():
-            checks.refuse(x, None, -1)
+            refuse(x, None, -1)
         self.size = self.num_samples * self.logits.size
         self._f, self._grad_f = f, grad_f
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._engine import checks, row_checks, table_checks
+from .._engine import row_checks
 from .._engine.backend import active, use_backend
+from .._engine.refused import check_weights_of_choice, refuse
 from .._engine.tables import Tables, weights_of_logits
 from .._engine.types import LACKING
 from ..random.generator import Generator
@@ -26,7 +27,7 @@ def _noise(out: tuple[Array, ...], key: int, threads: int, exponential: bool) ->
 def _categorical(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
     index = np.empty(out[0].shape, np.int64)
     if active().gumbel_max((x, None, 1.0), index, None, threads, (key, 0, x.shape[-1], None, None)) < 0:
-        checks.refuse(x, None, -1 - axis)
+        refuse(x, None, -1 - axis)
     out[0][...] = index
 
 
@@ -34,26 +35,26 @@ def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis
     index = np.empty(out[0].shape, np.int64)
     status = active().gumbel_top_k((x, None, 1.0), index, out[1], threads, (key, 0, x.shape[-1], None, None))
     if status == LACKING:
-        checks.too_few(x, out[0].shape[-1], index)
+        refuse(x, None, -1 - axis, wanted=out[0].shape[-1])
     if status < 0:
-        checks.refuse(x, None, -1 - axis)
+        refuse(x, None, -1 - axis)
     out[0][...] = index
 
 
 def _gumbel_softmax(
     out: tuple[Array, ...], key: int, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
 ) -> None:
-    scale = row_checks.inverses(inv_tau, "tau")
+    scale = row_checks.inverses(inv_tau)
     soft_rows = None if hard and len(out) == 1 else out[-1]
     hard_rows = out[0] if hard else None
     if active().gumbel_softmax((x, None, scale), soft_rows, hard_rows, threads, (key, 0, x.shape[-1], None, None)) < 0:
-        checks.refuse(x, None, -1 - axis)
+        refuse(x, None, -1 - axis)
 
 
 def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, weights: bool) -> None:
     rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
     if weights:
-        table_checks.weights_of_choice(rows[0])
+        check_weights_of_choice(x)
     else:
         rows, _ = weights_of_logits(x, -1 - axis, 1.0, None, threads)
     index = np.empty(out[0].shape, np.int64)
@@ -63,7 +64,7 @@ def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, 
 
 def _distinct(out: tuple[Array, ...], key: int, p: Array, threads: int) -> None:
     index = np.empty(out[0].shape, np.int64)
-    table_checks.weights_of_choice(p, index.size)
+    check_weights_of_choice(p, index.size)
     with np.errstate(divide="ignore"):
         logits = np.log(p.astype(np.float64))
     active().gumbel_top_k((logits, None, 1.0), index, np.empty(index.shape), threads, (key, 0, p.size, None, None))

@@ -14,6 +14,7 @@ from torch import Tensor
 from .._core import choose_keyed, lies_within, relax_keyed
 from .._engine import checks, table_checks, thread_count
 from .._engine.backend import active
+from .._engine.refused import Refused, refuse
 from .._engine.tables import Tables, weights_of_logits
 from .._engine.types import LACKING, Address, RowCall
 from ..random.generator import Generator
@@ -90,7 +91,7 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
     index, values = np.empty(shape, np.int64), np.empty(shape, _tensors.WORK[logits.dtype])
     status = _largest(x, index, values, generator, shared)
     if status == LACKING:
-        checks.too_few(x, k, index, "finite logits")
+        refuse(x, None, dim, wanted=k, what="finite logits")
     if status < 0:
         _tensors.refuse(logits, dim)
     if dim == -1:
@@ -110,7 +111,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
         index = np.empty((*logs.shape[:-1], draws), np.int64)
         status = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
         if status < 0:
-            _refuse_weights(_tensors.wide(weights, -1), index if status == LACKING else None)
+            _refuse_weights(_tensors.wide(weights, -1), logs if status == LACKING else None, draws)
         return torch.from_numpy(index)
     x = _tensors.wide(weights, -1)
     index = np.empty((draws, *x.shape[:-1]), np.int64)
@@ -185,13 +186,17 @@ def _logarithms(weights: Tensor) -> Array:
     return _tensors.array(torch.log(weights).contiguous())
 
 
-def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:
-    """Raises torch's type of error, with the place of the fault; `short` holds draws of which a row has too few."""
+def _refuse_weights(x: Array, logs: Array | None = None, draws: int = 0) -> NoReturn:
+    """Raises torch's type of error, with the place of the fault; some row of `logs` has less than so many draws."""
     try:
-        if short is not None:
-            checks.too_few(x, short.shape[-1], short, "positive weights")
-        table_checks.weights(x, -1)
+        if logs is not None:
+            refuse(logs, None, -1, wanted=draws)
+        table_checks.weights(x, -1, "weights")
+    except Refused as found:
+        row = checks.row_name(found.row, x.shape)
+        text = f"num_samples={draws} exceeds the {found.count} positive weights of row {row}"
+        raise RuntimeError(text) from None
     except ValueError as error:
-        raise RuntimeError(str(error).replace("probs", "weights").replace("k=", "num_samples=")) from None
+        raise RuntimeError(str(error)) from None
     # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.
     raise RuntimeError("weights of some row vanish in their dtype")
