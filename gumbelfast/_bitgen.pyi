@@ -8,8 +8,9 @@ from numpy.random import BitGenerator, SeedSequence
 from numpy.typing import NDArray
 
 _Words: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]]
-# See gumbelfast.random.
-_RowCall: TypeAlias = Callable[[int, int, int, NDArray[np.uint64] | None, NDArray[np.uint64] | None], int]
+# See gumbelfast/_engine/types.py.
+_Address: TypeAlias = tuple[int, int, int, NDArray[np.uint64] | None, NDArray[np.uint64] | None]
+_RowCall: TypeAlias = Callable[[_Address], int]
 _Self = TypeVar("_Self", bound="Philox4x32")
 
 class Philox4x32(BitGenerator):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 _Array = NDArray[Any]
 _U64 = NDArray[Any]
+_Address = tuple[int, int, int, _U64 | None, _U64 | None]
+_Logits = tuple[_Array, _Array | None, float | _Array]
 
 class Backend:
     """One table of kernels.
@@ -23,17 +25,19 @@ class Backend:
     Conventions shared by all methods:
 
     - dtypes of data are float16, bfloat16, float32, float64; the work is done in float32, for float64 in float64.
-    - ``scale`` and ``inv_tau`` are 1/temperature as a Python float, or as float64 with one entry per row of the data;
-      the kernel rounds it to the working dtype.
-    - the noise of row i, column j is element ``offset + i * row_stride + j`` under ``key`` (64 bits: k0 low, k1 high).
-      ``offsets[i]`` (uint64), where given, takes the place of ``offset + i * row_stride``, ``keys[i]`` (uint64) that of
-      ``key``. These five come last, so that a call can be prepared without them.
-    - ``logits`` may hold fewer rows than the result: row i of the result reads row ``i % logit_rows``.
-    - ``mask`` is None or a bool array (True: allowed) of ``K`` entries (one row for all) or as many as logits.
+    - ``scale`` is 1/temperature as a Python float, or as float64 with one entry per row of the data; the kernel rounds
+      it to the working dtype.
+    - ``address`` is a tuple ``(key, offset, row_stride, keys, offsets)``: the noise of row i, column j is element
+      ``offset + i * row_stride + j`` under ``key`` (64 bits: k0 low, k1 high). ``offsets[i]`` (uint64), unless that is
+      None, takes the place of ``offset + i * row_stride``, ``keys[i]`` (uint64) that of ``key``. It comes last, so that
+      a call can be prepared without it. Kernels of flat noise take element ``offset + j`` under ``key``.
+    - ``logits`` is a tuple ``(array, mask, scale)``. The mask is None or a bool array (True: allowed) of ``K`` entries
+      (one row for all) or as many as logits; kernels that know no mask want None. Row i of the result reads row
+      ``i % rows`` of the array.
     - ``threads`` is the most threads that may be used.
     - a perturbed value that overflows is infinite; among such values the logits decide.
-    - sampling kernels return the number of tiles whose noise they computed, ``-2 - tiles`` when some row had less to
-      draw than was asked for, or -1 when they refuse the input (NaN, +inf).
+    - kernels that draw return a status: the number of tiles whose noise they computed, or -2 when some row had less to
+      draw than was asked for (all is written), or -1 when they refuse the input (NaN, +inf).
     """
 
     name: str
@@ -44,25 +48,19 @@ class Backend:
     def row_keys(self, seeds: _U64, keys: _U64) -> None:
         """The key of each row's seed into ``keys``."""
 
-    def gumbel(self, out: _Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+    def gumbel(self, out: _Array, loc: float, scale: float, threads: int, address: _Address) -> int:
         """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
 
-    def exponential(self, out: _Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+    def exponential(self, out: _Array, loc: float, scale: float, threads: int, address: _Address) -> int:
         """``loc + scale * E`` likewise, with ``g = -log(E)``."""
 
     def gumbel_max(
         self,
-        logits: _Array,
-        mask: _Array | None,
-        scale: float | _Array,
+        logits: _Logits,
         index: _Array,
         perturbed: _Array | None,
         threads: int,
-        key: int,
-        offset: int,
-        row_stride: int,
-        keys: _U64 | None,
-        offsets: _U64 | None,
+        address: _Address,
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` into ``index`` (int64; -1 where the row has nothing to draw).
 
@@ -71,17 +69,11 @@ class Backend:
 
     def gumbel_top_k(
         self,
-        logits: _Array,
-        mask: _Array | None,
-        scale: float | _Array,
+        logits: _Logits,
         index: _Array,
         perturbed: _Array,
         threads: int,
-        key: int,
-        offset: int,
-        row_stride: int,
-        keys: _U64 | None,
-        offsets: _U64 | None,
+        address: _Address,
     ) -> int:
         """The k largest of ``logits * scale + g`` per row, largest first, the lower index first among equals.
 
@@ -89,68 +81,54 @@ class Backend:
         and -inf.
         """
 
-    def refuses(self, logits: _Array, threads: int) -> bool:
+    def refuses(self, logits: _Logits, threads: int) -> bool:
         """Whether the next two would refuse these logits, after they may have written some rows of a result."""
 
     def gumbel_softmax(
         self,
-        logits: _Array,
-        inv_tau: float | _Array,
+        logits: _Logits,
         soft: _Array | None,
         hard: _Array | None,
         threads: int,
-        key: int,
-        offset: int,
-        row_stride: int,
-        keys: _U64 | None,
-        offsets: _U64 | None,
+        address: _Address,
     ) -> int:
-        """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``.
+        """``softmax((logits + g) * scale)`` into ``soft`` and the one-hot of its argmax into ``hard``.
 
         -1 as well for a row without a finite logit; ``hard`` alone is not written then.
         """
 
     def conditional_gumbel(
         self,
-        logits: _Array,
+        logits: _Logits,
         bound: _Array | None,
         index: _Array | None,
         out: _Array,
         threads: int,
-        key: int,
-        offset: int,
-        row_stride: int,
-        keys: _U64 | None,
-        offsets: _U64 | None,
+        address: _Address,
     ) -> int:
         """``-log(exp(-M) + exp(-(logits + g)))`` into ``out`` (working dtype), one M a row.
 
         ``bound`` (float64, one a row) is M; None stands for ``logsumexp(logits) + g`` with the noise of the entry
-        ``index`` (int64, one a row). That entry, where given, becomes M itself, and all others are below it. ``out``
-        may be ``logits``. -1 as well for a row without a finite logit.
+        ``index`` (int64, one a row). That entry, where given, becomes M itself, and all others are below it. The
+        scale is not looked at. ``out`` may be the array. -1 as well for a row without a finite logit.
         """
 
     def sample_tokens(
         self,
-        logits: _Array,
-        mask: _Array | None,
+        logits: _Logits,
         scale: _Array,
         top_k: _Array | None,
         top_p: _Array | None,
         min_p: _Array | None,
         index: _Array,
         threads: int,
-        key: int,
-        offset: int,
-        row_stride: int,
-        keys: _U64 | None,
-        offsets: _U64 | None,
+        address: _Address,
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` over what the filters leave into ``index`` (int64; -1: nothing).
 
-        One entry a row, in C order: ``scale`` (float64; 0: the argmax of the logits themselves), ``top_k`` (int64; 0 or
-        >= K filters nothing), ``top_p`` (float64; 1 filters nothing), ``min_p`` (float64; 0 filters nothing). None
-        filters nothing. ``docs/api.md`` tells what stays.
+        One entry a row, in C order: ``scale`` (float64, in place of that of the logits; 0: the argmax of the logits
+        themselves), ``top_k`` (int64; 0 or >= K filters nothing), ``top_p`` (float64; 1 filters nothing), ``min_p``
+        (float64; 0 filters nothing). None filters nothing. ``docs/api.md`` tells what stays.
         """
 
     def softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
@@ -174,16 +152,19 @@ class Backend:
         What bounds and entries are is part of the stream law (``docs/stream.md``); the same holds for the draws.
         """
 
-    def draw_alias(self, table: _U64, index: _Array, threads: int, key: int, offset: int) -> None:
+    def draw_alias(self, table: _U64, index: _Array, threads: int, address: _Address) -> int:
         """Draws ``offset, offset + 1, ...`` into ``index`` (int64), draw n of a call by the table of row n % rows."""
 
-    def draw_inverse(self, bounds: _U64, guide: _Array, index: _Array, threads: int, key: int, offset: int) -> None:
+    def draw_inverse(self, bounds: _U64, guide: _Array, index: _Array, threads: int, address: _Address) -> int:
         """The same draws by inversion; ``guide`` is int64, (rows, 2**bits), bits >= 1.
 
         ``guide[g]`` is the number of bounds that are at most ``g * 2**(64 - bits)``.
         """
 
-    def draw_weights(self, weights: _Array, index: _Array, threads: int, key: int, offset: int) -> int:
+    def draw_integers(self, below: int, index: _Array, threads: int, address: _Address) -> int:
+        """``floor(below * u / 2**64)`` for the uniforms u of such draws, ``below`` an integer of up to 64 bits."""
+
+    def draw_weights(self, weights: _Array, index: _Array, threads: int, address: _Address) -> int:
         """What `draw_inverse` draws for the bounds of these weights, float32 or float64, of a row each.
 
         -1, and nothing drawn, unless they are >= 0 and each row has a finite sum above 0.
@@ -218,6 +199,21 @@ def know(
     The variable that holds the active backend and which objects are compiled ones, the type of our generators, the
     module whose ``_shared`` serves calls without one, and the type of a top-k.
     """
+
+def diagnose(logits: _Logits, wanted: int) -> tuple[str, int, int, int]:
+    """Why these logits were refused, as ``(kind, row, column, count)`` (`gumbelfast._engine.refused.Refused`).
+
+    `wanted` is how many finite logits a row needs; 0: one, without a word about how many.
+    """
+
+def words_of(found: tuple[str, int, int, int], shape: list[int], axis: int, wanted: int, what: str, owner: str) -> str:
+    """The same in words; the last axis of the shape came from `axis` places before."""
+
+def fault_of_weights(weights: _Array, distinct: int) -> str:
+    """Why weights along the last axis cannot be drawn from, without replacement so often; "" if they can."""
+
+def fault_of_inverses(inverses: _Array) -> str:
+    """Why reciprocals of temperatures, one or one a row, are none; "" if they are."""
 
 def view_memory(owner: object, address: int, shape: tuple[int, ...], dtype: np.dtype[Any], /) -> _Array:
     """An array over memory without gaps that `owner`, which it keeps, has there."""

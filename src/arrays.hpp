@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "../csrc/gumbelfast.hpp"
+#include "../csrc/run.hpp"
 
 namespace py = pybind11;
 namespace gf = gumbelfast;
@@ -58,16 +58,17 @@ int64_t columns_of(const py::array& a) {
   return a.shape(a.ndim() - 1);
 }
 
+// None, or an array of that many entries of this type.
 template <class T>
-const T* one_a_row(const MaybeArray& a, int64_t rows) {
-  if (!a) return nullptr;
+const T* one_a_row(const py::handle& given, int64_t rows) {
+  if (given.is_none()) return nullptr;
+  require(py::isinstance<py::array>(given), "need an array");
+  const auto a = py::reinterpret_borrow<py::array>(given);
   // An array that was pickled has a dtype of its own.
-  const py::dtype found = a->dtype(), wanted = py::dtype::of<T>();
-  require((found.is(wanted) || found.equal(wanted)) && a->size() == rows, "need one entry a row, of the right type");
-  return static_cast<const T*>(data_of(*a));
+  const py::dtype found = a.dtype(), wanted = py::dtype::of<T>();
+  require((found.is(wanted) || found.equal(wanted)) && a.size() == rows, "need one entry a row, of the right type");
+  return static_cast<const T*>(data_of(a));
 }
-
-const uint64_t* words_of(const MaybeArray& a, int64_t rows) { return one_a_row<uint64_t>(a, rows); }
 
 gf::Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}; }
 
@@ -98,22 +99,8 @@ Rows rows_of(const py::array& a) {
 // A number, or an array with one a row.
 gf::Scale scale_of(const py::handle& scale, int64_t rows) {
   if (PyFloat_Check(scale.ptr())) return {PyFloat_AS_DOUBLE(scale.ptr())};
-  require(py::isinstance<py::array>(scale), "scale is neither a float nor an array");
-  return {0, one_a_row<double>(py::reinterpret_borrow<py::array>(scale), rows)};
-}
-
-gf::Logits logits_of(const py::array& x, const MaybeArray& mask, const py::handle& scale) {
-  const Rows rows = rows_of(x);
-  require(rows.cols > 0, "rows have no columns");
-  if (mask)
-    require(mask->itemsize() == 1 && (mask->size() == rows.cols || mask->size() == x.size()), "mask does not fit");
-  return {.data = rows.data,
-          .rows = rows.count,
-          .cols = rows.cols,
-          .stride = rows.stride,
-          .mask = mask ? static_cast<const uint8_t*>(data_of(*mask)) : nullptr,
-          .mask_per_row = mask && mask->size() != rows.cols,
-          .scale = scale ? scale_of(scale, rows.count) : gf::Scale{}};
+  require(!scale.is_none(), "scale is neither a float nor an array");
+  return {0, one_a_row<double>(scale, rows)};
 }
 
 // The entries of tables of 2**bits words a row, and that number of bits, at least 1.
@@ -134,17 +121,27 @@ gf::Workers workers_of(int threads) {
 
 constexpr int64_t brief = 4096;  // elements: a few microseconds, in which no other thread would get going
 
-// Runs a call of the core, without the GIL unless it is brief; a pending KeyboardInterrupt comes out as itself.
+constexpr int64_t status_refused = -1, status_lacking = -2;
+
+// Runs a call of the core, without the GIL unless it is brief, and returns its status: the tiles that it opened, or one
+// of these two. A pending KeyboardInterrupt comes out as itself.
 template <class Call>
-int64_t run(int64_t elements, Call call) {
+int64_t status_of(int64_t elements, Call call) {
   std::optional<py::gil_scoped_release> release;
   if (elements > brief) release.emplace();
   const gf::Result result = call();
   release.reset();
-  if (result.outcome == gf::Outcome::interrupted) throw py::error_already_set();
-  return result.outcome == gf::Outcome::refused   ? gf::refused
-         : result.outcome == gf::Outcome::lacking ? gf::lacking(result.opened)
-                                                  : result.opened;
+  switch (result.outcome) {
+    case gf::Outcome::interrupted:
+      throw py::error_already_set();
+    case gf::Outcome::refused:
+      return status_refused;
+    case gf::Outcome::lacking:
+      return status_lacking;
+    case gf::Outcome::done:
+      break;
+  }
+  return result.opened;
 }
 
 }  // namespace

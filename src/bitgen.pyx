@@ -177,7 +177,7 @@ cdef class Philox4x32(BitGenerator):
         return make_source(self, &self._stream.key, &self._noise)
 
     def _draw(self, elements, call, columns):
-        """What ``call(key, first element, columns, None, None)`` returns, with elements that no other call gets.
+        """What ``call(address)`` returns for rows of `columns` on elements that no other call gets.
 
         Where that is negative, or an error, the offset goes back.
         """
@@ -186,13 +186,13 @@ cdef class Philox4x32(BitGenerator):
         if not self._noise.reserve(size, before, end):
             raise ValueError(f"the noise of this key ends at element 2**62; offset {before} + {elements} is beyond")
         try:
-            code = call(self._stream.key, end - size, columns, None, None)
+            status = call((self._stream.key, end - size, columns, None, None))
         except BaseException:
             self._noise.put_back(before, end)
             raise
-        if code < 0:
+        if status < 0:
             self._noise.put_back(before, end)
-        return code
+        return status
 
     @property
     def state(self):

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "../csrc/gumbelfast.hpp"
+#include "../csrc/run.hpp"
 
 namespace gumbelfast {
 

@@ -13,8 +13,8 @@ PyObject* draw_categorical(const Given& given) {
   if (!draw.prepare(given, given[Name::temperature], most_scanned)) return nullptr;
   return one_a_row(draw.x, NPY_INT64, [&](void* index) {
     return draw.run([&] {
-      return gumbel_max(*draw.backend, draw.x.dtype, draw.logits, draw.address, draw.x.count,
-                        static_cast<int64_t*>(index), nullptr, alone);
+      const SelectArgs args{draw.logits, draw.address, 1, static_cast<int64_t*>(index), nullptr};
+      return run(draw.backend->gumbel_max, draw.x.dtype, args, draw.x.count, alone);
     });
   });
 }
@@ -51,7 +51,7 @@ PyObject* draw_tokens(const Given& given) {
                          fractions[0] == 1 ? nullptr : p,
                          fractions[1] == 0 ? nullptr : m,
                          static_cast<int64_t*>(index)};
-    return draw.run([&] { return sample_tokens(*draw.backend, draw.x.dtype, args, draw.x.count, alone); });
+    return draw.run([&] { return run(draw.backend->sample_tokens, draw.x.dtype, args, draw.x.count, alone); });
   });
 }
 
@@ -81,8 +81,8 @@ PyObject* draw_top_k(const Given& given) {
   const Reference index(PyArray_SimpleNew(ndim, shape, NPY_INT64)),
       value(PyArray_SimpleNew(ndim, shape, draw.x.type()));
   const bool done = index && value && draw.run([&] {
-    return gumbel_top_k(*draw.backend, draw.x.dtype, draw.logits, draw.address, draw.x.count, k,
-                        static_cast<int64_t*>(index.data()), value.data(), alone);
+    const SelectArgs args{draw.logits, draw.address, k, static_cast<int64_t*>(index.data()), value.data()};
+    return run(draw.backend->gumbel_top_k, draw.x.dtype, args, draw.x.count, alone);
   });
   if (!done) return nullptr;
   const Reference pair(PyTuple_Pack(2, index.get(), value.get()));
@@ -91,7 +91,7 @@ PyObject* draw_top_k(const Given& given) {
 }
 
 // softmax, log_softmax and logsumexp: nothing is random, and nothing refused.
-template <RowKernel (Backend::*table)[dtype_count], bool reduced>
+template <Kernels<SoftmaxArgs> Backend::* kernels, bool reduced>
 PyObject* over_rows_of(const Given& given) {
   Rows x;
   int64_t axis = -1;
@@ -102,8 +102,8 @@ PyObject* over_rows_of(const Given& given) {
   const Backend* const backend = active_backend();
   if (!backend) return nullptr;
   const auto write = [&](void* out) {
-    const RowKernel kernel = (backend->*table)[static_cast<int>(x.dtype)];
-    return over_rows(kernel, {x.data(), x.cols, x.cols, {scale}, out}, x.count, alone).outcome == Outcome::done;
+    const SoftmaxArgs args{x.data(), x.cols, x.cols, {scale}, out};
+    return run(backend->*kernels, x.dtype, args, x.count, alone).outcome == Outcome::done;
   };
   if constexpr (reduced) return one_a_row(x, x.type(), write);
   Reference result(x.like(PyArray_NDIM(x.array), x.type()));
@@ -111,7 +111,7 @@ PyObject* over_rows_of(const Given& given) {
 }
 
 // The generator's methods, in float64: one number, or an array of `size`.
-template <NoiseKernel (Backend::*table)[dtype_count]>
+template <Kernels<NoiseArgs> Backend::* kernels>
 PyObject* noise_of(const Given& given) {
   double numbers[2] = {0, 1};
   const Name number_names[2] = {Name::loc, Name::scale};
@@ -133,7 +133,7 @@ PyObject* noise_of(const Given& given) {
   Reference result(one ? nullptr : PyArray_SimpleNew(1, &shape, NPY_DOUBLE));
   if (!one && !result) return nullptr;
   const NoiseArgs args{one ? &value : result.data(), numbers[0], numbers[1], key_of(noise.key), noise.first};
-  fill((backend->*table)[static_cast<int>(DType::f64)], args, size, alone);
+  run(backend->*kernels, DType::f64, args, size, alone);
   noise.keep();
   return one ? PyFloat_FromDouble(value) : result.release();
 }

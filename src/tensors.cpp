@@ -102,8 +102,8 @@ struct KeyedDraw {
 };
 
 // None for logits that changed after they were looked at.
-PyObject* result_of(const Result& run, Reference& made) {
-  return run.outcome == Outcome::done ? made.release() : Py_NewRef(Py_None);
+PyObject* result_of(const Result& call, Reference& made) {
+  return call.outcome == Outcome::done ? made.release() : Py_NewRef(Py_None);
 }
 
 PyObject* choose_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -119,9 +119,8 @@ PyObject* choose_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
   shape[ndim - 1] = 1;
   Reference index(PyArray_SimpleNew(args[2] == Py_True ? ndim : ndim - 1, shape, NPY_INT64));
   if (!index || !draw.take_key(args[3], args[4])) return nullptr;
-  const Result run = gumbel_max(*draw.backend, draw.x.dtype, draw.logits(1), draw.address, draw.x.count,
-                                static_cast<int64_t*>(index.data()), nullptr, alone);
-  return result_of(run, index);
+  const SelectArgs best{draw.logits(1), draw.address, 1, static_cast<int64_t*>(index.data()), nullptr};
+  return result_of(run(draw.backend->gumbel_max, draw.x.dtype, best, draw.x.count, alone), index);
 }
 
 PyObject* relax_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {

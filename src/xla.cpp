@@ -15,7 +15,7 @@ namespace gf = gumbelfast;
 namespace ffi = xla::ffi;
 
 using ffi::AnyBuffer, ffi::Error;
-using gf::after, gf::draw_indices, gf::item, gf::product, gf::refusal, gf::row_name, gf::widened, gf::with_core;
+using gf::after, gf::draw_indices, gf::item, gf::product, gf::refusal, gf::widened, gf::with_core;
 using gf::Core, gf::Examples, gf::Out;
 
 namespace {
@@ -24,10 +24,9 @@ Error noise(AnyBuffer keys, Out out, std::string_view backend, int64_t threads, 
   return with_core(backend, threads, {*out}, [&](const Core& core) {
     const Examples examples{keys.dimensions().first(keys.dimensions().size() - 1)};
     const int64_t each = product(after(out->dimensions(), examples.lead.size()));
-    const auto& table = exponential ? core.backend->exponential : core.backend->gumbel;
+    const auto& kernels = exponential ? core.backend->exponential : core.backend->gumbel;
     core.each(examples.count(), each, [&](int64_t i, const gf::Workers& workers) {
-      return gf::fill(table[static_cast<int>(core.dtype)], {item(*out, i, each), 0, 1, examples.key(keys, i), 0}, each,
-                      workers);
+      return gf::run(kernels, core.dtype, {item(*out, i, each), 0, 1, examples.key(keys, i), 0}, each, workers);
     });
     return Error::Success();
   });
@@ -40,11 +39,11 @@ Error categorical(AnyBuffer keys, AnyBuffer x, Out index, std::string_view backe
     const int64_t rows = product(after(index->dimensions(), lead)), cols = x.dimensions().back();
     const bool good = core.each(examples.count(), rows * cols, [&](int64_t i, const gf::Workers& workers) {
       return draw_indices(*index, i * rows, rows, [&](int64_t* at) {
-        const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
-        return gf::gumbel_max(*core.backend, core.dtype, examples.logits(x, i), address, rows, at, nullptr, workers);
+        const gf::SelectArgs args{examples.logits(x, i), examples.address(keys, i, cols), 1, at, nullptr};
+        return gf::run(core.backend->gumbel_max, core.dtype, args, rows, workers);
       });
     });
-    return good ? Error::Success() : refusal(x, axis, 1);
+    return good ? Error::Success() : refusal(x, axis);
   });
 }
 
@@ -58,9 +57,9 @@ Error top_k(AnyBuffer keys, AnyBuffer x, Out index, Out perturbed, std::string_v
     const int64_t rows = product(after(index->dimensions(), lead)) / k;
     const bool good = core.each(examples.count(), rows * cols, [&](int64_t i, const gf::Workers& workers) {
       return draw_indices(*index, i * rows * k, rows * k, [&](int64_t* at) {
-        const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
-        return gf::gumbel_top_k(*core.backend, core.dtype, examples.logits(x, i), address, rows, k, at,
-                                item(*perturbed, i, rows * k), workers);
+        const gf::SelectArgs args{examples.logits(x, i), examples.address(keys, i, cols), k, at,
+                                  item(*perturbed, i, rows * k)};
+        return gf::run(core.backend->gumbel_top_k, core.dtype, args, rows, workers);
       });
     });
     return good ? Error::Success() : refusal(x, axis, k);
@@ -83,23 +82,19 @@ Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::Remain
     const Examples examples{first.dimensions().first(lead)};
     const int64_t each = product(after(first.dimensions(), lead)), cols = x.dimensions().back();
     const gf::Dims own = after(inv_tau.dimensions(), lead);
-    for (int64_t i = 0; i < product(inv_tau.dimensions()); ++i)
-      if (const double inverse = widened(inv_tau, i); !(inverse > 0 && std::isfinite(inverse))) {
-        std::ostringstream text;
-        text << "tau must be finite and > 0, and 1/tau as well, got 1/tau = " << inverse;
-        if (own.size()) text << " in row " << row_name(inv_tau.dimensions(), i);
-        return Error::InvalidArgument(text.str());
-      }
+    const std::string fault =
+        gf::fault_of_inverses(gf::dtype_of(inv_tau), inv_tau.untyped_data(), gf::shape_of(inv_tau.dimensions()));
+    if (!fault.empty()) return gf::error_of(fault);
     const bool good = core.each(examples.count(), 4 * each, [&](int64_t i, const gf::Workers& workers) {
       const std::vector<double> scales = repeated(inv_tau, examples.in(inv_tau, i) * product(own), product(own), 1);
       gf::Logits logits = examples.logits(x, i);
       logits.scale = own.size() ? gf::Scale{1, scales.data()} : gf::Scale{scales[0]};
-      const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
       void* soft = hard && out.size() == 1 ? nullptr : item(last, i, each);
       void* one_hot = hard ? item(first, i, each) : nullptr;
-      return gf::gumbel_softmax(*core.backend, core.dtype, {logits, address, soft, one_hot}, logits.rows, workers);
+      return gf::gumbel_softmax(*core.backend, core.dtype, {logits, examples.address(keys, i, cols), soft, one_hot},
+                                logits.rows, workers);
     });
-    return good ? Error::Success() : refusal(x, axis, 1);
+    return good ? Error::Success() : refusal(x, axis);
   });
 }
 
@@ -107,11 +102,11 @@ Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::Remain
 Error softmax(AnyBuffer x, Out out, std::string_view backend, int64_t threads, std::string_view kernel) {
   return with_core(backend, threads, {x}, [&](const Core& core) {
     const int64_t cols = x.dimensions().back();
-    const auto& table = kernel == "softmax"       ? core.backend->softmax
-                        : kernel == "log_softmax" ? core.backend->log_softmax
-                                                  : core.backend->logsumexp;
-    gf::over_rows(table[static_cast<int>(core.dtype)], {x.untyped_data(), cols, cols, {}, out->untyped_data()},
-                  product(x.dimensions()) / cols, {core.threads, {}});
+    const auto& kernels = kernel == "softmax"       ? core.backend->softmax
+                          : kernel == "log_softmax" ? core.backend->log_softmax
+                                                    : core.backend->logsumexp;
+    gf::run(kernels, core.dtype, {x.untyped_data(), cols, cols, {}, out->untyped_data()},
+            product(x.dimensions()) / cols, {core.threads, {}});
     return Error::Success();
   });
 }
@@ -124,15 +119,15 @@ Error softmax_backward(AnyBuffer grad, AnyBuffer y, AnyBuffer scale, Out out, st
     const int64_t scales = product(scale.dimensions()), cols = y.dimensions().back();
     const int64_t rows = product(y.dimensions()) / cols;
     const std::vector<double> each = repeated(scale, 0, scales, scales > 1 ? rows / scales : scales);
-    gf::over_rows(core.backend->softmax_backward[static_cast<int>(core.dtype)],
-                  {.grad = grad.untyped_data(),
-                   .y = y.untyped_data(),
-                   .cols = cols,
-                   .grad_stride = cols,
-                   .y_stride = cols,
-                   .scale = scales > 1 ? gf::Scale{1, each.data()} : gf::Scale{scales ? each[0] : 1},
-                   .out = out->untyped_data()},
-                  rows, {core.threads, {}});
+    gf::run(core.backend->softmax_backward, core.dtype,
+            {.grad = grad.untyped_data(),
+             .y = y.untyped_data(),
+             .cols = cols,
+             .grad_stride = cols,
+             .y_stride = cols,
+             .scale = scales > 1 ? gf::Scale{1, each.data()} : gf::Scale{scales ? each[0] : 1},
+             .out = out->untyped_data()},
+            rows, {core.threads, {}});
     return Error::Success();
   });
 }

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "../csrc/gumbelfast.hpp"
+#include "../csrc/run.hpp"
 
 #define GF_ATTRIBUTES .Attr<std::string_view>("backend").Attr<int64_t>("threads")
 
@@ -22,23 +22,6 @@ namespace gumbelfast {
 using Out = xla::ffi::Result<xla::ffi::AnyBuffer>;
 
 inline Dims after(Dims dims, size_t axes) { return dims.last(dims.size() - axes); }
-
-inline DType dtype_of(const xla::ffi::AnyBuffer& a) {
-  switch (a.element_type()) {
-    case xla::ffi::F16:
-      return DType::f16;
-    case xla::ffi::BF16:
-      return DType::bf16;
-    case xla::ffi::F32:
-      return DType::f32;
-    case xla::ffi::F64:
-      return DType::f64;
-    default:
-      std::ostringstream text;
-      text << "expected F16, BF16, F32 or F64, got " << a.element_type();
-      throw std::invalid_argument(text.str());
-  }
-}
 
 // Item n of a buffer, each of `elements` elements.
 inline void* item(const xla::ffi::AnyBuffer& a, int64_t n, int64_t elements) {
@@ -68,7 +51,12 @@ struct Examples {
     return {words[1], words[0]};
   }
 
-  // Its rows, with the noise of the key from element 0 on.
+  // The noise of the key from element 0 on.
+  Address address(const xla::ffi::AnyBuffer& keys, int64_t example, int64_t cols) const {
+    return {key(keys, example), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
+  }
+
+  // The rows of an example.
   Logits logits(const xla::ffi::AnyBuffer& x, int64_t example) const {
     const Dims own = after(x.dimensions(), lead.size());
     return {.data = item(x, in(x, example), product(own)),

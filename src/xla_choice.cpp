@@ -11,7 +11,7 @@ namespace gf = gumbelfast;
 namespace ffi = xla::ffi;
 
 using ffi::AnyBuffer, ffi::Error;
-using gf::after, gf::draw_indices, gf::product, gf::refusal, gf::refusal_of_p, gf::widened, gf::with_core;
+using gf::after, gf::draw_indices, gf::product, gf::refusal, gf::widened, gf::with_core;
 using gf::Core, gf::Examples, gf::Out;
 
 namespace {
@@ -23,17 +23,18 @@ std::vector<double> wide(const AnyBuffer& a) {
   return numbers;
 }
 
-bool is_weight(double v) { return v >= 0 && v < HUGE_VAL; }
-
-// Whether a row can be drawn from: of weights the sum, of logits the largest is finite, and none is NaN.
-bool usable(const double* row, int64_t cols, bool weights) {
-  double sum = 0, largest = -HUGE_VAL;
+// Whether a row of logits can be drawn from: the largest is finite, and none is NaN.
+bool usable(const double* row, int64_t cols) {
+  double largest = -HUGE_VAL;
   for (int64_t j = 0; j < cols; ++j) {
-    if (weights ? !is_weight(row[j]) : std::isnan(row[j])) return false;
-    sum += weights ? row[j] : 0;
+    if (std::isnan(row[j])) return false;
     largest = std::max(largest, row[j]);
   }
-  return weights ? sum > 0 && sum < HUGE_VAL : std::isfinite(largest);
+  return std::isfinite(largest);
+}
+
+std::string fault_of(const AnyBuffer& p, int64_t distinct) {
+  return gf::fault_of_weights(gf::dtype_of(p), p.untyped_data(), gf::shape_of(p.dimensions()), distinct);
 }
 
 // Draw n of an example is of row n % rows: axes of draws come before those of rows.
@@ -50,20 +51,18 @@ Error alias(AnyBuffer keys, AnyBuffer x, Out index, std::string_view backend, in
 
     std::vector<double> p = wide(x);
     std::vector<uint64_t> bounds(p.size()), table(static_cast<size_t>(rows << bits));
-    for (int64_t row = 0; row < rows; ++row)
-      if (!usable(p.data() + row * cols, cols, weights)) return weights ? refusal_of_p(x, 0) : refusal(x, axis, 1);
-    if (!weights)
-      gf::over_rows(core.backend->softmax[static_cast<int>(gf::DType::f64)], {p.data(), cols, cols, {}, p.data()}, rows,
-                    all);
+    if (const std::string fault = weights ? fault_of(x, 0) : ""; !fault.empty()) return gf::error_of(fault);
+    for (int64_t row = 0; row < rows && !weights; ++row)
+      if (!usable(p.data() + row * cols, cols)) return refusal(x, axis);
+    if (!weights) gf::run(core.backend->softmax, gf::DType::f64, {p.data(), cols, cols, {}, p.data()}, rows, all);
     for (int64_t row = 0; row < rows; ++row) gf::bounds_of(p.data() + row * cols, cols, bounds.data() + row * cols);
     gf::alias_tables(bounds.data(), rows, cols, bits, table.data(), all);
     core.each(examples.count(), 4 * count, [&](int64_t i, const gf::Workers& workers) {
       return draw_indices(*index, i * count, count, [&](int64_t* at) {
         const uint64_t* mine = table.data() + (examples.in(x, i) * own << bits);
-        return gf::over_draws(
-            core.backend->draw_alias,
-            {.table = mine, .rows = own, .cols = cols, .bits = bits, .key = examples.key(keys, i), .index = at}, count,
-            workers);
+        const gf::DrawArgs args{
+            .table = mine, .rows = own, .cols = cols, .bits = bits, .key = examples.key(keys, i), .index = at};
+        return gf::run(core.backend->draw_alias, gf::DType::f64, args, count, workers);
       });
     });
     return Error::Success();
@@ -76,51 +75,35 @@ Error distinct(AnyBuffer keys, AnyBuffer p, Out index, std::string_view backend,
     const size_t lead = keys.dimensions().size() - 1;
     const Examples examples{index->dimensions().first(lead)};
     const int64_t k = index->dimensions().back(), cols = p.dimensions().back();
+    if (const std::string fault = fault_of(p, k); !fault.empty()) return gf::error_of(fault);
     std::vector<double> logits = wide(p);
-    for (double& v : logits) {
-      if (!is_weight(v)) return refusal_of_p(p, k);
-      v = std::log(v);
-    }
-    if (k > cols) return refusal_of_p(p, k);
-    const bool good = core.each(examples.count(), cols, [&](int64_t i, const gf::Workers& workers) {
+    for (double& v : logits) v = std::log(v);
+    core.each(examples.count(), cols, [&](int64_t i, const gf::Workers& workers) {
       std::vector<double> perturbed(static_cast<size_t>(k));
       return draw_indices(*index, i * k, k, [&](int64_t* at) {
         const gf::Logits row{.data = logits.data() + examples.in(p, i) * cols, .rows = 1, .cols = cols, .stride = cols};
-        const gf::Address address{examples.key(keys, i), 0, static_cast<uint64_t>(cols), nullptr, nullptr};
-        return gf::gumbel_top_k(*core.backend, gf::DType::f64, row, address, 1, k, at, perturbed.data(), workers);
+        const gf::SelectArgs args{row, examples.address(keys, i, cols), k, at, perturbed.data()};
+        return gf::run(core.backend->gumbel_top_k, gf::DType::f64, args, 1, workers);
       });
     });
-    return good ? Error::Success() : refusal_of_p(p, k);
+    return Error::Success();
   });
 }
 
-// The integers floor(n u / 2**64) for the uniforms u of draws from tables (docs/stream.md); `last` holds n - 1.
+// Integers from 0 to `last`, a number for each example.
 Error integers(AnyBuffer keys, AnyBuffer last, Out index, std::string_view backend, int64_t threads) {
   return with_core(backend, threads, {}, [&](const Core& core) {
-    constexpr uint32_t domain_high = 3, domain_low = 4;
-    constexpr int64_t tile = 32, blocks = 8;  // of a tile
     const Examples examples{index->dimensions().first(keys.dimensions().size() - 1)};
     const int64_t count = product(after(index->dimensions(), examples.lead.size()));
     const bool is_long = last.element_type() == ffi::S64;
     if (!is_long && last.element_type() != ffi::S32) return Error::InvalidArgument("expected S32 or S64");
     core.each(examples.count(), 8 * count, [&](int64_t i, const gf::Workers& workers) {
       const int64_t from = examples.in(last, i);
-      const auto n = 1 + static_cast<uint64_t>(is_long ? static_cast<const int64_t*>(last.untyped_data())[from]
-                                                       : static_cast<const int32_t*>(last.untyped_data())[from]);
+      const auto below = 1 + static_cast<uint64_t>(is_long ? static_cast<const int64_t*>(last.untyped_data())[from]
+                                                           : static_cast<const int32_t*>(last.untyped_data())[from]);
       return draw_indices(*index, i * count, count, [&](int64_t* at) {
-        gf::parallel_for((count + tile - 1) / tile, 64, workers, [&](int64_t begin, int64_t end) {
-          uint32_t high[4 * blocks], low[4 * blocks];
-          for (int64_t t = begin; t < end; ++t) {
-            core.backend->philox(examples.key(keys, i), domain_high, static_cast<uint64_t>(t * blocks), blocks, high);
-            core.backend->philox(examples.key(keys, i), domain_low, static_cast<uint64_t>(t * blocks), blocks, low);
-            for (int64_t e = 0; e < std::min(tile, count - t * tile); ++e) {
-              const int64_t word = e % 16 / 2 * 4 + e / 16 * 2 + e % 2;
-              const uint64_t u = uint64_t{high[word]} << 32 | low[word];
-              at[t * tile + e] = static_cast<int64_t>(static_cast<unsigned __int128>(u) * n >> 64);
-            }
-          }
-        });
-        return gf::Result{gf::Outcome::done, 0};
+        return gf::run(core.backend->draw_integers, gf::DType::f64,
+                       {.below = below, .key = examples.key(keys, i), .index = at}, count, workers);
       });
     });
     return Error::Success();

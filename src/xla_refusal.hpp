@@ -1,9 +1,11 @@
-// What XLA's buffers hold, and what is said of logits that a kernel refused.
+// What XLA's buffers hold, and what is said of those that cannot be drawn from (csrc/diagnose.hpp).
 #pragma once
 #include <xla/ffi/api/ffi.h>
 
 #include <cstdint>
 #include <string>
+
+#include "../csrc/diagnose.hpp"
 
 namespace gumbelfast {
 
@@ -11,18 +13,19 @@ using Dims = xla::ffi::AnyBuffer::Dimensions;
 
 int64_t product(Dims dims);
 
+// Of a buffer of floats; throws for another.
+DType dtype_of(const xla::ffi::AnyBuffer& a);
+
 // A number of a buffer of floats.
 double widened(const xla::ffi::AnyBuffer& a, int64_t i);
 
-// Says why a kernel refused the logits, in the words of gumbelfast/_engine/checks.py. A row needs `least` finite
-// entries; the last axis came from `axis` places before.
-xla::ffi::Error refusal(const xla::ffi::AnyBuffer& x, int64_t axis, int64_t least);
+inline Shape shape_of(Dims dims) { return {dims.begin(), dims.size()}; }
 
-// The same of the weights of a choice, one row for each example that vmap has put in front; `distinct`: how many draws
-// without replacement, 0 for such with it.
-xla::ffi::Error refusal_of_p(const xla::ffi::AnyBuffer& p, int64_t distinct);
+// Why a kernel refused the logits, or found less than `wanted` in some row, or nothing if that is 0. The last axis came
+// from `axis` places before.
+xla::ffi::Error refusal(const xla::ffi::AnyBuffer& x, int64_t axis, int64_t wanted = 0);
 
-// A row as gumbelfast/_engine/checks.py names it: its number where there is one axis of rows, else its place.
-std::string row_name(Dims rows, int64_t row);
+// Success for an empty fault.
+xla::ffi::Error error_of(const std::string& fault);
 
 }  // namespace gumbelfast

@@ -26,7 +26,10 @@
 #define GUMBELFAST_TABLE_OF(name) name##_backend
 #define GUMBELFAST_TABLE(name) GUMBELFAST_TABLE_OF(name)
 // In the order of DType.
-#define GUMBELFAST_EACH_TYPE(kernel) {kernel<float>, kernel<double>, kernel<Half>, kernel<BFloat>}
+#define GF_FLOATS(kernel) {kernel<float>, kernel<double>, kernel<Half>, kernel<BFloat>}
+#define GF_WIDE(kernel) {kernel<float>, kernel<double>}
+#define GF_WORDS(kernel) {kernel, kernel, kernel, kernel}
+#define GF_KERNEL(name, Args, types) .name = {types(name)},
 
 namespace gumbelfast {
 
@@ -35,23 +38,7 @@ const Backend GUMBELFAST_TABLE(GUMBELFAST_BACKEND_NAME) = {
     .name = GUMBELFAST_TEXT(GUMBELFAST_BACKEND_NAME),
     .philox = philox_words,
     .row_keys = row_keys,
-    .gumbel = GUMBELFAST_EACH_TYPE(gumbel),
-    .exponential = GUMBELFAST_EACH_TYPE(exponential),
-    .gumbel_max = GUMBELFAST_EACH_TYPE(gumbel_max),
-    .gumbel_top_k = GUMBELFAST_EACH_TYPE(gumbel_top_k),
-    .refuses = GUMBELFAST_EACH_TYPE(refuses),
-    .gumbel_softmax = GUMBELFAST_EACH_TYPE(gumbel_softmax),
-    .conditional_gumbel = GUMBELFAST_EACH_TYPE(conditional_gumbel),
-    .sample_tokens = GUMBELFAST_EACH_TYPE(sample_tokens),
-    .softmax = GUMBELFAST_EACH_TYPE(softmax),
-    .log_softmax = GUMBELFAST_EACH_TYPE(log_softmax),
-    .logsumexp = GUMBELFAST_EACH_TYPE(logsumexp),
-    .softmax_backward = GUMBELFAST_EACH_TYPE(softmax_backward),
-    .log_softmax_backward = GUMBELFAST_EACH_TYPE(log_softmax_backward),
-    .draw_alias = draw_alias,
-    .draw_inverse = draw_inverse,
-    .draw_weights = {draw_weights<float>, draw_weights<double>},
-    .viterbi = {viterbi<float>, viterbi<double>},
+#include "../kernels.def"
 };
 
 }  // namespace gumbelfast

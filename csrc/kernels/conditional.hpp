@@ -81,12 +81,12 @@ struct ConditionalRow {
 };
 
 template <class S>
-int64_t conditional_gumbel(const ConditionalArgs& args, int64_t begin, int64_t end) {
+Result conditional_gumbel(const ConditionalArgs& args, const Span& span) {
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols, batch = flat_batch(args.noise, cols);
   alignas(64) T noise[noise_chunk];
-  for (int64_t i = begin, count; i < end; i += count) {
-    count = end - i < batch ? end - i : batch;
+  for (int64_t i = span.begin, count; i < span.end; i += count) {
+    count = span.end - i < batch ? span.end - i : batch;
     const RowNoise at(args.noise, i);
     const auto fill = [&](int64_t j, int64_t n, T* to) {
       fill_noise(at.key, at.first + static_cast<uint64_t>(j), n, to);
@@ -113,7 +113,7 @@ int64_t conditional_gumbel(const ConditionalArgs& args, int64_t begin, int64_t e
     }
     if (!row.finish(bound)) return refused;
   }
-  return ((end - begin) * cols + tile_size - 1) / tile_size;
+  return {Outcome::done, ((span.end - span.begin) * cols + tile_size - 1) / tile_size};
 }
 
 }  // namespace

@@ -7,11 +7,12 @@ namespace {
 
 constexpr int draw_tiles_abreast = 16;  // tiles whose uniforms wait in the first-level cache
 
-// pick(row, uniform) into index for draws [begin, end).
+// pick(row, uniform) into index for the draws of the span.
 template <class Pick>
-GF_OP void draw_each(const DrawArgs& args, int64_t begin, int64_t end, Pick pick) {
+GF_OP Result draw_each(const DrawArgs& args, const Span& span, Pick pick) {
   alignas(64) uint64_t unit[draw_tiles_abreast * tile_size];
-  int64_t row = begin % (args.rows ? args.rows : 1);
+  const int64_t end = span.end;
+  int64_t begin = span.begin, row = begin % (args.rows ? args.rows : 1);
   while (begin < end) {
     const uint64_t first = args.offset + static_cast<uint64_t>(begin), skip = first % tile_size;
     const uint64_t wanted = (skip + static_cast<uint64_t>(end - begin) + tile_size - 1) / tile_size;
@@ -33,16 +34,17 @@ GF_OP void draw_each(const DrawArgs& args, int64_t begin, int64_t end, Pick pick
     }
     begin += count;
   }
+  return {};
 }
 
 // Rotated, a uniform holds the number of its column below and its place in the column above. Entries hold the alias
 // below and above it where the alias begins, so that one comparison of whole words decides. A conditional expression
 // would become a branch that is mispredicted every other time: 5.1 instead of 1.3 ns per draw.
-void draw_alias(const DrawArgs& args, int64_t begin, int64_t end) {
+Result draw_alias(const DrawArgs& args, const Span& span) {
   const int bits = args.bits;
   const uint64_t mask = (uint64_t{1} << bits) - 1;
   const uint64_t* table = args.table;
-  draw_each(args, begin, end, [=](int64_t row, uint64_t u) {
+  return draw_each(args, span, [=](int64_t row, uint64_t u) {
     const uint64_t turned = u << bits | u >> (64 - bits);
     const uint64_t entry = table[(static_cast<uint64_t>(row) << bits) + (turned & mask)];
     const uint64_t own = -static_cast<uint64_t>((turned | mask) < entry);
@@ -53,15 +55,22 @@ void draw_alias(const DrawArgs& args, int64_t begin, int64_t end) {
 // How many bounds are at most the uniform, counted on from where the guide begins. The bound of the last category that
 // can be drawn stands for 2**64 and holds one less; no other is so large, so the largest uniform may count as the one
 // before.
-void draw_inverse(const DrawArgs& args, int64_t begin, int64_t end) {
+Result draw_inverse(const DrawArgs& args, const Span& span) {
   const int bits = args.bits;
   const int64_t cols = args.cols;
-  draw_each(args, begin, end, [=, bounds = args.bounds, guide = args.guide](int64_t row, uint64_t u) {
+  return draw_each(args, span, [=, bounds = args.bounds, guide = args.guide](int64_t row, uint64_t u) {
     const uint64_t* bound = bounds + row * cols;
     int64_t j = guide[(row << bits) + static_cast<int64_t>(u >> (64 - bits))];
     u -= u == ~uint64_t{0};
     while (bound[j] <= u) ++j;
     return j;
+  });
+}
+
+// floor(below * u / 2**64)
+Result draw_integers(const DrawArgs& args, const Span& span) {
+  return draw_each(args, span, [below = args.below](int64_t, uint64_t u) {
+    return static_cast<int64_t>(static_cast<unsigned __int128>(u) * below >> 64);
   });
 }
 
@@ -91,10 +100,10 @@ GF_OP double least_exceeding(double total, uint64_t u) {
 
 // What draw_inverse gives for the bounds of these weights, which are added up again from the nearest sum before.
 template <class T>
-void draw_weights(const DrawArgs& args, int64_t begin, int64_t end) {
+Result draw_weights(const DrawArgs& args, const Span& span) {
   const int64_t cols = args.cols, blocks = sums_of(cols) - 1;
-  draw_each(
-      args, begin, end,
+  return draw_each(
+      args, span,
       [=, all = static_cast<const T*>(args.weights), stride = args.stride, kept = args.sums](int64_t row, uint64_t u) {
         const double* before = kept + row * (blocks + 1);
         const double wanted = least_exceeding(before[blocks], u);

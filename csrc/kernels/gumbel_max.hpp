@@ -90,7 +90,7 @@ struct NoiseBatch {
       : address(a), span(s), cols(s.col_end - s.col_begin), rows(flat_batch(a, cols)) {}
   // The noise of row i; `opened` grows by the tiles that had to be drawn for it.
   const T* row(int64_t i, int64_t& opened) {
-    const int64_t step = (i - span.row_begin) % rows, left = span.row_end - i;
+    const int64_t step = (i - span.begin) % rows, left = span.end - i;
     if (step == 0) {
       const int64_t count = (left < rows ? left : rows) * cols;
       const RowNoise at(address, i);
@@ -181,23 +181,25 @@ GF_OP Best<T> pick_one(const T* value, int64_t cols) {
 
 // Short rows that follow each other in the noise: perturbed as one, then picked panel by panel.
 template <class S, bool masked>
-int64_t flat_rows(const Logits& logits, const Address& address, const Span& span, int64_t* index,
-                  WorkOf<S>* perturbed) {
+Result flat_rows(const SelectArgs& args, const Span& span) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
+  const Logits& logits = args.logits;
   const int64_t cols = logits.cols, batch = noise_chunk / cols;
+  int64_t* index = args.index + span.begin;
+  T* perturbed = args.perturbed ? static_cast<T*>(args.perturbed) + span.begin : nullptr;
   int64_t opened = 0;
   bool lacks = false;
   Met<V> met;
   PackedRows<S, noise_chunk> packed;
   const V one_scale = set(scale_of<T>(logits.scale, 0));
   alignas(64) T each_scale[noise_chunk + V::lanes];
-  for (int64_t i = span.row_begin, count; i < span.row_end; i += count) {
-    count = span.row_end - i < batch ? span.row_end - i : batch;
+  for (int64_t i = span.begin, count; i < span.end; i += count) {
+    count = span.end - i < batch ? span.end - i : batch;
     const int64_t before_wrap = logits.rows - i % logits.rows;
     count = count < before_wrap ? count : before_wrap;
     alignas(64) T value[noise_chunk + short_blocks * V::lanes];
-    const RowNoise at(address, i);
+    const RowNoise at(args.noise, i);
     fill_noise(at.key, at.first, count * cols, value);
     opened += (count * cols + tile_size - 1) / tile_size;
     const int64_t first = i % logits.rows;
@@ -231,28 +233,30 @@ int64_t flat_rows(const Logits& logits, const Address& address, const Span& span
     });
   }
   if (met.refused()) return refused;
-  return lacks ? lacking(opened) : opened;
+  return {lacks ? Outcome::lacking : Outcome::done, opened};
 }
 
 template <class S, bool masked>
-int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span& span, int64_t* index,
-                        WorkOf<S>* perturbed) {
+Result gumbel_max_rows(const SelectArgs& args, const Span& span) {
   using T = WorkOf<S>;
+  const Logits& logits = args.logits;
+  const Address& address = args.noise;
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
   const bool flat = is_flat(address, cols);
-  if (is_short<S>(cols) && flat && (!masked || logits.mask_per_row))
-    return flat_rows<S, masked>(logits, address, span, index, perturbed);
+  if (is_short<S>(cols) && flat && (!masked || logits.mask_per_row)) return flat_rows<S, masked>(args, span);
+  int64_t* index = args.index + span.begin;
+  T* perturbed = args.perturbed ? static_cast<T*>(args.perturbed) + span.begin : nullptr;
   Lazy<T> lazy(cols);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
-  for (int64_t i = span.row_begin; i < span.row_end; ++i) {
+  for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, masked> row(logits, i);
     const T scale = scale_of<T>(logits.scale, i % logits.rows);
     Best<T> best;
     Met<VectorOf<S>> met;
     if (cols > short_row) {
-      const int64_t ahead = flat ? (span.row_end - 1 - i) * cols : 0;
+      const int64_t ahead = flat ? (span.end - 1 - i) * cols : 0;
       opened += lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), lazy, met, best);
     } else {
       best = filled_row(row, begin, end, set(scale), noise.row(i, opened), met);
@@ -263,14 +267,12 @@ int64_t gumbel_max_rows(const Logits& logits, const Address& address, const Span
     *index++ = best.index;
     if (perturbed) *perturbed++ = best.value;
   }
-  return lacks ? lacking(opened) : opened;
+  return {lacks ? Outcome::lacking : Outcome::done, opened};
 }
 
 template <class S>
-int64_t gumbel_max(const Logits& logits, const Address& address, const Span& span, int64_t* index, void* perturbed) {
-  WorkOf<S>* value = static_cast<WorkOf<S>*>(perturbed);
-  return logits.mask ? gumbel_max_rows<S, true>(logits, address, span, index, value)
-                     : gumbel_max_rows<S, false>(logits, address, span, index, value);
+Result gumbel_max(const SelectArgs& args, const Span& span) {
+  return args.logits.mask ? gumbel_max_rows<S, true>(args, span) : gumbel_max_rows<S, false>(args, span);
 }
 
 }  // namespace

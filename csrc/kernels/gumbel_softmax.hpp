@@ -106,15 +106,15 @@ struct PerturbedRows {
 };
 
 template <class S>
-int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end) {
+Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
   const int64_t batch = flat_batch(args.noise, cols);
   PerturbedRows<S> rows(args.soft, cols, batch);
   PackedRows<S, noise_chunk> packed;
-  for (int64_t i = begin, count; i < end; i += count) {
-    count = end - i < batch ? end - i : batch;
+  for (int64_t i = span.begin, count; i < span.end; i += count) {
+    count = span.end - i < batch ? span.end - i : batch;
     T* p = rows.from_row(i);
     const RowNoise noise(args.noise, i);
     Row<S, false> row(args.logits, i);
@@ -134,7 +134,7 @@ int64_t gumbel_softmax(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
     }
     if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return refused;
   }
-  return ((end - begin) * cols + tile_size - 1) / tile_size;
+  return {Outcome::done, ((span.end - span.begin) * cols + tile_size - 1) / tile_size};
 }
 
 }  // namespace

@@ -75,33 +75,37 @@ GF_OP int64_t chunk_end(uint64_t first, int64_t j, int64_t cols) {
   return end < cols ? end : cols;
 }
 
-// loc + scale * noise into elements [begin, end) of the output.
+// loc + scale * noise into the elements of the span.
 template <Law law, class S>
-void scaled_noise(const NoiseArgs& args, int64_t begin, int64_t end) {
+Result scaled_noise(const NoiseArgs& args, const Span& span) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   S* out = static_cast<S*>(args.out);
   if constexpr (sizeof(S) == sizeof(T)) {
-    if (args.loc == 0 && args.scale == 1)
-      return fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(begin), end - begin, out + begin);
+    if (args.loc == 0 && args.scale == 1) {
+      fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(span.begin), span.end - span.begin,
+                      out + span.begin);
+      return {};
+    }
   }
   const V loc = set(static_cast<T>(args.loc)), scale = set(static_cast<T>(args.scale));
   alignas(64) T noise[noise_chunk];
-  for (int64_t count; begin < end; begin += count) {
-    count = end - begin < noise_chunk ? end - begin : noise_chunk;
-    fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(begin), count, noise);
-    for_blocks<V>(
-        count, [&](int64_t j, int n) { store_block(out + begin + j, n, load_block(noise + j, n, loc) * scale + loc); });
+  for (int64_t i = span.begin, count; i < span.end; i += count) {
+    count = span.end - i < noise_chunk ? span.end - i : noise_chunk;
+    fill_noise<law>(args.key, args.offset + static_cast<uint64_t>(i), count, noise);
+    for_blocks<V>(count,
+                  [&](int64_t j, int n) { store_block(out + i + j, n, load_block(noise + j, n, loc) * scale + loc); });
   }
+  return {};
 }
 
 template <class S>
-void gumbel(const NoiseArgs& args, int64_t begin, int64_t end) {
-  scaled_noise<Law::gumbel, S>(args, begin, end);
+Result gumbel(const NoiseArgs& args, const Span& span) {
+  return scaled_noise<Law::gumbel, S>(args, span);
 }
 template <class S>
-void exponential(const NoiseArgs& args, int64_t begin, int64_t end) {
-  scaled_noise<Law::exponential, S>(args, begin, end);
+Result exponential(const NoiseArgs& args, const Span& span) {
+  return scaled_noise<Law::exponential, S>(args, span);
 }
 
 }  // namespace

@@ -36,29 +36,30 @@ struct Exceptions {
   }
 };
 
-// NaN, +inf, or a row without a finite logit among rows [begin, end). Rows are looked at one by one only where some
+// NaN, +inf, or a row without a finite logit among the rows. They are looked at one by one only where some
 // logit is -inf.
 template <class S>
-bool refuses(const Logits& logits, int64_t begin, int64_t end) {
+Result refuses(const LookArgs& args, const Span& span) {
   using V = VectorOf<S>;
+  const Logits& logits = args.logits;
   constexpr int64_t chunk = 4096;  // elements that stay in the first-level cache
   const int64_t cols = logits.cols, batch = cols < chunk ? chunk / cols : 1;
-  for (int64_t i = begin, count; i < end; i += count) {
-    count = end - i < batch ? end - i : batch;
+  for (int64_t i = span.begin, count; i < span.end; i += count) {
+    count = span.end - i < batch ? span.end - i : batch;
     const bool together = logits.stride == cols;
     Exceptions<V> seen;
     for (int64_t r = i; r < i + count; r += together ? count : 1)
       seen.see(Row<S, false>(logits, r), together ? count * cols : cols);
-    if (seen.met.refused()) return true;
+    if (seen.met.refused()) return refused;
     if (!bits(seen.lowest)) continue;
     for (int64_t r = i; r < i + count; ++r) {
       const Row<S, false> row(logits, r);
       uint32_t finite = 0;
       for_blocks<V>(cols, [&](int64_t j, int n) { finite |= bits(row.block(j, n) > minus_infinity<V>()); });
-      if (!finite) return true;
+      if (!finite) return refused;
     }
   }
-  return false;
+  return {};
 }
 
 }  // namespace

@@ -253,20 +253,23 @@ namespace {
 
 // Rows of a call, several at a time where they are short; step(row, i, scale) for one, panel(rows) for several.
 template <class S, class RowStep, class PanelStep>
-GF_OP void for_rows(const SoftmaxArgs& args, int64_t begin, int64_t end, RowStep step, PanelStep panel) {
+GF_OP Result for_rows(const SoftmaxArgs& args, const Span& span, RowStep step, PanelStep panel) {
   const S* const x = static_cast<const S*>(args.x);
   if (is_short<S>(args.cols))
-    return for_panels<S>(begin, end, [&](int64_t i, int n) {
+    for_panels<S>(span.begin, span.end, [&](int64_t i, int n) {
       panel(ShortRows<S>{x + i * args.stride, args.stride, args.cols, n, args.scale, i}, i);
     });
-  for (int64_t i = begin; i < end; ++i) step(x + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
+  else
+    for (int64_t i = span.begin; i < span.end; ++i)
+      step(x + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
+  return {};
 }
 
 template <class S>
-void softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+Result softmax(const SoftmaxArgs& args, const Span& span) {
   S* const out = static_cast<S*>(args.out);
-  for_rows<S>(
-      args, begin, end,
+  return for_rows<S>(
+      args, span,
       [&](const S* x, int64_t i, VectorOf<S> scale) {
         softmax_row(x, args.cols, scale, row_range(x, args.cols), out + i * args.cols);
       },
@@ -276,22 +279,23 @@ void softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
 }
 
 template <class S>
-void log_softmax(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+Result log_softmax(const SoftmaxArgs& args, const Span& span) {
   S* const out = static_cast<S*>(args.out);
-  for_rows<S>(
-      args, begin, end,
+  const Result result = for_rows<S>(
+      args, span,
       [&](const S* x, int64_t i, VectorOf<S> scale) {
         log_softmax_row(x, args.cols, scale, out + i * args.cols, args.past_cache);
       },
       [&](const ShortRows<S>& rows, int64_t i) { log_softmax_panel(rows, out + i * args.cols); });
   if (args.past_cache) simd::fence_stores();
+  return result;
 }
 
 template <class S>
-void logsumexp(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+Result logsumexp(const SoftmaxArgs& args, const Span& span) {
   S* const out = static_cast<S*>(args.out);
-  for_rows<S>(
-      args, begin, end, [&](const S* x, int64_t i, VectorOf<S> scale) { logsumexp_row(x, args.cols, scale, out + i); },
+  return for_rows<S>(
+      args, span, [&](const S* x, int64_t i, VectorOf<S> scale) { logsumexp_row(x, args.cols, scale, out + i); },
       [&](const ShortRows<S>& rows, int64_t i) { logsumexp_panel(rows, out + i); });
 }
 

@@ -171,18 +171,18 @@ GF_OP void panel_sums(const SoftmaxBackwardArgs& args, int64_t first, int n, Wor
 
 // scale * y * (grad - sum(grad * y))
 template <class S>
-void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
+Result softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
   using V = VectorOf<S>;
   const int64_t cols = args.cols;
   const auto alone = [&](int64_t i) {
     softmax_backward_row(BackwardRow<S>(args, i), cols, scale_of<WorkOf<S>>(args.scale, i));
   };
   if (!is_short<S>(cols)) {
-    for (int64_t i = begin; i < end; ++i) alone(i);
+    for (int64_t i = span.begin; i < span.end; ++i) alone(i);
     if (args.past_cache) simd::fence_stores();
-    return;
+    return {};
   }
-  for_panels<S>(begin, end, [&](int64_t first, int n) {
+  for_panels<S>(span.begin, span.end, [&](int64_t first, int n) {
     alignas(64) WorkOf<S> dot[V::lanes];
     uint32_t tiny_rows = 0;
     with_blocks<V>(cols, [&](auto count) {
@@ -206,6 +206,7 @@ void softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t en
       else
         softmax_backward_given(BackwardRow<S>(args, first + r), cols, static_cast<double>(dot[r]));
   });
+  return {};
 }
 
 // scale * (grad - exp(y) * sum) at a place where the product may be subnormal. Of log-probabilities and what is less
@@ -259,27 +260,28 @@ GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, Wor
 
 // scale * (grad - exp(y) * sum(grad))
 template <class S>
-void log_softmax_backward(const SoftmaxBackwardArgs& args, int64_t begin, int64_t end) {
+Result log_softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
   using V = VectorOf<S>;
   const int64_t cols = args.cols;
   const auto given = [&](const BackwardRow<S>& row, int64_t i, double total) {
     log_softmax_backward_row(row, cols, scale_of<WorkOf<S>>(args.scale, i), total);
   };
   if (!is_short<S>(cols)) {
-    for (int64_t i = begin; i < end; ++i) {
+    for (int64_t i = span.begin; i < span.end; ++i) {
       const BackwardRow<S> row(args, i);
       given(row, i, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at); }));
     }
     if (args.past_cache) simd::fence_stores();
-    return;
+    return {};
   }
-  for_panels<S>(begin, end, [&](int64_t first, int n) {
+  for_panels<S>(span.begin, span.end, [&](int64_t first, int n) {
     alignas(64) WorkOf<S> total[V::lanes];
     with_blocks<V>(cols, [&](auto count) {
       panel_sums<S, count.value>(args, first, n, total, [](int, const auto&, auto&) GF_STEP {});
     });
     for (int r = 0; r < n; ++r) given(BackwardRow<S>(args, first + r), first + r, static_cast<double>(total[r]));
   });
+  return {};
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ struct TokenDraws {
   using V = VectorOf<T>;
   const TokenArgs& args;
   int64_t cols = args.logits.cols;
-  Span span;
+  Span span;  // with all columns
   bool long_rows = cols > short_row, flat = is_flat(args.noise, cols);
   Lazy<T> lazy;
   NoiseBatch<T> batch;
@@ -96,8 +96,8 @@ struct TokenDraws {
   const T* gumbel = nullptr;
   Met<V> met;
 
-  TokenDraws(const TokenArgs& a, int64_t begin, int64_t end)
-      : args(a), span{begin, end, 0, cols}, lazy(cols), batch(a.noise, span) {}
+  TokenDraws(const TokenArgs& a, const Span& s)
+      : args(a), span{s.begin, s.end, 0, cols}, lazy(cols), batch(a.noise, span) {}
   void start(int64_t i) {
     row = i;
     scale = static_cast<T>(args.scale[i]);
@@ -110,7 +110,7 @@ struct TokenDraws {
   int64_t from_row(const Row<S, masked>& from) {
     Best<T> best;
     if (long_rows) {
-      const int64_t ahead = flat ? (span.row_end - 1 - row) * cols : 0;
+      const int64_t ahead = flat ? (span.end - 1 - row) * cols : 0;
       opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, set(scale), lazy, met, best);
     } else {
       best = filled_row(from, 0, cols, set(scale), gumbel, met);
@@ -162,13 +162,13 @@ int64_t draw_passing(const R& row, int64_t n, bool listed, const Filters& filter
 }
 
 template <class S, bool masked>
-int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
+Result sample_token_rows(const TokenArgs& args, const Span& span) {
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
   Survivors<T> left(args.top_k || args.top_p || args.min_p ? cols : 0);
-  TokenDraws<T> draws(args, begin, end);
+  TokenDraws<T> draws(args, span);
   bool lacks = false;
-  for (int64_t i = begin; i < end; ++i) {
+  for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, masked> row(args.logits, i);
     const Filters filters(args, i);
     int64_t& index = args.index[i];
@@ -186,13 +186,12 @@ int64_t sample_token_rows(const TokenArgs& args, int64_t begin, int64_t end) {
     if (draws.met.refused()) return refused;
     lacks |= index < 0;
   }
-  return lacks ? lacking(draws.opened) : draws.opened;
+  return {lacks ? Outcome::lacking : Outcome::done, draws.opened};
 }
 
 template <class S>
-int64_t sample_tokens(const TokenArgs& args, int64_t begin, int64_t end) {
-  return args.logits.mask ? sample_token_rows<S, true>(args, begin, end)
-                          : sample_token_rows<S, false>(args, begin, end);
+Result sample_tokens(const TokenArgs& args, const Span& span) {
+  return args.logits.mask ? sample_token_rows<S, true>(args, span) : sample_token_rows<S, false>(args, span);
 }
 
 }  // namespace

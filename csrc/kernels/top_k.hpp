@@ -132,8 +132,8 @@ GF_OP int piece_for(int64_t k) {
 }
 
 template <class S, bool masked>
-int64_t top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
-                  VectorOf<S> scale, Piece<WorkOf<S>>& piece, Candidates<WorkOf<S>>& best) {
+Result top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
+                 VectorOf<S> scale, Piece<WorkOf<S>>& piece, Candidates<WorkOf<S>>& best) {
   using V = VectorOf<S>;
   int64_t opened = 0;
   const TileRange tiles(noise, begin, end, ahead);
@@ -158,7 +158,7 @@ int64_t top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begi
     }
     if (opener.count) open();
   }
-  return met.refused() ? refused : opened;
+  return {met.refused() ? Outcome::refused : Outcome::done, opened};
 }
 
 // A short row is perturbed as a whole.
@@ -237,23 +237,26 @@ bool settle_overflows(const Row<S, masked>& row, int64_t begin, int64_t end, Wor
 }
 
 template <class S, bool masked>
-int64_t top_k_rows(const Logits& logits, const Address& address, const Span& span, int64_t k, int64_t* index,
-                   WorkOf<S>* perturbed) {
+Result top_k_rows(const SelectArgs& args, const Span& span) {
   using T = WorkOf<S>;
-  const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
+  const Logits& logits = args.logits;
+  const Address& address = args.noise;
+  const int64_t k = args.k, begin = span.col_begin, end = span.col_end, cols = end - begin;
+  int64_t* index = args.index + span.begin * k;
+  T* perturbed = static_cast<T*>(args.perturbed) + span.begin * k;
   Piece<T> piece(cols > short_row ? piece_for(k) : 0);
   Candidates<T> best(k, piece.capacity);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
-  for (int64_t i = span.row_begin; i < span.row_end; ++i) {
+  for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, masked> row(logits, i);
     const T scale = scale_of<T>(logits.scale, i % logits.rows);
     if (cols > short_row) {
-      const int64_t ahead = is_flat(address, cols) ? (span.row_end - 1 - i) * cols : 0;
-      const int64_t tiles = top_k_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, best);
-      if (tiles == refused) return refused;
-      opened += tiles;
+      const int64_t ahead = is_flat(address, cols) ? (span.end - 1 - i) * cols : 0;
+      const Result found = top_k_row(row, RowNoise(address, i), begin, end, ahead, set(scale), piece, best);
+      if (found.outcome == Outcome::refused) return refused;
+      opened += found.opened;
     } else if (!top_k_filled_row(row, begin, end, set(scale), noise.row(i, opened), best)) {
       return refused;
     }
@@ -264,15 +267,12 @@ int64_t top_k_rows(const Logits& logits, const Address& address, const Span& spa
     index += k;
     perturbed += k;
   }
-  return lacks ? lacking(opened) : opened;
+  return {lacks ? Outcome::lacking : Outcome::done, opened};
 }
 
 template <class S>
-int64_t gumbel_top_k(const Logits& logits, const Address& address, const Span& span, int64_t k, int64_t* index,
-                     void* perturbed) {
-  WorkOf<S>* value = static_cast<WorkOf<S>*>(perturbed);
-  return logits.mask ? top_k_rows<S, true>(logits, address, span, k, index, value)
-                     : top_k_rows<S, false>(logits, address, span, k, index, value);
+Result gumbel_top_k(const SelectArgs& args, const Span& span) {
+  return args.logits.mask ? top_k_rows<S, true>(args, span) : top_k_rows<S, false>(args, span);
 }
 
 }  // namespace

@@ -106,13 +106,13 @@ struct Lattice {
 };
 
 template <class T>
-int64_t viterbi(const ViterbiArgs& args, int64_t begin, int64_t end) {
+Result viterbi(const ViterbiArgs& args, const Span& span) {
   using V = VectorOf<T>;
   const Lattice<T> lattice(args);
   const int64_t size = args.nodes * args.labels;
   bool lack = false;
-  for (int64_t row = begin; row < end; row += V::lanes) {
-    const int n = static_cast<int>(end - row < V::lanes ? end - row : V::lanes);
+  for (int64_t row = span.begin; row < span.end; row += V::lanes) {
+    const int n = static_cast<int>(span.end - row < V::lanes ? span.end - row : V::lanes);
     const uint32_t rows = (1u << n) - 1;
     lattice.fill(static_cast<const T*>(args.unary) + row * size, n);
     V total = set(T{0});
@@ -130,7 +130,7 @@ int64_t viterbi(const ViterbiArgs& args, int64_t begin, int64_t end) {
     lattice.read(n, args.index + row * args.nodes);
     store_block(static_cast<T*>(args.score) + row, n, total);
   }
-  return lack ? lacking(0) : 0;
+  return {lack ? Outcome::lacking : Outcome::done};
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import checks, row_checks, sources
 from .backend import active
-from .types import RowCall, SeedLike
+from .types import Address, RowCall, SeedLike
 
 
 def draw_rows(
@@ -46,9 +46,9 @@ def draw_rows(
         if row_stride is not None:
             raise ValueError("row_stride needs a single offset, not one per row")
         starts = row_checks.uint64_rows(offset, "offset", shape, checks.LAST_ELEMENT - columns + 1)
-        return _with_key(rng, lambda key: call(key, 0, 0, None, starts))
+        return _with_key(rng, lambda key: call((key, 0, 0, None, starts)))
     first = _first_element(offset, max(math.prod(shape) - 1, 0) * stride + columns)
-    return _with_key(rng, lambda key: call(key, first, stride, None, None))
+    return _with_key(rng, lambda key: call((key, first, stride, None, None)))
 
 
 def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedLike, seeds: Any, positions: Any) -> int:
@@ -60,13 +60,14 @@ def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedL
     keys, starts = np.empty_like(given), places * np.array(width, np.uint64)
     active().row_keys(given, keys)
     if missing is None:
-        return call(0, 0, 0, keys, starts)
+        return call((0, 0, 0, keys, starts))
     unseeded = int(missing.sum())
 
-    def mixed(key: int, first: int, *_: Any) -> int:
+    def mixed(place: Address) -> int:
+        key, first, *_ = place
         keys[missing] = key
         starts[missing] = np.uint64(first) + np.arange(unseeded, dtype=np.uint64) * np.uint64(columns)
-        return call(0, 0, 0, keys, starts)
+        return call((0, 0, 0, keys, starts))
 
     return sources.source(rng)._draw(unseeded * columns, mixed, columns)
 
@@ -77,7 +78,7 @@ def draw_flat(call: RowCall, elements: int, rng: SeedLike, offset: Any) -> None:
         sources.source(rng)._draw(elements, call, elements)
     else:
         first = _first_element(offset, elements)
-        _with_key(rng, lambda key: call(key, first, elements, None, None))
+        _with_key(rng, lambda key: call((key, first, elements, None, None)))
 
 
 def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
@@ -86,7 +87,7 @@ def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
         raise ValueError("offset addresses the noise of a key: rng must be given")
     if sources.is_ours(rng):
         return call(rng.key)
-    return sources.source(rng)._draw(0, lambda key, *_: call(key), 0)
+    return sources.source(rng)._draw(0, lambda place: call(place[0]), 0)
 
 
 def _first_element(offset: Any, extent: int) -> int:

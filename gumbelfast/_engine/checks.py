@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -279,29 +278,6 @@ def first_place(fault: Array, axis: int = -1) -> tuple[int, ...]:
 
 def row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
-
-
-def refuse(
-    x: Array, mask: Array | None, axis: int, owner: Callable[[tuple[int, ...]], str] = lambda place: ""
-) -> NoReturn:
-    """Says why a kernel refused logits that `rows` laid out, and with `owner` to whom that place, or row, belongs."""
-    seen = x.astype(work_dtype(x.dtype), copy=False)
-    allowed = np.broadcast_to(True if mask is None else mask, x.shape)
-    for fault, what in ((np.isnan(seen), "NaN"), (np.isposinf(seen), "+inf")):
-        if (fault & allowed).any():
-            place = first_place(fault & allowed, axis)
-            raise ValueError(f"logits contain {what} at index {place}{owner(place)}")
-    none = ~(np.isfinite(seen) & allowed).any(axis=-1).ravel()
-    row = int(none.argmax())
-    raise ValueError(f"row {row_name(row, x.shape)}{owner((row,))} has no finite logit")
-
-
-def too_few(x: Array, k: int, index: NDArray[np.int64], what: str = "allowed entries") -> NoReturn:
-    """Says which row has fewer than k entries to draw."""
-    short = index.reshape(-1, k)[:, -1] < 0
-    row = int(short.argmax())
-    found = int((index.reshape(-1, k)[row] >= 0).sum())
-    raise ValueError(f"k={k} exceeds the {found} {what} of row {row_name(row, x.shape)}")
 
 
 def returned(found: ArrayLike, name: str) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .checks import INT64_END, Array, as_integers, positive_reciprocal, row_name, work_dtype, work_range
+from .refused import check_inverses
 
 _UINT64_END = 2**64
 _OBJECT, _UINT64 = np.dtype(object), np.dtype(np.uint64)  # cheaper to pass than their classes
@@ -118,12 +119,9 @@ def _reciprocals(
     return np.where(value > 0, np.maximum(inverse, smallest), 0.0)
 
 
-def inverses(values: Array, name: str) -> float | NDArray[np.float64]:
+def inverses(values: Array) -> float | NDArray[np.float64]:
     """1/value for one number, or one a row, as kernels take them; checked where only these are known."""
-    bad = ~((values > 0) & (values < math.inf))
-    where = f" in row {row_name(int(bad.argmax()), (*values.shape, 1))}" if values.ndim else ""
-    if bad.any():
-        raise ValueError(f"{name} must be finite and > 0, and 1/{name} as well, got 1/{name} = {values[bad][0]}{where}")
+    check_inverses(values)
     return values.astype(np.float64).reshape(-1) if values.ndim else float(values)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._bitgen import Philox4x32
 from . import checks
-from .types import RowCall, SeedLike
+from .types import REFUSED, RowCall, SeedLike
 
 
 class Source(Protocol):
@@ -35,13 +35,13 @@ class _Foreign:
     def _draw(self, elements: int, call: RowCall, columns: int) -> int:
         bits = self._rng.bit_generator
         before = bits.state
-        code = -1
+        status = REFUSED
         try:
-            code = Philox4x32(key=draw_key(self._rng))._draw(elements, call, columns)
+            status = Philox4x32(key=draw_key(self._rng))._draw(elements, call, columns)
         finally:
-            if code < 0:
+            if status < 0:
                 bits.state = before
-        return code
+        return status
 
 
 def draw_key(rng: np.random.Generator) -> int:

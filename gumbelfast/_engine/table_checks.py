@@ -19,31 +19,17 @@ def counted(values: ArrayLike) -> ArrayLike:
     return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
-def weights(x: Array, axis: int) -> None:
-    """Checks float64 probabilities that `rows` laid out; they need not sum to 1."""
+def weights(x: Array, axis: int, name: str = "probs") -> None:
+    """Checks float64 weights that `rows` laid out; they need not sum to 1."""
     fault = ~((x >= 0) & (x < np.inf))
     if fault.any():
-        raise ValueError(f"probs must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
+        raise ValueError(f"{name} must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
     with np.errstate(over="ignore"):
         total = x.sum(axis=-1)
     bad = ~((total > 0) & (total < np.inf))
     if bad.any():
         row = int(bad.ravel().argmax())
-        raise ValueError(f"probs of row {row_name(row, x.shape)} sum to {total.ravel()[row]}")
-
-
-def weights_of_choice(p: Array, distinct: int = 0) -> None:
-    """Checks a row of weights, for so many draws without replacement, or for draws with it."""
-    fault = ~((p >= 0) & (p < np.inf))
-    if fault.any():
-        raise ValueError(f"p must be finite and >= 0, got {p[fault][0]} at index {first_place(fault)}")
-    positive = np.count_nonzero(p)
-    if positive < distinct:
-        raise ValueError(f"{distinct} draws without replacement exceed the {positive} positive entries of p")
-    with np.errstate(over="ignore"):
-        total = p.sum()
-    if not distinct and not 0 < total < np.inf:
-        raise ValueError(f"p sums to {total}")
+        raise ValueError(f"{name} of row {row_name(row, x.shape)} sum to {total.ravel()[row]}")
 
 
 def sums(x: Array, axis: int) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import address, checks
+from . import address
 from .backend import active
-from .types import SeedLike
+from .refused import refuse
+from .types import RowCall, SeedLike
 
 Array = NDArray[Any]
 U64 = NDArray[np.uint64]
@@ -36,7 +37,7 @@ def weights_of_logits(
     largest = wide.max(axis=-1)
     empty = np.isneginf(largest)
     if not np.isfinite(largest[~empty]).all() or (empty.any() and not empty_allowed):
-        checks.refuse(x, mask, axis)
+        refuse(x, mask, axis)
     active().softmax(wide, scale, wide, threads)
     wide[empty] = 1
     return wide, empty.reshape(x.shape[:-1])
@@ -90,22 +91,17 @@ class Tables:
     def draw(self, method: str, index: NDArray[np.int64], rng: SeedLike, offset: Any, threads: int) -> None:
         """Draws into `index`, whose last axes are the rows, by "alias" or "inverse"."""
         kernels, bounds = active(), self._bounds
-        kernel: Any
+        call: RowCall
         if method == "alias":
             if self._alias is None:
                 table = np.empty((len(bounds), 1 << bits_of(bounds.shape[-1])), np.uint64)
                 kernels.alias_table(bounds, table, threads)
                 self._alias = table
-            kernel = partial(kernels.draw_alias, self._alias)
+            call = partial(kernels.draw_alias, self._alias, index, threads)
         else:
             if self._guide is None:
                 self._guide = guide_of(bounds)
-            kernel = partial(kernels.draw_inverse, bounds, self._guide)
-
-        def call(key: int, first: int, *_: Any) -> int:
-            kernel(index, threads, key, first)
-            return 0
-
+            call = partial(kernels.draw_inverse, bounds, self._guide, index, threads)
         address.draw_flat(call, index.size, rng, offset)
 
 

@@ -10,8 +10,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     U64 = NDArray[np.uint64]
+    Array = NDArray[Any]
 
 SeedLike = Any  # None, int, sequence of ints, SeedSequence, BitGenerator, numpy Generator, or a Generator of ours
 
-# (key, offset, row_stride, keys, offsets), as backends take them.
-RowCall = Callable[[int, int, int, "U64 | None", "U64 | None"], int]
+# What travels to backends as one thing each (_core.pyi): (key, offset, row_stride, keys, offsets), and (array, mask,
+# scale).
+Address = tuple[int, int, int, "U64 | None", "U64 | None"]
+Logits = tuple["Array", "Array | None", "float | Array"]
+
+# A kernel that waits for its address, and returns a status: the number of tiles that it opened, or one of these.
+RowCall = Callable[[Address], int]
+REFUSED, LACKING = -1, -2

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from .._engine import address, checks, row_checks, table_checks, thread_count
 from .._engine.backend import active
 from .._engine.direct import in_one_step
+from .._engine.refused import refuse
 from .._engine.tables import Tables, weights_of_logits
-from .._engine.types import RowCall, SeedLike
+from .._engine.types import LACKING, Address, RowCall, SeedLike
 from ..shards import Argmax, TopK
 
 _INT64 = np.dtype(np.int64)
@@ -21,9 +22,9 @@ _INT64 = np.dtype(np.int64)
 def _empty_allowed(call: RowCall) -> RowCall:
     """The call, for which rows without anything to draw are no failure."""
 
-    def tolerant(*address: Any) -> int:
-        tiles = call(*address)
-        return -2 - tiles if tiles < -1 else tiles
+    def tolerant(address: Address) -> int:
+        status = call(address)
+        return 0 if status == LACKING else status
 
     return tolerant
 
@@ -130,11 +131,12 @@ def categorical(
             index[..., none] = empty
         return index if index.ndim else index[()]
     perturbed = np.empty(drawn[:-1], checks.work_dtype(x.dtype)) if return_perturbed else None
-    call: RowCall = partial(active().gumbel_max, x, allowed, scale, index, perturbed, thread_count.resolve(num_threads))
+    rows = x, allowed, scale
+    call: RowCall = partial(active().gumbel_max, rows, index, perturbed, thread_count.resolve(num_threads))
     if empty is not None:
         call = _empty_allowed(call)
     if address.draw_rows(call, drawn, index.size * drawn[-1], rng, seeds, positions, offset, row_stride) < 0:
-        checks.refuse(x, allowed, axis)
+        refuse(x, allowed, axis)
     if empty is not None and empty != -1:
         index[index < 0] = empty
     if perturbed is not None:
@@ -202,10 +204,11 @@ def gumbel_top_k(
     shape = (*x.shape[:-1], k)
     index = np.empty(shape, _INT64)
     perturbed = np.empty(shape, checks.work_dtype(x.dtype))
-    call = partial(active().gumbel_top_k, x, allowed, scale, index, perturbed, thread_count.resolve(num_threads))
-    tiles = address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride)
-    if tiles < -1:
-        checks.too_few(x, k, index)
-    if tiles < 0:
-        checks.refuse(x, allowed, axis)
+    rows = x, allowed, scale
+    call = partial(active().gumbel_top_k, rows, index, perturbed, thread_count.resolve(num_threads))
+    status = address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride)
+    if status == LACKING:
+        refuse(x, allowed, axis, wanted=k)
+    if status < 0:
+        refuse(x, allowed, axis)
     return TopK(checks.restored(index, axis), checks.restored(perturbed, axis))

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import address, checks, out_checks, thread_count
 from .._engine.backend import active
-from .._engine.types import SeedLike
+from .._engine.refused import refuse
+from .._engine.types import REFUSED, Address, SeedLike
 from . import conditional_checks as check
 
 Array = NDArray[Any]
@@ -95,6 +96,7 @@ def conditional_gumbel(
     known = maximum if upper is None else upper
     bound = None if known is None else check.tops(known, "maximum" if upper is None else "upper", x)
     work, threads = checks.work_dtype(x.dtype), thread_count.resolve(num_threads)
+    rows = x, None, 1.0
     target = None
     if out is not None:
         direct = out_checks.output(out, np.shape(logits), work, (logits,))
@@ -102,23 +104,24 @@ def conditional_gumbel(
     result = np.empty(x.shape, work) if target is None else target
     place_drawn = index is None and upper is None
     # Where the place is drawn, that refuses before anything is written.
-    if target is not None and not place_drawn and active().refuses(x, threads):
-        checks.refuse(x, None, axis)
+    if target is not None and not place_drawn and active().refuses(rows, threads):
+        refuse(x, None, axis)
 
-    def call(key: int, first: int, stride: int, keys: Array | None, starts: Array | None) -> int:
+    def call(place: Address) -> int:
         which = winner
         if place_drawn:
             which = np.empty(x.shape[:-1], np.int64)
-            if active().gumbel_max(x, None, 1.0, which, None, threads, key, first, stride, keys, starts) < 0:
-                return -1
-            first += x.shape[-1]
-            starts = None if starts is None else starts + np.uint64(x.shape[-1])
-        return int(active().conditional_gumbel(x, bound, which, result, threads, key, first, stride, keys, starts))
+            if active().gumbel_max(rows, which, None, threads, place) < 0:
+                return REFUSED
+            key, first, stride, keys, starts = place
+            behind = None if starts is None else starts + np.uint64(x.shape[-1])
+            place = key, first + x.shape[-1], stride, keys, behind
+        return int(active().conditional_gumbel(rows, bound, which, result, threads, place))
 
     width = 1 + place_drawn
     shape = (*x.shape[:-1], width * x.shape[-1])
     if address.draw_rows(call, shape, width * x.size, rng, seeds, positions, offset, row_stride) < 0:
-        checks.refuse(x, None, axis)
+        refuse(x, None, axis)
     if out is None or target is out:
         return checks.restored(result, axis)
     out[...] = checks.restored(result, axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -158,12 +159,7 @@ def fill(
     write, threads = getattr(active(), kernel), thread_count.resolve(num_threads)
     at, times = (float(loc), float(scale)) if plain else (0.0, 1.0)
 
-    def call(key: int, first: int, *_: Any) -> int:
-        if result.size:
-            write(result, at, times, key, first, threads)
-        return 0
-
-    address.draw_flat(call, result.size, rng, offset)
+    address.draw_flat(partial(write, result, at, times, threads), result.size, rng, offset)
     if not plain:
         result *= np.asarray(scale, work)
         result += np.asarray(loc, work)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .._engine import address, checks, row_checks, thread_count
 from .._engine.backend import active
 from .._engine.direct import in_one_step
+from .._engine.refused import refuse
 from .._engine.types import SeedLike
 
 
@@ -92,7 +93,8 @@ def sample_tokens(
     m = row_checks.fraction_rows(min_p, "min_p", batch, zero_allowed=True)
     allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
     index = np.empty(batch, np.int64)
-    call = partial(active().sample_tokens, x, allowed, scale, k, p, m, index, thread_count.resolve(num_threads))
+    rows = x, allowed, 1.0
+    call = partial(active().sample_tokens, rows, scale, k, p, m, index, thread_count.resolve(num_threads))
     if address.draw_rows(call, x.shape, x.size, rng, seeds, positions) < 0:
-        checks.refuse(x, allowed, -1)
+        refuse(x, allowed, -1)
     return index if index.ndim else index[()]

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import address, checks, table_checks, thread_count
 from .._engine.backend import active
-from .._engine.types import SeedLike
+from .._engine.refused import refuse
+from .._engine.types import Address, SeedLike
 
 Array = NDArray[Any]
 
@@ -96,14 +97,14 @@ def with_threshold(logits: Array, k: int, what: str, *given: Any, num_threads: i
     # One more than asked for: its perturbed value is the threshold.
     shape = (*logits.shape[:-1], min(k + 1, logits.shape[-1]))
     index, perturbed = np.empty(shape, np.int64), np.empty(shape, logits.dtype)
-    draw = partial(active().gumbel_top_k, logits, None, 1.0, index, perturbed, thread_count.resolve(num_threads))
+    draw = partial(active().gumbel_top_k, (logits, None, 1.0), index, perturbed, thread_count.resolve(num_threads))
 
-    def call(*place: Any) -> int:
-        tiles = draw(*place)
-        return tiles if tiles >= 0 or (k and (index[..., k - 1] < 0).any()) else -2 - tiles
+    def call(place: Address) -> int:
+        status = draw(place)
+        return status if status >= 0 or (k and (index[..., k - 1] < 0).any()) else 0
 
     if address.draw_rows(call, logits.shape, logits.size, *given) < 0:
-        checks.too_few(logits, k, index[..., :k], what)
+        refuse(logits, None, -1, wanted=k, what=what)
     kappa = perturbed[..., k] if shape[-1] > k else np.full(shape[:-1], -np.inf, perturbed.dtype)
     drawn, values = (np.ascontiguousarray(part[..., :k]) for part in (index, perturbed))
     return WeightedSample(drawn, values, kappa.copy())

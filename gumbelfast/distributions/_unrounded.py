@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._engine import address, checks
-from .._engine.types import SeedLike
+from .._engine.types import Address, SeedLike
 from ..random.generator import Generator
 
 Array = NDArray[Any]
@@ -47,7 +47,8 @@ def drawn(
     """
     found: list[Array] = []
 
-    def call(key: int, first: int, _: int, __: Any, starts: Any) -> int:
+    def call(given: Address) -> int:
+        key, first, _, _, starts = given
         place = {"rng": Generator(key), "offset": first if starts is None else offset}
         values = np.ascontiguousarray(draw(**place)).reshape(shape)
         if starts is None:

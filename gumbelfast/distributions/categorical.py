@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, table_checks, thread_count
 from .._engine.backend import active
+from .._engine.refused import refuse
 from .._engine.tables import Tables, weights_of_logits
 from .._engine.types import SeedLike
 from .._sampling import argmax
@@ -76,7 +77,7 @@ class Categorical:
         if not self._from_logits:
             table_checks.weights(wide, axis)
         elif not np.isfinite(wide.max(axis=-1)).all():
-            checks.refuse(x, None, axis)
+            refuse(x, None, axis)
 
     def __repr__(self) -> str:
         return f"gumbelfast.Categorical(categories={self._x.shape[-1]}, batch_shape={self.batch_shape})"

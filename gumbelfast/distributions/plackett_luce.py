@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, row_checks, table_checks
+from .._engine.refused import refuse
 from .._sampling.softmax import logsumexp
 from . import _subsets
 
@@ -146,7 +147,7 @@ def plackett_luce_set_log_prob(logits: ArrayLike, items: ArrayLike, *, axis: int
 def _logits(logits: ArrayLike, axis: int) -> tuple[Array, int]:
     x, axis = checks.rows(logits, axis)
     if x.size and not x.max(initial=-np.inf) < np.inf:
-        checks.refuse(x, None, axis)
+        refuse(x, None, axis)
     return x, axis
 
 

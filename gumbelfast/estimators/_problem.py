@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, table_checks
 from .._engine.checks import returned
+from .._engine.refused import refuse
 from .._engine.sources import source
-from .._engine.types import SeedLike
+from .._engine.types import Address, SeedLike
 from .._sampling.relaxed import gumbel_softmax
 from .._sampling.softmax import softmax
 from ..random.generator import Generator
@@ -60,7 +61,7 @@ class Problem:
         self.num_samples = checks.positive_count(num_samples, "num_samples")
         self.mean = softmax(self.logits)
         if np.isnan(self.mean).any():
-            checks.refuse(x, None, -1)
+            refuse(x, None, -1)
         self.size = self.num_samples * self.logits.size
         self._f, self._grad_f = f, grad_f
 
@@ -75,7 +76,8 @@ class Problem:
         """
         found: list[Estimate] = []
 
-        def call(key: int, first: int, *_: Any) -> int:
+        def call(place: Address) -> int:
+            key, first, *_ = place
             found.append(make(Generator(key, first)))
             return 0
 

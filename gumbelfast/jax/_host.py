@@ -9,51 +9,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._engine import checks, row_checks, table_checks
+from .._engine import row_checks
 from .._engine.backend import active, use_backend
+from .._engine.refused import check_weights_of_choice, refuse
 from .._engine.tables import Tables, weights_of_logits
+from .._engine.types import LACKING
 from ..random.generator import Generator
-from ..reference.tables import uniforms
 
 Array = NDArray[Any]
 
 
 def _noise(out: tuple[Array, ...], key: int, threads: int, exponential: bool) -> None:
     if out[0].size:
-        (active().exponential if exponential else active().gumbel)(out[0], 0.0, 1.0, key, 0, threads)
+        (active().exponential if exponential else active().gumbel)(out[0], 0.0, 1.0, threads, (key, 0, 0, None, None))
 
 
 def _categorical(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
     index = np.empty(out[0].shape, np.int64)
-    if active().gumbel_max(x, None, 1.0, index, None, threads, key, 0, x.shape[-1], None, None) < 0:
-        checks.refuse(x, None, -1 - axis)
+    if active().gumbel_max((x, None, 1.0), index, None, threads, (key, 0, x.shape[-1], None, None)) < 0:
+        refuse(x, None, -1 - axis)
     out[0][...] = index
 
 
 def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
     index = np.empty(out[0].shape, np.int64)
-    tiles = active().gumbel_top_k(x, None, 1.0, index, out[1], threads, key, 0, x.shape[-1], None, None)
-    if tiles < -1:
-        checks.too_few(x, out[0].shape[-1], index)
-    if tiles < 0:
-        checks.refuse(x, None, -1 - axis)
+    status = active().gumbel_top_k((x, None, 1.0), index, out[1], threads, (key, 0, x.shape[-1], None, None))
+    if status == LACKING:
+        refuse(x, None, -1 - axis, wanted=out[0].shape[-1])
+    if status < 0:
+        refuse(x, None, -1 - axis)
     out[0][...] = index
 
 
 def _gumbel_softmax(
     out: tuple[Array, ...], key: int, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
 ) -> None:
-    scale = row_checks.inverses(inv_tau, "tau")
+    scale = row_checks.inverses(inv_tau)
     soft_rows = None if hard and len(out) == 1 else out[-1]
     hard_rows = out[0] if hard else None
-    if active().gumbel_softmax(x, scale, soft_rows, hard_rows, threads, key, 0, x.shape[-1], None, None) < 0:
-        checks.refuse(x, None, -1 - axis)
+    if active().gumbel_softmax((x, None, scale), soft_rows, hard_rows, threads, (key, 0, x.shape[-1], None, None)) < 0:
+        refuse(x, None, -1 - axis)
 
 
 def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, weights: bool) -> None:
     rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
     if weights:
-        table_checks.weights_of_choice(rows[0])
+        check_weights_of_choice(x)
     else:
         rows, _ = weights_of_logits(x, -1 - axis, 1.0, None, threads)
     index = np.empty(out[0].shape, np.int64)
@@ -63,16 +64,17 @@ def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, 
 
 def _distinct(out: tuple[Array, ...], key: int, p: Array, threads: int) -> None:
     index = np.empty(out[0].shape, np.int64)
-    table_checks.weights_of_choice(p, index.size)
+    check_weights_of_choice(p, index.size)
     with np.errstate(divide="ignore"):
         logits = np.log(p.astype(np.float64))
-    active().gumbel_top_k(logits, None, 1.0, index, np.empty(index.shape), threads, key, 0, p.size, None, None)
+    active().gumbel_top_k((logits, None, 1.0), index, np.empty(index.shape), threads, (key, 0, p.size, None, None))
     out[0][...] = index
 
 
 def _integers(out: tuple[Array, ...], key: int, last: Array, threads: int) -> None:
-    u = uniforms(key, np.arange(out[0].size, dtype=np.uint64))
-    out[0][...] = np.reshape([(int(last) + 1) * each >> 64 for each in u.tolist()], out[0].shape)
+    index = np.empty(out[0].shape, np.int64)
+    active().draw_integers(int(last) + 1, index, threads, (key, 0, 0, None, None))
+    out[0][...] = index
 
 
 def _each_example(

@@ -16,14 +16,19 @@ from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
 from .noise import exponential_noise, gumbel_noise
 from .philox import U64, block_words, row_key
 from .rows import (
+    LACKING,
+    REFUSED,
+    Address,
+    Logits,
     addresses,
     count_tiles,
+    flat_elements,
     load,
     load_logits,
     repeat_rows,
     scale_rows,
+    status,
     store,
-    tiles_or_lack,
     working_dtype,
 )
 from .softmax import log_softmax as log_softmax_rows
@@ -53,107 +58,92 @@ def row_keys(seeds: U64, keys: U64) -> None:
     keys[...] = row_key(seeds)
 
 
-def gumbel(out: Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+def gumbel(out: Array, loc: float, scale: float, threads: int, address: Address) -> int:
     """``loc + scale * g`` for elements ``offset, offset + 1, ...`` into ``out``, flat in C order."""
     work = working_dtype(out.dtype)
-    noise = gumbel_noise(key, np.uint64(offset) + np.arange(out.size, dtype=np.uint64), work)
+    noise = gumbel_noise(*flat_elements(address, out.size), work)
     with np.errstate(over="ignore"):
         store(out, work.type(loc) + work.type(scale) * noise)
+    return 0
 
 
-def exponential(out: Array, loc: float, scale: float, key: int, offset: int, threads: int) -> None:
+def exponential(out: Array, loc: float, scale: float, threads: int, address: Address) -> int:
     """``loc + scale * E`` likewise, with ``g = -log(E)``."""
     work = working_dtype(out.dtype)
-    noise = exponential_noise(key, np.uint64(offset) + np.arange(out.size, dtype=np.uint64), work)
+    noise = exponential_noise(*flat_elements(address, out.size), work)
     with np.errstate(over="ignore", under="ignore"):
         store(out, work.type(loc) + work.type(scale) * noise)
+    return 0
 
 
 def gumbel_max(
-    logits: Array,
-    mask: Array | None,
-    scale: float | Array,
+    logits: Logits,
     index: Array,
     perturbed: Array | None,
     threads: int,
-    key: int,
-    offset: int,
-    row_stride: int,
-    keys: U64 | None,
-    offsets: U64 | None,
+    address: Address,
 ) -> int:
     """Per row the argmax of ``logits * scale + g``; -1 and -inf for a row with nothing to draw."""
-    x = load_logits(logits, mask)
+    x = load_logits(logits)
     if x is None:
-        return -1
-    elements, each_key = addresses(index.size, x.shape[1], key, offset, row_stride, keys, offsets)
+        return REFUSED
+    elements, each_key = addresses(index.size, x.shape[1], address)
     rows = repeat_rows(x, index.size)
-    which, best = gumbel_max_rows(rows, gumbel_noise(each_key, elements, x.dtype), scale_rows(scale, index.size))
+    which, best = gumbel_max_rows(rows, gumbel_noise(each_key, elements, x.dtype), scale_rows(logits[2], index.size))
     store(index, which)
     if perturbed is not None:
         store(perturbed, best)
-    return tiles_or_lack(elements, which)
+    return status(elements, which)
 
 
 def gumbel_top_k(
-    logits: Array,
-    mask: Array | None,
-    scale: float | Array,
+    logits: Logits,
     index: Array,
     perturbed: Array,
     threads: int,
-    key: int,
-    offset: int,
-    row_stride: int,
-    keys: U64 | None,
-    offsets: U64 | None,
+    address: Address,
 ) -> int:
     """The k largest of ``logits * scale + g`` per row, in order; missing places hold -1 and -inf."""
-    x = load_logits(logits, mask)
+    x = load_logits(logits)
     if x is None:
-        return -1
+        return REFUSED
     if index.size == 0:
         return 0
     k = index.shape[-1]
-    elements, each_key = addresses(index.size // k, x.shape[1], key, offset, row_stride, keys, offsets)
-    rows, scales = repeat_rows(x, index.size // k), scale_rows(scale, index.size // k)
+    elements, each_key = addresses(index.size // k, x.shape[1], address)
+    rows, scales = repeat_rows(x, index.size // k), scale_rows(logits[2], index.size // k)
     which, best = gumbel_top_k_rows(rows, gumbel_noise(each_key, elements, x.dtype), scales, k)
     store(index, which)
     store(perturbed, best)
-    return tiles_or_lack(elements, which)
+    return status(elements, which)
 
 
-def _load_drawable(logits: Array) -> Array | None:
+def _load_drawable(logits: Logits) -> Array | None:
     """Logits without NaN and +inf whose rows all hold a finite one."""
-    x = load_logits(logits, None)
+    x = load_logits(logits)
     return None if x is None or np.isneginf(x).all(axis=-1).any() else x
 
 
-def refuses(logits: Array, threads: int) -> bool:
+def refuses(logits: Logits, threads: int) -> bool:
     """NaN, +inf or a row without a finite logit."""
     return _load_drawable(logits) is None
 
 
 def gumbel_softmax(
-    logits: Array,
-    inv_tau: float | Array,
+    logits: Logits,
     soft: Array | None,
     hard: Array | None,
     threads: int,
-    key: int,
-    offset: int,
-    row_stride: int,
-    keys: U64 | None,
-    offsets: U64 | None,
+    address: Address,
 ) -> int:
-    """``softmax((logits + g) * inv_tau)`` into ``soft`` and the one-hot of its argmax into ``hard``."""
+    """``softmax((logits + g) * scale)`` into ``soft`` and the one-hot of its argmax into ``hard``."""
     x = _load_drawable(logits)
     if x is None:
-        return -1
+        return REFUSED
     count = max(out.size for out in (soft, hard) if out is not None) // x.shape[1]
-    elements, each_key = addresses(count, x.shape[1], key, offset, row_stride, keys, offsets)
+    elements, each_key = addresses(count, x.shape[1], address)
     noise = gumbel_noise(each_key, elements, x.dtype)
-    soft_rows, hard_rows = gumbel_softmax_rows(repeat_rows(x, count), noise, scale_rows(inv_tau, count))
+    soft_rows, hard_rows = gumbel_softmax_rows(repeat_rows(x, count), noise, scale_rows(logits[2], count))
     if soft is not None:
         store(soft, soft_rows)
     if hard is not None:
@@ -162,22 +152,18 @@ def gumbel_softmax(
 
 
 def conditional_gumbel(
-    logits: Array,
+    logits: Logits,
     bound: Array | None,
     index: Array | None,
     out: Array,
     threads: int,
-    key: int,
-    offset: int,
-    row_stride: int,
-    keys: U64 | None,
-    offsets: U64 | None,
+    address: Address,
 ) -> int:
     """Perturbed logits at most ``bound``, or with the maximum at ``index``."""
     x = _load_drawable(logits)
     if x is None:
-        return -1
-    elements, each_key = addresses(len(x), x.shape[1], key, offset, row_stride, keys, offsets)
+        return REFUSED
+    elements, each_key = addresses(len(x), x.shape[1], address)
     noise = gumbel_noise(each_key, elements, x.dtype)
     which = None if index is None else index.reshape(-1)
     if bound is not None:
@@ -190,25 +176,20 @@ def conditional_gumbel(
 
 
 def sample_tokens(
-    logits: Array,
-    mask: Array | None,
+    logits: Logits,
     scale: Array,
     top_k: Array | None,
     top_p: Array | None,
     min_p: Array | None,
     index: Array,
     threads: int,
-    key: int,
-    offset: int,
-    row_stride: int,
-    keys: U64 | None,
-    offsets: U64 | None,
+    address: Address,
 ) -> int:
     """Per row the argmax of ``logits * scale + g`` over what the filters leave; -1 for a row with nothing to draw."""
-    x = load_logits(logits, mask)
+    x = load_logits(logits)
     if x is None:
-        return -1
-    elements, each_key = addresses(index.size, x.shape[1], key, offset, row_stride, keys, offsets)
+        return REFUSED
+    elements, each_key = addresses(index.size, x.shape[1], address)
     noise = gumbel_noise(each_key, elements, x.dtype)
     which = np.full(index.size, -1, np.int64)
     for i, s in enumerate(scale.ravel().astype(x.dtype)):
@@ -217,7 +198,7 @@ def sample_tokens(
         # Nothing but the greedy choice is left where s is 0: any scale draws it.
         which[i : i + 1] = gumbel_max_rows(left[None], noise[i : i + 1], s or 1.0)[0]
     store(index, which)
-    return tiles_or_lack(elements, which)
+    return status(elements, which)
 
 
 def softmax(x: Array, scale: float | Array, out: Array, threads: int) -> None:
@@ -256,37 +237,45 @@ def alias_table(bounds: U64, table: U64, threads: int) -> None:
         table[i] = alias_table_row(bounds[i], table.shape[1])
 
 
-def draw_alias(table: U64, index: Array, threads: int, key: int, offset: int) -> None:
+def draw_alias(table: U64, index: Array, threads: int, address: Address) -> int:
     """Draws ``offset, offset + 1, ...`` into ``index``, draw n of the call from the table of row n % rows."""
-    out, drawn = index.reshape(-1), uniforms(key, np.uint64(offset) + np.arange(index.size, dtype=np.uint64))
+    out, drawn = index.reshape(-1), uniforms(*flat_elements(address, index.size))
     for i in range(len(table)):
         out[i :: len(table)] = pick_alias(table[i], drawn[i :: len(table)])
+    return 0
 
 
-def draw_inverse(bounds: U64, guide: Array, index: Array, threads: int, key: int, offset: int) -> None:
+def draw_inverse(bounds: U64, guide: Array, index: Array, threads: int, address: Address) -> int:
     """The same draws by inversion; the guide only saves time, so none is needed here."""
-    out, drawn = index.reshape(-1), uniforms(key, np.uint64(offset) + np.arange(index.size, dtype=np.uint64))
+    out, drawn = index.reshape(-1), uniforms(*flat_elements(address, index.size))
     for i in range(len(bounds)):
         out[i :: len(bounds)] = invert(bounds[i], drawn[i :: len(bounds)])
+    return 0
 
 
-def draw_weights(weights: Array, index: Array, threads: int, key: int, offset: int) -> int:
+def draw_integers(below: int, index: Array, threads: int, address: Address) -> int:
+    """``floor(below * u / 2**64)`` for the uniforms of these draws."""
+    drawn = uniforms(*flat_elements(address, index.size))
+    index.reshape(-1)[...] = [below * u >> 64 for u in drawn.tolist()]
+    return 0
+
+
+def draw_weights(weights: Array, index: Array, threads: int, address: Address) -> int:
     """Inversion of the bounds of each row of weights."""
     wide = weights.astype(np.float64)
     with np.errstate(over="ignore"):
         total = np.cumsum(wide, axis=-1)[..., -1]
     if not ((wide >= 0).all() and ((total > 0) & (total < np.inf)).all()):
-        return -1
-    draw_inverse(np.array([bounds_of(row) for row in wide]), index, index, threads, key, offset)
-    return 0
+        return REFUSED
+    return draw_inverse(np.array([bounds_of(row) for row in wide]), index, index, threads, address)
 
 
 def viterbi(unary: Array, pairwise: Array, parents: Array, index: Array, score: Array, threads: int) -> int:
     """The best labelling of each tree, and its score."""
     found = [viterbi_tree(row, pairwise, parents) for row in unary]
     if any(each is None for each in found):
-        return -1
+        return REFUSED
     for i, each in enumerate(found):
         if each is not None:
             index[i], score[i] = each
-    return -2 if np.isneginf(score).any() else 0
+    return LACKING if np.isneginf(score).any() else 0

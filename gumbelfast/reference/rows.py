@@ -8,6 +8,10 @@ from numpy.typing import DTypeLike, NDArray
 from .philox import TILE, U64
 
 Array: TypeAlias = NDArray[Any]
+Address: TypeAlias = tuple[int, int, int, U64 | None, U64 | None]  # key, offset, row_stride, keys, offsets
+Logits: TypeAlias = tuple[Array, Array | None, float | Array]  # array, mask, scale
+
+REFUSED, LACKING = -1, -2  # what kernels return in place of a number of tiles
 
 
 def working_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -29,9 +33,10 @@ def store(out: Array, value: Array) -> None:
         out[...] = value.astype(working_dtype(out.dtype)).astype(out.dtype).reshape(out.shape)
 
 
-def load_logits(logits: Array, mask: Array | None) -> Array | None:
+def load_logits(logits: Logits) -> Array | None:
     """Logits as a (rows, K) array of the working dtype, -inf where masked out; None if NaN or +inf is among them."""
-    x = load(logits)
+    given, mask, _ = logits
+    x = load(given)
     if mask is not None:
         x = np.where(mask.reshape(-1, x.shape[1]), x, x.dtype.type(-np.inf))
     return None if np.any(np.isnan(x) | np.isposinf(x)) else x
@@ -47,20 +52,24 @@ def scale_rows(scale: float | Array, count: int) -> float | Array:
     return repeat_rows(scale.reshape(-1, 1), count) if isinstance(scale, np.ndarray) else scale
 
 
-def addresses(
-    rows: int, columns: int, key: int, offset: int, row_stride: int, keys: U64 | None, offsets: U64 | None
-) -> tuple[U64, int | U64]:
+def addresses(rows: int, columns: int, address: Address) -> tuple[U64, int | U64]:
     """Element addresses of shape (rows, columns), and the one key or a column of keys."""
+    key, offset, row_stride, keys, offsets = address
     if offsets is None:
         offsets = np.arange(rows, dtype=np.uint64) * np.uint64(row_stride) + np.uint64(offset)
     column: U64 = np.arange(columns, dtype=np.uint64)
     return offsets.reshape(-1, 1) + column, key if keys is None else keys.reshape(-1, 1)
 
 
-def tiles_or_lack(elements: U64, index: NDArray[np.int64]) -> int:
-    """`count_tiles`, told as -2 minus it where some draw is missing."""
-    tiles = count_tiles(elements)
-    return -2 - tiles if (index < 0).any() else tiles
+def flat_elements(address: Address, count: int) -> tuple[int, U64]:
+    """The key, and as many elements as are wanted from the first on."""
+    key, offset, *_ = address
+    return key, np.uint64(offset) + np.arange(count, dtype=np.uint64)
+
+
+def status(elements: U64, index: NDArray[np.int64]) -> int:
+    """`count_tiles`, or `LACKING` where some draw is missing."""
+    return LACKING if (index < 0).any() else count_tiles(elements)
 
 
 def count_tiles(elements: U64) -> int:

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from .._engine.checks import INT64_END, Array, as_integer, finite_number, float_dtype, refuse, work_dtype
+from .._engine.checks import INT64_END, Array, as_integer, finite_number, float_dtype, work_dtype
+from .._engine.refused import refuse
 
 
 def search(k: Any, max_steps: Any, eos: Any, length_penalty: Any = None) -> tuple[int, int, int]:
@@ -51,14 +52,14 @@ def dead_ends(value: Any) -> bool:
 def refuse_step(x: Array, step: int, places: NDArray[np.int64], width: int) -> NoReturn:
     """Says which row of a step, of which prompt and beam, holds NaN or +inf, or nothing to draw."""
 
-    def owner(place: tuple[int, ...]) -> str:
+    def owner(row: int) -> str:
         if step == 0:  # when there is one row per prompt
-            return f" (prompt {place[0]})"
-        prompt, beam = divmod(int(places[place[0]]), width)
+            return f" (prompt {row})"
+        prompt, beam = divmod(int(places[row]), width)
         return f" (prompt {prompt}, beam {beam})"
 
     try:
-        refuse(x, None, -1, owner)
+        refuse(x, None, -1, owner=owner)
     except ValueError as error:
         raise ValueError(f"step {step}: {error}") from None
 

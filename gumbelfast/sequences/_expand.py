@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine import address, row_checks, thread_count
 from .._engine.backend import active
-from .._engine.types import SeedLike
+from .._engine.types import LACKING, Address, SeedLike
 from ..random import seeding
 from ._beams import NOTHING, Array, Children, Model
 
@@ -28,11 +27,11 @@ class Draw:
         """Columns and perturbed logits, largest first; -1 and -inf where a row has no more."""
         index = np.empty((places.size, m), np.int64)
         perturbed = np.empty(index.shape, logits.dtype)
-        draw = partial(active().gumbel_top_k, logits, None, 1.0, index, perturbed, thread_count.resolve(None))
+        draw = partial(active().gumbel_top_k, (logits, None, 1.0), index, perturbed, thread_count.resolve(None))
 
-        def call(*address: Any) -> int:
-            tiles = draw(*address)
-            return tiles if tiles >= -1 or (not model.drop and (index[:, 0] < 0).any()) else -2 - tiles
+        def call(place: Address) -> int:
+            status = draw(place)
+            return status if status != LACKING or (not model.drop and (index[:, 0] < 0).any()) else 0
 
         seeds = positions = None
         if self._seeds is not None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks
 from .._engine.sources import source
-from .._engine.types import SeedLike
+from .._engine.types import Address, SeedLike
 from .._sampling.argmax import categorical
 from .._sampling.noise import gumbel
 from ..random.generator import Generator
@@ -135,7 +135,8 @@ def _perturb_unary(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple
     """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``."""
     solved: list[tuple[NDArray[np.int64], Array | None]] = []
 
-    def call(key: int, element: int, *_: Any) -> int:
+    def call(place: Address) -> int:
+        key, element, *_ = place
         noise = Generator(key)
 
         def perturb(first: int, out: Array) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, thread_count
 from .._engine.backend import active
+from .._engine.types import LACKING, REFUSED
 from . import _checks
 from ._labelling import Labelling
 
@@ -101,10 +102,10 @@ def _best(x: Array, pairwise: ArrayLike, parents: NDArray[np.int64], num_threads
     w = _checks.edges(pairwise, nodes, labels, x.dtype)
     index, score = np.empty(x.shape[:-1], np.int64), np.empty(x.shape[:-2], x.dtype)
     rows = x.reshape(-1, nodes, labels), w, parents, index.reshape(-1, nodes), score.reshape(-1)
-    code = active().viterbi(*rows, thread_count.resolve(num_threads))
-    if code == -1:
+    status = active().viterbi(*rows, thread_count.resolve(num_threads))
+    if status == REFUSED:
         _checks.refuse(x)
-    if code < 0:
+    if status == LACKING:
         _checks.impossible(score)
     return Labelling(index, score[()])
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from .._core import choose_keyed, lies_within, relax_keyed
 from .._engine import checks, table_checks, thread_count
 from .._engine.backend import active
+from .._engine.refused import Refused, refuse
 from .._engine.tables import Tables, weights_of_logits
-from .._engine.types import RowCall
+from .._engine.types import LACKING, Address, RowCall
 from ..random.generator import Generator
 from . import _checks, _key, _tensors
 from ._tensors import Array
@@ -32,12 +33,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
     result = _tensors.tensor(np.empty(shape, _STORED[dtype]), dtype, -1)
     target, write, threads = _tensors.array(result), getattr(active(), kind), thread_count.resolve(None)
 
-    def call(key: int, first: int, *_: Any) -> int:
-        if target.size:
-            write(target, 0.0, 1.0, key, first, threads)
-        return 0
-
-    _key.draw(generator, target.size, call, target.size)
+    _key.draw(generator, target.size, partial(write, target, 0.0, 1.0, threads), target.size)
     return result
 
 
@@ -51,7 +47,7 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
             return (None, torch.from_numpy(drawn)) if hard else (torch.from_numpy(drawn), None)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
-    call = partial(active().gumbel_softmax, x, scale, soft_rows, hard_rows, thread_count.resolve(None))
+    call = partial(active().gumbel_softmax, (x, None, scale), soft_rows, hard_rows, thread_count.resolve(None))
     if _key.draw(generator, x.size, call, x.shape[-1], lies_within(x, *_ORDINARY)) < 0:
         _tensors.refuse(logits, dim)
     if dim != -1 or not logits.is_contiguous():
@@ -81,7 +77,7 @@ def categorical(
         calls = [partial(_draw_alias, each, threads=threads) for each in tables]
         _draw_flat(calls, index, len(shape), generator, shared)
         return torch.from_numpy(index)
-    call = partial(active().gumbel_max, x, None, 1.0, index, None, threads)
+    call = partial(active().gumbel_max, (x, None, 1.0), index, None, threads)
     if _draw_rows(call, math.prod(shape), x, generator, shared) < 0:
         _tensors.refuse(logits, dim)
     return torch.from_numpy(index)
@@ -93,10 +89,10 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
     x = _tensors.rows(logits, dim)
     shape = (*x.shape[:-1], k)
     index, values = np.empty(shape, np.int64), np.empty(shape, _tensors.WORK[logits.dtype])
-    tiles = _largest(x, index, values, generator, shared)
-    if tiles < -1:
-        checks.too_few(x, k, index, "finite logits")
-    if tiles < 0:
+    status = _largest(x, index, values, generator, shared)
+    if status == LACKING:
+        refuse(x, None, dim, wanted=k, what="finite logits")
+    if status < 0:
         _tensors.refuse(logits, dim)
     if dim == -1:
         return torch.from_numpy(values), torch.from_numpy(index)
@@ -113,9 +109,9 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
             if drawn is not None:
                 return torch.from_numpy(drawn)
         index = np.empty((*logs.shape[:-1], draws), np.int64)
-        tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
-        if tiles < 0:
-            _refuse_weights(_tensors.wide(weights, -1), index if tiles < -1 else None)
+        status = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
+        if status < 0:
+            _refuse_weights(_tensors.wide(weights, -1), logs if status == LACKING else None, draws)
         return torch.from_numpy(index)
     x = _tensors.wide(weights, -1)
     index = np.empty((draws, *x.shape[:-1]), np.int64)
@@ -127,7 +123,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
 
 
 def _largest(x: Array, index: Array, values: Array, generator: Any, shared: Shared) -> int:
-    call = partial(active().gumbel_top_k, x, None, 1.0, index, values, thread_count.resolve(None))
+    call = partial(active().gumbel_top_k, (x, None, 1.0), index, values, thread_count.resolve(None))
     return _draw_rows(call, 1, x, generator, shared)
 
 
@@ -140,9 +136,10 @@ def _draw_rows(call: RowCall, draws: int, x: Array, generator: Any, shared: Shar
     shape = (draws, *own, *x.shape[len(own) : -1])
     places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) * np.uint64(columns)
 
-    def same(key: int, first: int, *_: Any) -> int:
+    def same(address: Address) -> int:
+        key, first, *_ = address
         starts = np.broadcast_to(places + np.uint64(first), (draws, *x.shape[:-1]))
-        return call(key, 0, columns, None, np.ascontiguousarray(starts).reshape(-1))
+        return call((key, 0, columns, None, np.ascontiguousarray(starts).reshape(-1)))
 
     return _key.draw(generator, places.size * columns, same, columns)
 
@@ -157,26 +154,27 @@ def _by_example(x: Array, shared: Shared, skipped: int = 0) -> Array:
 def _draw_flat(calls: Sequence[Callable[..., int]], index: Array, skipped: int, generator: Any, shared: Shared) -> int:
     """Run calls that take one element a draw, each for its part of `index`, on the same noise."""
     if not any(shared):
-        return _key.draw(generator, index.size, lambda key, first, *_: calls[0](index, key, first), index.size)
+        return _key.draw(generator, index.size, partial(calls[0], index), index.size)
     parts = np.empty(_by_example(index, shared, skipped).shape, np.int64)
 
-    def same(key: int, first: int, *_: Any) -> int:
-        return min((call(part, key, first) for call, part in zip(calls, parts, strict=True)), default=0)
+    def same(address: Address) -> int:
+        return min((call(part, address) for call, part in zip(calls, parts, strict=True)), default=0)
 
-    code = _key.draw(generator, math.prod(parts.shape[1:]), same, 1)
+    status = _key.draw(generator, math.prod(parts.shape[1:]), same, 1)
     axes = [skipped + i for i, each in enumerate(shared) if each]
     moved = np.moveaxis(index, axes, range(len(axes)))
     moved[...] = parts.reshape(moved.shape)
-    return code
+    return status
 
 
-def _draw_alias(tables: Tables, index: Array, key: int, first: int, threads: int) -> int:
+def _draw_alias(tables: Tables, index: Array, address: Address, threads: int) -> int:
+    key, first, *_ = address
     tables.draw("alias", index, Generator(key), first, threads)
     return 0
 
 
-def _draw_weights(weights: Array, index: Array, key: int, first: int, threads: int) -> int:
-    return active().draw_weights(weights, index, threads, key, first)
+def _draw_weights(weights: Array, index: Array, address: Address, threads: int) -> int:
+    return active().draw_weights(weights, index, threads, address)
 
 
 def _logarithms(weights: Tensor) -> Array:
@@ -188,13 +186,17 @@ def _logarithms(weights: Tensor) -> Array:
     return _tensors.array(torch.log(weights).contiguous())
 
 
-def _refuse_weights(x: Array, short: Array | None = None) -> NoReturn:
-    """Raises torch's type of error, with the place of the fault; `short` holds draws of which a row has too few."""
+def _refuse_weights(x: Array, logs: Array | None = None, draws: int = 0) -> NoReturn:
+    """Raises torch's type of error, with the place of the fault; some row of `logs` has less than so many draws."""
     try:
-        if short is not None:
-            checks.too_few(x, short.shape[-1], short, "positive weights")
-        table_checks.weights(x, -1)
+        if logs is not None:
+            refuse(logs, None, -1, wanted=draws)
+        table_checks.weights(x, -1, "weights")
+    except Refused as found:
+        row = checks.row_name(found.row, x.shape)
+        text = f"num_samples={draws} exceeds the {found.count} positive weights of row {row}"
+        raise RuntimeError(text) from None
     except ValueError as error:
-        raise RuntimeError(str(error).replace("probs", "weights").replace("k=", "num_samples=")) from None
+        raise RuntimeError(str(error)) from None
     # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.
     raise RuntimeError("weights of some row vanish in their dtype")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._engine.types import RowCall
+from .._engine.types import REFUSED, Address, RowCall
 from ..random.generator import Generator
 
 
@@ -43,11 +43,11 @@ class Place:
 
     def draw(self, elements: int, call: RowCall, columns: int) -> int:
         if self._address is not None:
-            return call(*self._address, columns, None, None)
+            return call((*self._address, columns, None, None))
 
-        def noting(key: int, first: int, *rest: Any) -> int:
-            self._address = key, first
-            return call(key, first, *rest)
+        def noting(address: Address) -> int:
+            self._address = address[:2]
+            return call(address)
 
         return draw(self._generator, elements, noting, columns)
 
@@ -69,16 +69,16 @@ def draw(generator: Any, elements: int, call: RowCall, columns: int, is_sure: bo
     if generator is not None and generator.device.type != "cpu":
         raise TypeError(f"generator must be a CPU generator, got one of device {generator.device}")
     if is_sure:
-        return call(_draw_word(generator), 0, columns, None, None)
+        return call((_draw_word(generator), 0, columns, None, None))
     moved = torch.default_generator if generator is None else generator
     before = moved.get_state()
-    code = -1
+    status = REFUSED
     try:
-        code = call(_draw_word(generator), 0, columns, None, None)
+        status = call((_draw_word(generator), 0, columns, None, None))
     finally:
-        if code < 0:
+        if status < 0:
             moved.set_state(before)
-    return code
+    return status
 
 
 def _draw_word(generator: torch.Generator | None) -> int:

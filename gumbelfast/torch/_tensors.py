@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 from torch.fx import _symbolic_trace as _fx
 
 from .._core import view_memory
-from .._engine import checks, row_checks
+from .._engine import checks, refused, row_checks
 from .._engine.backend import active
 from ..distributions import _checks
 from ..reference import kernels as _reference
@@ -284,4 +284,4 @@ def wide(x: Tensor, dim: int) -> Array:
 
 def refuse(logits: Tensor, dim: int) -> NoReturn:
     """Says why a kernel refused logits."""
-    checks.refuse(wide(logits, dim), None, dim)
+    refused.refuse(rows(logits, dim), None, dim)

@@ -24,17 +24,17 @@ def test_what_is_refused(backend: str, dtype: str, shape: tuple[int, int]) -> No
     wide = np.full((shape[0], shape[1] + 3), np.nan, x.dtype)  # the last three columns belong to no row
     for laid in (x.copy(), wide[:, : shape[1]]):
         laid[:] = x
-        assert not active().refuses(laid, 2)
+        assert not active().refuses((laid, None, 1.0), 2)
         for place in places(shape):
             for value in (np.nan, np.inf, -np.inf):
                 laid[place] = value
                 # -inf alone is refused where nothing is left of its row.
-                assert active().refuses(laid, 2) == (value != -np.inf or shape[1] == 1)
+                assert active().refuses((laid, None, 1.0), 2) == (value != -np.inf or shape[1] == 1)
                 laid[place] = x[place]
         laid[shape[0] - 1, :-1] = -np.inf
-        assert not active().refuses(laid, 2)
+        assert not active().refuses((laid, None, 1.0), 2)
         laid[shape[0] - 1] = -np.inf
-        assert active().refuses(laid, 2)
+        assert active().refuses((laid, None, 1.0), 2)
 
 
 CALLS: dict[str, dict[str, Any]] = {

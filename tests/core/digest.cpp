@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "../../csrc/gumbelfast.hpp"
+#include "../../csrc/run.hpp"
 
 using namespace gumbelfast;
 
@@ -55,30 +55,27 @@ Bytes logits(const Backend& backend, const Type& type, int64_t count, uint64_t b
   return out;
 }
 
-void noise_cases(const Backend& backend, const Type& type) {
+// What one kernel of the list returns for one type, by its family of arguments.
+void cases(const Backend&, const std::string& name, const Kernels<NoiseArgs>& kernels, const Type& type) {
   const int64_t count = 20011;
-  const size_t t = static_cast<size_t>(type.dtype);
   Bytes out(static_cast<size_t>(count) * type.size);
-  const struct {
-    std::string name;
-    NoiseKernel kernel;
-  } laws[] = {{"gumbel", backend.gumbel[t]}, {"exponential", backend.exponential[t]}};
-  for (const auto& [name, kernel] : laws) {
-    fill(kernel, {out.data(), 0, 1, key, 13}, count, workers);
-    put(name + "/" + type.name, out);
-    fill(kernel, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, workers);
-    put(name + "-loc-scale/" + type.name, out);
-  }
+  run(kernels, type.dtype, {out.data(), 0, 1, key, 13}, count, workers);
+  put(name + "/" + type.name, out);
+  run(kernels, type.dtype, {out.data(), 0.5, 2.25, key, (uint64_t{1} << 62) - 20011}, count, workers);
+  put(name + "-loc-scale/" + type.name, out);
 }
 
-void scan_cases(const Backend& backend, const Type& type) {
+void cases(const Backend& backend, const std::string& name, const Kernels<SelectArgs>& kernels, const Type& type) {
+  const bool several = name == "gumbel-top-k";
+  const std::string prefix = several ? "top-k" : name;
   const struct {
     int64_t rows, cols, k;
   } shapes[] = {{61, 10, 3}, {17, 300, 17}, {5, 5000, 40}, {2, 70001, 300}};
   std::vector<uint64_t> seeds(64), keys(64), offsets(64);
   for (size_t i = 0; i < 64; ++i) seeds[i] = i * 0x9E3779B97F4A7C15, offsets[i] = 1000 * i + 7;
   backend.row_keys(seeds.data(), 64, keys.data());
-  for (const auto& [rows, cols, k] : shapes) {
+  for (const auto& [rows, cols, most] : shapes) {
+    const int64_t k = several ? most : 1;
     const Bytes x = logits(backend, type, rows * cols, 1);
     std::vector<uint8_t> mask(static_cast<size_t>(rows * cols));
     for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 5 != 0;
@@ -90,17 +87,17 @@ void scan_cases(const Backend& backend, const Type& type) {
       Bytes value(static_cast<size_t>(rows * k) * type.work_size);
       const std::string tag =
           std::string("/") + type.name + "/" + std::to_string(cols) + (special ? "-masked-seeds-temperature" : "");
-      gumbel_max(backend, type.dtype, in, at, rows, index.data(), value.data(), workers);
-      put("gumbel-max-index" + tag, index.data(), static_cast<size_t>(rows) * 8);
-      put("gumbel-max-value" + tag, value.data(), static_cast<size_t>(rows) * type.work_size);
-      gumbel_top_k(backend, type.dtype, in, at, rows, k, index.data(), value.data(), workers);
-      put("top-k-index" + tag, index.data(), index.size() * 8);
-      put("top-k-value" + tag, value);
+      run(kernels, type.dtype, {in, at, k, index.data(), value.data()}, rows, workers);
+      put(prefix + "-index" + tag, index.data(), index.size() * 8);
+      put(prefix + "-value" + tag, value);
     }
   }
 }
 
-void conditional_cases(const Backend& backend, const Type& type) {
+// Refusals leave no bytes.
+void cases(const Backend&, const std::string&, const Kernels<LookArgs>&, const Type&) {}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<ConditionalArgs>& kernels, const Type& type) {
   const struct {
     int64_t rows, cols;
   } shapes[] = {{61, 10}, {17, 300}, {3, 9001}};
@@ -125,14 +122,14 @@ void conditional_cases(const Backend& backend, const Type& type) {
                                  known.bound,
                                  known.index,
                                  z.data()};
-      conditional_gumbel(backend, type.dtype, args, rows, workers);
-      put(std::string("conditional-gumbel-") + known.name + "/" + type.name + "/" + std::to_string(cols), z);
+      run(kernels, type.dtype, args, rows, workers);
+      put(name + "-" + known.name + "/" + type.name + "/" + std::to_string(cols), z);
     }
   }
 }
 
 // Every row has filters of its own; equal logits at the edges are frequent in the half types.
-void token_cases(const Backend& backend, const Type& type) {
+void cases(const Backend& backend, const std::string& name, const Kernels<TokenArgs>& kernels, const Type& type) {
   const struct {
     int64_t rows, cols;
   } shapes[] = {{61, 10}, {17, 300}, {15, 5000}, {9, 70001}};
@@ -153,65 +150,78 @@ void token_cases(const Backend& backend, const Type& type) {
                          top_p.data(),
                          min_p.data(),
                          index.data()};
-    sample_tokens(backend, type.dtype, args, rows, workers);
-    put(std::string("sample-tokens/") + type.name + "/" + std::to_string(cols), index.data(), index.size() * 8);
+    run(kernels, type.dtype, args, rows, workers);
+    put(name + "/" + type.name + "/" + std::to_string(cols), index.data(), index.size() * 8);
   }
 }
 
-void softmax_cases(const Backend& backend, const Type& type) {
-  const struct {
-    int64_t rows, cols;
-  } shapes[] = {{61, 10}, {17, 300}, {3, 9001}};
-  const size_t t = static_cast<size_t>(type.dtype);
-  for (const auto& [rows, cols] : shapes) {
-    const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
+constexpr struct {
+  int64_t rows, cols;
+} soft_shapes[] = {{61, 10}, {17, 300}, {3, 9001}};
+
+// Stores past the cache change no byte, whether rows begin on its lines or elsewhere.
+template <class Args>
+void check_past_cache(const std::string& name, const Kernels<Args>& kernels, const Type& type, Args args, int64_t rows,
+                      const Bytes& wanted) {
+  args.past_cache = true;
+  for (const size_t start : {size_t{0}, type.size * 3}) {
+    Bytes found(start + wanted.size());
+    args.out = found.data() + start;
+    kernels.of[static_cast<int>(type.dtype)](args, {0, rows});
+    if (std::memcmp(args.out, wanted.data(), wanted.size()))
+      throw std::runtime_error(name + " of " + type.name + ": other bytes past the cache");
+  }
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SoftmaxArgs>& kernels, const Type& type) {
+  const bool reduced = name == "logsumexp";
+  for (const auto& [rows, cols] : soft_shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1);
+    Bytes y(reduced ? static_cast<size_t>(rows) * type.size : x.size());
+    const SoftmaxArgs args{x.data(), cols, cols, {reduced ? 1 : 1.25}, y.data()};
+    run(kernels, type.dtype, args, rows, workers);
+    put(name + "/" + type.name + "/" + std::to_string(cols), y);
+    check_past_cache(name, kernels, type, args, rows, y);
+  }
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SoftmaxBackwardArgs>& kernels,
+           const Type& type) {
+  const auto& forward = name == "softmax-backward" ? backend.softmax : backend.log_softmax;
+  for (const auto& [rows, cols] : soft_shapes) {
     const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
-    Bytes y(x.size()), hard(x.size()), out(x.size()), sums(static_cast<size_t>(rows) * type.size);
-    const auto check_past_cache = [&](const char* kernel, const Bytes& wanted, auto call) {
-      Bytes found(wanted.size() + 192);
-      // Rows that begin on lines of the cache, and rows that begin elsewhere.
-      for (const size_t start : {size_t{0}, type.size * 3}) {
-        call(found.data() + start);
-        if (std::memcmp(found.data() + start, wanted.data(), wanted.size()))
-          throw std::runtime_error(std::string(kernel) + tag + ": other bytes past the cache");
-      }
-    };
-    over_rows(backend.logsumexp[t], {x.data(), cols, cols, {}, sums.data()}, rows, workers);
-    put("logsumexp" + tag, sums);
-    over_rows(backend.log_softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
-    put("log-softmax" + tag, y);
-    check_past_cache("log_softmax", y, [&](void* to) {
-      backend.log_softmax[t]({x.data(), cols, cols, {1.25}, to, true}, 0, rows);
-    });
-    over_rows(backend.log_softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows,
-              workers);
-    put("log-softmax-backward" + tag, out);
-    check_past_cache("log_softmax_backward", out, [&](void* to) {
-      backend.log_softmax_backward[t]({grad.data(), y.data(), cols, cols, cols, {1.25}, to, true}, 0, rows);
-    });
-    over_rows(backend.softmax[t], {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
-    put("softmax" + tag, y);
-    over_rows(backend.softmax_backward[t], {grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()}, rows,
-              workers);
-    put("softmax-backward" + tag, out);
-    check_past_cache("softmax_backward", out, [&](void* to) {
-      backend.softmax_backward[t]({grad.data(), y.data(), cols, cols, cols, {1.25}, to, true}, 0, rows);
-    });
+    Bytes y(x.size()), out(x.size());
+    run(forward, type.dtype, {x.data(), cols, cols, {1.25}, y.data()}, rows, workers);
+    const SoftmaxBackwardArgs args{grad.data(), y.data(), cols, cols, cols, {1.25}, out.data()};
+    run(kernels, type.dtype, args, rows, workers);
+    put(name + "/" + type.name + "/" + std::to_string(cols), out);
+    check_past_cache(name, kernels, type, args, rows, out);
+  }
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<GumbelSoftmaxArgs>& kernels,
+           const Type& type) {
+  for (const auto& [rows, cols] : soft_shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1);
+    Bytes soft(x.size()), hard(x.size());
     // A small tau drives most results below the smallest normal number.
-    for (const double inverse_tau : {2.0, 30.0}) {
-      const GumbelSoftmaxArgs args{{x.data(), rows, cols, cols, nullptr, false, {inverse_tau}},
+    for (const int inverse_tau : {2, 30}) {
+      const GumbelSoftmaxArgs args{{x.data(), rows, cols, cols, nullptr, false, {static_cast<double>(inverse_tau)}},
                                    {key, 5, static_cast<uint64_t>(cols), nullptr, nullptr},
-                                   y.data(),
+                                   soft.data(),
                                    hard.data()};
-      gumbel_softmax(backend, type.dtype, args, rows, workers);
-      put("gumbel-softmax-soft" + tag + "/" + std::to_string(static_cast<int>(inverse_tau)), y);
-      put("gumbel-softmax-hard" + tag + "/" + std::to_string(static_cast<int>(inverse_tau)), hard);
+      run(kernels, type.dtype, args, rows, workers);
+      const std::string tag =
+          std::string("/") + type.name + "/" + std::to_string(cols) + "/" + std::to_string(inverse_tau);
+      put(name + "-soft" + tag, soft);
+      put(name + "-hard" + tag, hard);
     }
   }
 }
 
 // Draws from tables of weights that are zero here and there.
-void draw_cases(const Backend& backend) {
+void cases(const Backend& backend, const std::string& name, const Kernels<DrawArgs>& kernels, const Type& type) {
+  if (name == "draw-integers" || (name == "draw-weights" && type.dtype == DType::f32)) return;
   const struct {
     int64_t rows, cols;
     int bits;
@@ -239,7 +249,7 @@ void draw_cases(const Backend& backend) {
     }
     const std::string tag = "/" + std::to_string(cols);
     alias_tables(bounds.data(), rows, cols, bits, table.data(), workers);
-    put("alias-table" + tag, table.data(), table.size() * 8);
+    if (name == "draw-alias") put("alias-table" + tag, table.data(), table.size() * 8);
     const DrawArgs args{.table = table.data(),
                         .bounds = bounds.data(),
                         .guide = guide.data(),
@@ -251,19 +261,20 @@ void draw_cases(const Backend& backend) {
                         .key = key,
                         .offset = 13,
                         .index = index.data()};
-    over_draws(backend.draw_alias, args, static_cast<int64_t>(index.size()), workers);
-    put("draw-alias" + tag, index.data(), index.size() * 8);
-    over_draws(backend.draw_inverse, args, static_cast<int64_t>(index.size()), workers);
-    put("draw-inverse" + tag, index.data(), index.size() * 8);
-    const int64_t few = std::max<int64_t>(rows * cols - 1, 1);  // more would be drawn from tables
-    draw_weights(backend, DType::f64, args, few, workers);
-    put("draw-weights" + tag, index.data(), static_cast<size_t>(few) * 8);
+    if (name != "draw-weights") {
+      run(kernels, type.dtype, args, static_cast<int64_t>(index.size()), workers);
+    } else {
+      index.resize(static_cast<size_t>(std::max<int64_t>(rows * cols - 1, 1)));  // more would be drawn from tables
+      draw_weights(backend, type.dtype, args, static_cast<int64_t>(index.size()), workers);
+    }
+    put(name + tag, index.data(), index.size() * 8);
   }
 }
 
 // Integers make ties, the others a difference if sums change their order.
 template <class T>
-void viterbi_cases(const Backend& backend, const Type& type) {
+void viterbi_cases(const Backend& backend, const std::string& name, const Kernels<ViterbiArgs>& kernels,
+                   const Type& type) {
   const struct {
     int64_t rows, nodes, labels;
   } shapes[] = {{61, 9, 2}, {20, 30, 7}, {5, 100, 33}};
@@ -279,14 +290,32 @@ void viterbi_cases(const Backend& backend, const Type& type) {
       for (size_t i = 0; tree && i < unary.size(); ++i) unary[i] = i % 11 == 3 ? -INFINITY : std::trunc(unary[i]);
       for (size_t i = 0; tree && i < pairwise.size(); ++i) pairwise[i] = std::trunc(pairwise[i]);
       std::vector<T> score(static_cast<size_t>(rows));
-      viterbi(backend, type.dtype,
-              {unary.data(), pairwise.data(), tree, parents.data(), nodes, labels, index.data(), score.data()}, rows,
-              workers);
+      run(kernels, type.dtype,
+          {unary.data(), pairwise.data(), tree, parents.data(), nodes, labels, index.data(), score.data()}, rows,
+          workers);
       const std::string tag = std::string(tree ? "-tree/" : "-chain/") + type.name + "/" + std::to_string(labels);
-      put("viterbi" + tag, index.data(), index.size() * 8);
-      put("viterbi-score" + tag, score.data(), score.size() * sizeof(T));
+      put(name + tag, index.data(), index.size() * 8);
+      put(name + "-score" + tag, score.data(), score.size() * sizeof(T));
     }
   }
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<ViterbiArgs>& kernels, const Type& type) {
+  (type.dtype == DType::f64 ? viterbi_cases<double> : viterbi_cases<float>)(backend, name, kernels, type);
+}
+
+template <class Args>
+void walk(const Backend& backend, std::string name, const Kernels<Args>& kernels, int type_count) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  for (int t = 0; t < type_count; ++t) cases(backend, name, kernels, types[t]);
+}
+
+void walk_kernels(const Backend& backend) {
+#define GF_FLOATS 4
+#define GF_WIDE 2
+#define GF_WORDS 1
+#define GF_KERNEL(name, Args, types) walk(backend, #name, backend.name, types);
+#include "../../csrc/kernels.def"
 }
 
 }  // namespace
@@ -297,16 +326,7 @@ int main(int argc, char** argv) {
       std::puts(backend->name);
     } else if (argc == 3 && !std::strcmp(backend->name, argv[1])) {
       workers.threads = std::atoi(argv[2]);
-      for (const Type& type : types) {
-        noise_cases(*backend, type);
-        scan_cases(*backend, type);
-        conditional_cases(*backend, type);
-        token_cases(*backend, type);
-        softmax_cases(*backend, type);
-      }
-      draw_cases(*backend);
-      viterbi_cases<float>(*backend, types[0]);
-      viterbi_cases<double>(*backend, types[1]);
+      walk_kernels(*backend);
       return 0;
     }
   }

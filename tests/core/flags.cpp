@@ -161,28 +161,30 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   const auto run = [&](const char* kernel, bool half, auto call) { tally.run(kernel, type, cols, kind, half, call); };
 
   const SoftmaxArgs soft_args{x.data(), cols, cols, scale, y.data()};
-  run("softmax", stores_half, [&] { backend.softmax[t](soft_args, 0, rows); });
+  run("softmax", stores_half, [&] { backend.softmax.of[t](soft_args, {0, rows}); });
   run("log_softmax", stores_half,
-      [&] { backend.log_softmax[t]({x.data(), cols, cols, scale, log_y.data()}, 0, rows); });
-  run("logsumexp", stores_half, [&] { backend.logsumexp[t]({x.data(), cols, cols, scale, out.data()}, 0, rows); });
+      [&] { backend.log_softmax.of[t]({x.data(), cols, cols, scale, log_y.data()}, {0, rows}); });
+  run("logsumexp", stores_half, [&] { backend.logsumexp.of[t]({x.data(), cols, cols, scale, out.data()}, {0, rows}); });
   run("softmax_backward", stores_half,
-      [&] { backend.softmax_backward[t]({grad.data(), y.data(), cols, cols, cols, scale, out.data()}, 0, rows); });
+      [&] { backend.softmax_backward.of[t]({grad.data(), y.data(), cols, cols, cols, scale, out.data()}, {0, rows}); });
   run("log_softmax_backward", stores_half, [&] {
-    backend.log_softmax_backward[t]({grad.data(), log_y.data(), cols, cols, cols, scale, out.data()}, 0, rows);
+    backend.log_softmax_backward.of[t]({grad.data(), log_y.data(), cols, cols, cols, scale, out.data()}, {0, rows});
   });
-  run("gumbel_softmax", stores_half, [&] { backend.gumbel_softmax[t]({logits, at, y.data(), hard.data()}, 0, rows); });
-  run("refuses", false, [&] { backend.refuses[t](logits, 0, rows); });
-  run("gumbel_max", false, [&] { backend.gumbel_max[t](logits, at, {0, rows, 0, cols}, index.data(), value.data()); });
+  run("gumbel_softmax", stores_half,
+      [&] { backend.gumbel_softmax.of[t]({logits, at, y.data(), hard.data()}, {0, rows}); });
+  run("refuses", false, [&] { backend.refuses.of[t]({logits}, {0, rows}); });
+  run("gumbel_max", false,
+      [&] { backend.gumbel_max.of[t]({logits, at, 1, index.data(), value.data()}, {0, rows, 0, cols}); });
   const int64_t k = 1 + cols / 4;
   run("gumbel_top_k", false,
-      [&] { backend.gumbel_top_k[t](logits, at, {0, rows, 0, cols}, k, index.data(), value.data()); });
+      [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), value.data()}, {0, rows, 0, cols}); });
   for (int64_t i = 0; i < rows; ++i) picked[static_cast<size_t>(i)] = cols / 2;
   const std::vector<double> bound(static_cast<size_t>(rows), 1.5);
   const Logits raw{x.data(), rows, cols, cols};
   run("conditional_gumbel index", false,
-      [&] { backend.conditional_gumbel[t]({raw, at, nullptr, picked.data(), out.data()}, 0, rows); });
+      [&] { backend.conditional_gumbel.of[t]({raw, at, nullptr, picked.data(), out.data()}, {0, rows}); });
   run("conditional_gumbel bound", false,
-      [&] { backend.conditional_gumbel[t]({raw, at, bound.data(), nullptr, out.data()}, 0, rows); });
+      [&] { backend.conditional_gumbel.of[t]({raw, at, bound.data(), nullptr, out.data()}, {0, rows}); });
   const std::vector<double> scales(static_cast<size_t>(rows), kind.scale), top_p(static_cast<size_t>(rows), 0.9),
       min_p(static_cast<size_t>(rows), 0.05);
   const std::vector<int64_t> top_k(static_cast<size_t>(rows), k);
@@ -196,13 +198,14 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
                  {"sample_tokens min-p", nullptr, nullptr, min_p.data()},
                  {"sample_tokens top-k top-p", top_k.data(), top_p.data(), nullptr}};
   for (const auto& f : filters)
-    run(f.name, false,
-        [&] { backend.sample_tokens[t]({raw, at, scales.data(), f.top_k, f.top_p, f.min_p, index.data()}, 0, rows); });
+    run(f.name, false, [&] {
+      backend.sample_tokens.of[t]({raw, at, scales.data(), f.top_k, f.top_p, f.min_p, index.data()}, {0, rows});
+    });
   if (kind.factor == 1 && !kind.half_masked && !kind.one_left) {
     const NoiseArgs standard{out.data(), 0, 1, key, 13}, scaled{out.data(), 0.5, 2.25, key, 13};
     for (const NoiseArgs& args : {standard, scaled}) {
-      run("gumbel", stores_half, [&] { backend.gumbel[t](args, 0, rows * cols); });
-      run("exponential", stores_half, [&] { backend.exponential[t](args, 0, rows * cols); });
+      run("gumbel", stores_half, [&] { backend.gumbel.of[t](args, {0, rows * cols}); });
+      run("exponential", stores_half, [&] { backend.exponential.of[t](args, {0, rows * cols}); });
     }
   }
   if (type.size < 4 || cols > 40) return;
@@ -214,7 +217,7 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   const int64_t parents[nodes] = {-1, 0, 1, 1, 3};
   std::vector<int64_t> labels(static_cast<size_t>(rows * nodes));
   run("viterbi", false, [&] {
-    backend.viterbi[t]({u.data(), w.data(), false, parents, nodes, cols, labels.data(), out.data()}, 0, rows);
+    backend.viterbi.of[t]({u.data(), w.data(), false, parents, nodes, cols, labels.data(), out.data()}, {0, rows});
   });
 }
 

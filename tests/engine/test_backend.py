@@ -125,8 +125,8 @@ def test_two_bytes_are_not_bfloat16_for_that(compiled: str, dtype: Any) -> None:
     index = np.full(2, 7)
     for call in (
         lambda: backend.active().softmax(x, 1.0, x.copy(), 1),
-        lambda: backend.active().gumbel_max(x, None, 1.0, index, None, 1, 1, 0, 3, None, None),
-        lambda: backend.active().gumbel(x, 0.0, 1.0, 1, 0, 1),
+        lambda: backend.active().gumbel_max((x, None, 1.0), index, None, 1, (1, 0, 3, None, None)),
+        lambda: backend.active().gumbel(x, 0.0, 1.0, 1, (1, 0, 6, None, None)),
     ):
         with pytest.raises(ValueError, match=f"^dtype is none of the four: {name}$"):
             call()

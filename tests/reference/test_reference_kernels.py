@@ -14,19 +14,26 @@ from gumbelfast.reference.softmax import log_softmax, softmax
 INF = np.inf
 
 
+def place(
+    x: NDArray[Any], mask: Any = None, scale: Any = 1.0, offset: int = 0, row_stride: int = 0, **given: Any
+) -> tuple[Any, Any]:
+    """Logits and address as kernels take them, by default with row i from element i * K on."""
+    return (x, mask, scale), (KEY, offset, row_stride or x.shape[-1], given.get("keys"), given.get("offsets"))
+
+
 def draw(x: NDArray[Any], rows: int, **given: Any) -> tuple[NDArray[np.int64], NDArray[Any], int]:
     """`kernels.gumbel_max` with defaults: row i starts at element i * K."""
-    arguments = {"mask": None, "scale": 1.0, "offset": 0, "row_stride": x.shape[-1], "keys": None, "offsets": None}
+    logits, address = place(x, **given)
     index, best = np.full(rows, -7), np.zeros(rows, np.float64 if x.dtype == np.float64 else np.float32)
-    tiles = kernels.gumbel_max(x, key=KEY, index=index, perturbed=best, threads=1, **(arguments | given))
+    tiles = kernels.gumbel_max(logits, index, best, 1, address)
     return index, best, tiles
 
 
 def draw_k(x: NDArray[Any], rows: int, k: int, **given: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """`kernels.gumbel_top_k` likewise."""
-    arguments = {"mask": None, "scale": 1.0, "offset": 0, "row_stride": x.shape[-1], "keys": None, "offsets": None}
+    logits, address = place(x, **given)
     index, best = np.full((rows, k), -7), np.zeros((rows, k), np.float64 if x.dtype == np.float64 else np.float32)
-    kernels.gumbel_top_k(x, key=KEY, index=index, perturbed=best, threads=1, **(arguments | given))
+    kernels.gumbel_top_k(logits, index, best, 1, address)
     return index, best
 
 
@@ -40,7 +47,7 @@ def test_sampling_kernels_agree_with_perturbed_noise(dtype: str) -> None:
     x = logits_of(dtype)
     work: Any = np.float64 if dtype == "float64" else np.float32
     noise = np.empty(x.shape, work)
-    kernels.gumbel(noise, 0.0, 1.0, KEY, 100, 1)
+    kernels.gumbel(noise, 0.0, 1.0, 1, (KEY, 100, 0, None, None))
     expected = x.astype(work) * work(1 / 0.7) + noise
     index, best, tiles = draw(x, 6, scale=1 / 0.7, offset=100)
     assert np.array_equal(index, expected.argmax(axis=1))
@@ -51,7 +58,7 @@ def test_sampling_kernels_agree_with_perturbed_noise(dtype: str) -> None:
     assert np.array_equal(values, -np.sort(-expected, axis=1))
     assert np.array_equal(draw_k(x, 6, 3, scale=1 / 0.7, offset=100)[0], top[:, :3])
     soft, hard = np.empty_like(x), np.empty_like(x)
-    assert kernels.gumbel_softmax(x, 1 / 0.7, soft, hard, 1, KEY, 100, 45, None, None) > 0
+    assert kernels.gumbel_softmax((x, None, 1 / 0.7), soft, hard, 1, (KEY, 100, 45, None, None)) > 0
     p = (x.astype(work) + noise).astype(np.longdouble)
     exact = np.exp((p - p.max(axis=1, keepdims=True)) * np.longdouble(work(1 / 0.7)))
     exact = (exact / exact.sum(axis=1, keepdims=True)).astype(work).astype(x.dtype)
@@ -94,7 +101,8 @@ def test_masks_empty_rows_and_refusals() -> None:
     assert draw(x[:2], 2, scale=1e-300, mask=mask[:2])[0].tolist() == [-1, 39]
     assert draw(x[:0], 0)[2] == 0
     soft = np.empty((1, 40), np.float32)
-    results = [kernels.gumbel_softmax(x[i : i + 1], 1e30, soft, None, 1, KEY, 0, 40, None, None) for i in range(3)]
+    address = KEY, 0, 40, None, None
+    results = [kernels.gumbel_softmax((x[i : i + 1], None, 1e30), soft, None, 1, address) for i in range(3)]
     assert [r < 0 for r in results] == [True, False, True]
     assert soft[0].tolist() == [0.0] * 39 + [1.0]
 
@@ -106,7 +114,7 @@ def test_ties_go_to_the_lowest_index() -> None:
     assert draw(x, 1)[0].tolist() == [1]
     assert draw_k(x, 1, 40)[0].tolist() == [[*range(1, 40), 0]]
     hard = np.empty((1, 40), np.float32)
-    kernels.gumbel_softmax(x, 1.0, None, hard, 1, KEY, 0, 40, None, None)
+    kernels.gumbel_softmax((x, None, 1.0), None, hard, 1, (KEY, 0, 40, None, None))
     assert hard[0].tolist() == [0, 1] + [0] * 38
 
 
@@ -171,8 +179,8 @@ def test_philox_and_gumbel_kernels() -> None:
     kernels.philox(KEY, 2, 2**59 - 1, words)
     assert words.tolist() == [list(scalar_block(2, 2**59 - 1 + i)) for i in range(3)]
     half, single = np.empty(50, np.float16), np.empty((5, 10), np.float32)
-    kernels.gumbel(half, 2.0, 0.5, KEY, 7, 1)
-    kernels.gumbel(single, 2.0, 0.5, KEY, 7, 1)
+    kernels.gumbel(half, 2.0, 0.5, 1, (KEY, 7, 0, None, None))
+    kernels.gumbel(single, 2.0, 0.5, 1, (KEY, 7, 0, None, None))
     noise = gumbel_noise(KEY, np.arange(7, 57, dtype=np.uint64), np.float32)
     assert np.array_equal(single.ravel(), 2 + np.float32(0.5) * noise)
     assert np.array_equal(half, single.ravel().astype(np.float16))

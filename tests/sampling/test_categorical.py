@@ -167,7 +167,7 @@ def test_few_tiles_are_opened(compiled: str, name: str, dtype: str) -> None:
     opened = []
     for key in range(10):
         index, best = np.empty(1, np.int64), np.empty(1, dtype)
-        opened.append(active().gumbel_max(x[None], None, 1.0, index, best, 1, key, 0, x.size, None, None))
+        opened.append(active().gumbel_max((x[None], None, 1.0), index, best, 1, (key, 0, x.size, None, None)))
         noise = gf.gumbel(size=x.size, dtype=x.dtype, rng=gf.Generator(key))
         assert index[0] == (x + noise).argmax()
         assert best[0] == (x + noise).max()

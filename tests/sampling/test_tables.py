@@ -63,6 +63,10 @@ def test_bounds_round_up_the_distribution(kind: str, columns: int) -> None:
         assert bound == (int(END) if part == 1 else -int(-(Fraction(part) * 2**64) // 1))
 
 
+def address(offset: int) -> Any:
+    return KEY, offset, 0, None, None
+
+
 @given(data=st.data())
 @settings(max_examples=200)
 def test_backends_draw_what_the_reference_draws(compiled: str, data: Any) -> None:
@@ -73,10 +77,10 @@ def test_backends_draw_what_the_reference_draws(compiled: str, data: Any) -> Non
     offset, count = data.draw(st.integers(0, 2**61)), data.draw(st.integers(0, 1200))
     found, wanted = np.full((2, count), -7), np.full((2, count), -8)
     threads = data.draw(st.integers(1, 2))
-    active().draw_alias(table, found[0], threads, KEY, offset)
-    active().draw_inverse(bounds, guide, found[1], threads, KEY, offset)
-    reference.draw_alias(table, wanted[0], 1, KEY, offset)
-    reference.draw_inverse(bounds, guide, wanted[1], 1, KEY, offset)
+    active().draw_alias(table, found[0], threads, address(offset))
+    active().draw_inverse(bounds, guide, found[1], threads, address(offset))
+    reference.draw_alias(table, wanted[0], 1, address(offset))
+    reference.draw_inverse(bounds, guide, wanted[1], 1, address(offset))
     assert np.array_equal(found, wanted)
     drawn = uniforms(KEY, np.uint64(offset) + np.arange(count, dtype=np.uint64))
     for n in range(0, count, 97):
@@ -100,12 +104,12 @@ def test_draws_from_weights_are_those_of_their_bounds(compiled: str, data: Any) 
         total = np.cumsum(w.astype(np.float64), axis=-1)[:, -1]
     good = bool(((total > 0) & (total < np.inf)).all())
     for kernels, x, index in ((active(), w, found), (active(), padded[:, :columns], strided), (reference, w, wanted)):
-        assert kernels.draw_weights(x, index, data.draw(st.integers(1, 2)), KEY, offset) == (0 if good else -1)
+        assert kernels.draw_weights(x, index, data.draw(st.integers(1, 2)), address(offset)) == (0 if good else -1)
     assert np.array_equal(found, wanted)
     assert np.array_equal(found, strided)
     if good:
         bounds = bounds_of(w.astype(np.float64))
-        active().draw_inverse(bounds, guide_of(bounds), wanted, 1, KEY, offset)
+        active().draw_inverse(bounds, guide_of(bounds), wanted, 1, address(offset))
         assert np.array_equal(found, wanted)
     else:
         assert (found == -7).all()
@@ -117,7 +121,7 @@ def test_weights_that_are_none_draw_nothing(backend: str, bad: float) -> None:
         w = np.ones((2, 100))
         w[1, place] = bad
         index = np.full(6, -7)
-        assert active().draw_weights(w, index, 1, KEY, 0) == -1
+        assert active().draw_weights(w, index, 1, address(0)) == -1
         assert (index == -7).all()
 
 
@@ -132,7 +136,7 @@ def test_the_rarest_uniforms(compiled: str) -> None:
                 w = np.array([first + step * np.spacing(first), 0.0])
                 w[1] = total - w[0]
                 index = np.empty(1, np.int64)
-                assert active().draw_weights(w, index, 1, KEY, n) == 0
+                assert active().draw_weights(w, index, 1, address(n)) == 0
                 assert index[0] == sum(int(b) <= u for b in bounds_of(w))
 
 

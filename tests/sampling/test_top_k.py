@@ -166,7 +166,7 @@ def test_merge_leaves_empty_shards_last() -> None:
 def test_few_tiles_are_opened(compiled: str, logits: Any, dtype: str) -> None:
     x = logits.astype(dtype)
     index, best = np.empty((1, 20), np.int64), np.empty((1, 20), dtype)
-    opened = active().gumbel_top_k(x[None], None, 1.0, index, best, 1, KEY, 0, x.size, None, None)
+    opened = active().gumbel_top_k((x[None], None, 1.0), index, best, 1, (KEY, 0, x.size, None, None))
     wanted, values = ordered(x + gf.gumbel(size=x.size, dtype=x.dtype, rng=gf.Generator(KEY)), 20)
     assert np.array_equal(index[0], wanted)
     assert_same_bytes(best[0], values)

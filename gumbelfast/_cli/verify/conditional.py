@@ -14,7 +14,7 @@ from .judges import CONDITIONAL_ULP, REFUSED, Judge, Results, Verdict, _refused,
 
 def conditional(case: Case, given: Inputs) -> Judge:
     """As `judge`, for conditional_gumbel."""
-    x = load_logits(given.x, None)
+    x = load_logits((given.x, None, 1.0))
     if x is None or np.isneginf(x).all(axis=-1).any():
         return _refused
     bound, index = condition(case, x)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._engine.types import Address
 from .cases import Case
 
 Array = NDArray[Any]
@@ -24,7 +25,7 @@ class Inputs:
     x: Array
     grad: Array
     mask: Array | None
-    address: tuple[int, int, int, Array | None, Array | None]  # key, offset, row_stride, seeds, offsets
+    address: Address
 
     def astype(self, dtype: np.dtype[Any]) -> Inputs:
         """The same numbers in another dtype."""
@@ -90,7 +91,7 @@ def tree(case: Case, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     return pairwise.astype(dtype), rng.integers(-1, np.arange(nodes))
 
 
-def address(case: Case) -> tuple[int, int, int, Array | None, Array | None]:
+def address(case: Case) -> Address:
     """Where the noise of the rows lies, in the ways that a call may say so."""
     rows = case.rows * case.draws
     many = np.random.default_rng(rows).integers(0, 2**64, size=(2, rows), dtype=np.uint64)

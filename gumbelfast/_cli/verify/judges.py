@@ -98,7 +98,7 @@ def _philox(case: Case, given: Inputs) -> Judge:
 
 @lru_cache(maxsize=256)
 def _exact(exponential: bool, rows: int, columns: int, place: str, offset: int, law: np.dtype[Any]) -> Array:
-    elements, keys = addresses(rows, columns, *address(Case("gumbel", rows, columns, place=place, offset=offset)))
+    elements, keys = addresses(rows, columns, address(Case("gumbel", rows, columns, place=place, offset=offset)))
     return (exact_exponential if exponential else exact_gumbel)(keys, elements, law)
 
 
@@ -152,7 +152,7 @@ def _picks(picks: Array, index: Array, least: Array, most: Array) -> Verdict:
 
 
 def _selection(case: Case, given: Inputs) -> Judge:
-    x = load_logits(given.x, given.mask)
+    x = load_logits((given.x, given.mask, 1.0))
     if x is None:
         return _refused
     x, scale = repeat_rows(x, case.rows * case.draws), 1 / case.temperature
@@ -180,7 +180,7 @@ def _selection(case: Case, given: Inputs) -> Judge:
 
 
 def _relaxed(case: Case, given: Inputs) -> Judge:
-    x, scale = load_logits(given.x, None), 1 / case.temperature
+    x, scale = load_logits((given.x, None, 1.0)), 1 / case.temperature
     if x is None or np.isneginf(x).all(axis=-1).any():
         return _refused
     exact, low, high, _ = noise_bounds(case, x.dtype)

@@ -13,6 +13,7 @@ import numpy as np
 from ... import _core
 from ..._engine.backend import Kernels
 from ..._engine.tables import bits_of, bounds_of, guide_of
+from ..._engine.types import LACKING, REFUSED
 from ...reference import kernels as reference
 from .. import text
 from .cases import Case, cases, dtypes
@@ -51,34 +52,34 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         return (words,)
     out = np.empty_like(x)
     if case.kernel in ("gumbel", "exponential"):
-        kernel(out, case.loc, case.scale, given.address[0], case.offset, threads)
+        kernel(out, case.loc, case.scale, threads, given.address)
         return (out,)
     if case.kernel in ("gumbel_max", "gumbel_top_k"):
         shape = (rows,) if case.kernel == "gumbel_max" else (rows, case.k)
         index = np.empty(shape, np.int64)
         perturbed = np.empty(shape, np.float64 if x.dtype == np.float64 else np.float32)
-        done = kernel(x, given.mask, scale, index, perturbed, threads, *given.address)
-        return () if done == -1 else (index, perturbed, np.array([done < -1]))
+        status = kernel((x, given.mask, scale), index, perturbed, threads, given.address)
+        return () if status == REFUSED else (index, perturbed, np.array([status == LACKING]))
     if case.kernel == "sample_tokens":
         index = np.empty(rows, np.int64)
         settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
-        done = kernel(x, given.mask, *settings, index, threads, *given.address)
-        return () if done == -1 else (index, np.array([done < -1]))
+        status = kernel((x, given.mask, 1.0), *settings, index, threads, given.address)
+        return () if status == REFUSED else (index, np.array([status == LACKING]))
     if case.kernel == "conditional_gumbel":
         out = np.empty(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
-        done = kernel(x, *condition(case, x), out, threads, *given.address)
-        return () if done == -1 else (out,)
+        status = kernel((x, None, 1.0), *condition(case, x), out, threads, given.address)
+        return () if status == REFUSED else (out,)
     if case.kernel == "viterbi":
         labels, score = np.empty((case.rows, case.k), np.int64), np.empty(case.rows, x.dtype)
         nodes = x.reshape(case.rows, case.k, case.columns)
-        done = kernel(nodes, *tree(case, x.dtype), labels, score, threads)
-        return () if done == -1 else (labels, score, np.array([done < -1]))
+        status = kernel(nodes, *tree(case, x.dtype), labels, score, threads)
+        return () if status == REFUSED else (labels, score, np.array([status == LACKING]))
     if case.kernel.startswith("draw"):
         return (_draws(backend, case, x, threads),)
     if case.kernel == "gumbel_softmax":
         soft, hard = (np.empty_like(x) if case.want in (name, "both") else None for name in ("soft", "hard"))
-        done = kernel(x, scale, soft, hard, threads, *given.address)
-        return () if done == -1 else tuple(a for a in (soft, hard) if a is not None)
+        status = kernel((x, None, scale), soft, hard, threads, given.address)
+        return () if status == REFUSED else tuple(a for a in (soft, hard) if a is not None)
     if case.kernel == "logsumexp":
         out = np.empty(case.rows, x.dtype)
     elif case.in_place:
@@ -99,15 +100,15 @@ def _draws(backend: Kernels, case: Case, x: Array, threads: int) -> Array:
     weights = np.exp(x)
     weights[:, 0] += weights.sum(axis=-1) == 0  # a row without weight is refused before it comes to tables
     bounds = bounds_of(weights)
-    index = np.empty((case.draws, case.rows), np.int64)
+    index, place = np.empty((case.draws, case.rows), np.int64), (KEY, case.offset, 0, None, None)
     if case.kernel == "draw_weights":
-        backend.draw_weights(weights, index, threads, KEY, case.offset)
+        backend.draw_weights(weights, index, threads, place)
     elif case.kernel == "draw_inverse":
-        backend.draw_inverse(bounds, guide_of(bounds), index, threads, KEY, case.offset)
+        backend.draw_inverse(bounds, guide_of(bounds), index, threads, place)
     else:
         table = np.empty((case.rows, 1 << bits_of(case.columns)), np.uint64)
         backend.alias_table(bounds, table, threads)
-        backend.draw_alias(table, index, threads, KEY, case.offset)
+        backend.draw_alias(table, index, threads, place)
     return index
 
 

@@ -1,0 +1,205 @@
+// What kernels take and what they return: one struct of arguments for each family of them, with what its work costs.
+#pragma once
+#include <cstdint>
+
+namespace gumbelfast {
+
+// float16 and bfloat16 are converted on load and store and computed in float32.
+enum class DType : int { f32, f64, f16, bf16 };
+inline constexpr int dtype_count = 4;
+
+constexpr int64_t size_of(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::f32 ? 4 : 2; }
+
+struct Key {
+  uint32_t k0, k1;
+};
+
+// Where the noise of a matrix lies: row i, column j is element `offset + i * row_stride + j` under `key`.
+// offsets[i], where given, replaces the first two terms; keys[i] replaces the key.
+struct Address {
+  Key key;
+  uint64_t offset;
+  uint64_t row_stride;
+  const uint64_t* keys;
+  const uint64_t* offsets;
+};
+
+// 1/temperature, rounded to the working type by the kernel: one number, or one a row of the data.
+struct Scale {
+  double one = 1;
+  const double* each = nullptr;
+};
+
+// Row i of a result reads row i % rows of the data, so that n draws a row need no copies.
+struct Logits {
+  const void* data;
+  int64_t rows;
+  int64_t cols;
+  int64_t stride;                 // elements from one row to the next, >= 0; what lies between two rows may be read
+  const uint8_t* mask = nullptr;  // one byte an element: nonzero is allowed
+  bool mask_per_row = false;      // false: one row of mask serves all
+  Scale scale = {};
+};
+
+// The items of the result that one call of a kernel works on: rows, or elements of noise. Selections take some of the
+// columns of each row, all others look at none of these two.
+struct Span {
+  int64_t begin, end;
+  int64_t col_begin = 0, col_end = 0;
+};
+
+// lacking: done, but some row had less to draw than was asked for. refused: NaN or +inf among the data (where a family
+// says so, a row without a finite logit as well). Kernels are never interrupted, their callers are.
+enum class Outcome { done, lacking, refused, interrupted };
+
+struct Result {
+  Outcome outcome = Outcome::done;
+  int64_t opened = 0;  // tiles whose noise was computed
+};
+inline constexpr Result refused{Outcome::refused};
+
+// How work is split. No result depends on it.
+struct Plan {
+  double cost;       // nanoseconds that an item is reckoned at
+  int64_t unit = 1;  // items that are not parted
+  int64_t lead = 0;  // by how many items the first unit begins before the first item
+};
+
+// Nanoseconds an element is reckoned at.
+inline constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
+                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05;
+
+// Groups of tiles: within one no two threads draw the same block of words.
+inline constexpr int64_t noise_unit = 512;
+
+// Noise n goes out as loc + scale * n; an item is an element.
+struct NoiseArgs {
+  void* out;
+  double loc, scale;
+  Key key;
+  uint64_t offset;
+
+  Plan plan() const { return {fill_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }
+};
+
+// The k largest perturbed logits of each row. index and perturbed hold k entries a row, largest first; places without
+// an element hold -1 and -inf. A perturbed value that overflows is infinite, and its index the right one.
+struct SelectArgs {
+  Logits logits;
+  Address noise;
+  int64_t k;
+  int64_t* index;
+  void* perturbed;  // of the working type; may be null where k is 1
+
+  Plan plan() const { return {static_cast<double>(logits.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
+};
+
+// Rows without a finite logit are refused as well, here and in the next two.
+struct LookArgs {
+  Logits logits;  // its scale and mask are not used
+
+  Plan plan() const { return {static_cast<double>(logits.cols) * look_cost}; }
+};
+
+struct GumbelSoftmaxArgs {
+  Logits logits;  // scale is 1/tau here, the mask is not used
+  Address noise;
+  void* soft;
+  void* hard;  // may be null
+
+  Plan plan() const { return {static_cast<double>(logits.cols) * (fill_cost + softmax_cost)}; }
+};
+
+// One entry a row, either may be null. index: the largest perturbed logit; bound: its value, or drawn if null. Without
+// an index nothing is known but that all are at most `bound`.
+struct ConditionalArgs {
+  Logits logits;  // its scale and mask are not used
+  Address noise;
+  const double* bound;
+  const int64_t* index;
+  void* out;  // of the working type
+
+  Plan plan() const { return {static_cast<double>(logits.cols) * (fill_cost + 2 * softmax_cost)}; }
+};
+
+// One entry a row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as well.
+struct TokenArgs {
+  Logits logits;  // its scale is not used
+  Address noise;
+  const double* scale;  // 1/temperature; 0: the largest logit itself
+  const int64_t* top_k;
+  const double* top_p;
+  const double* min_p;
+  int64_t* index;
+
+  Plan plan() const {
+    const bool filtered = top_k || top_p || min_p;
+    return {static_cast<double>(logits.cols) * (filtered ? filter_cost + scan_cost : scan_cost)};
+  }
+};
+
+// Rows of the inputs lie their strides apart, in elements; those of the output follow each other.
+struct SoftmaxArgs {
+  const void* x;
+  int64_t cols;
+  int64_t stride;
+  Scale scale;
+  void* out;
+  bool past_cache = false;  // whether stores of the result may go past the cache: `run` decides
+
+  static constexpr int64_t arrays = 2;
+  Plan plan() const { return {static_cast<double>(cols) * softmax_cost}; }
+};
+
+struct SoftmaxBackwardArgs {
+  const void* grad;
+  const void* y;
+  int64_t cols;
+  int64_t grad_stride;
+  int64_t y_stride;
+  Scale scale;
+  void* out;
+  bool past_cache = false;
+
+  static constexpr int64_t arrays = 3;
+  Plan plan() const { return {static_cast<double>(cols) * backward_cost}; }
+};
+
+// Draws of one uniform each (docs/stream.md, "From uniforms to categories"): draw n takes the table of row n % rows.
+struct DrawArgs {
+  const uint64_t* table = nullptr;   // alias: 2**bits entries a row
+  const uint64_t* bounds = nullptr;  // inverse: cols bounds a row
+  const int64_t* guide = nullptr;    // inverse: 2**bits first categories a row
+  const void* weights = nullptr;     // weights: cols a row, `stride` from one row to the next
+  int64_t stride = 0;
+  const double* sums = nullptr;  // weights: what sum_weights keeps of each row
+  uint64_t below = 0;            // integers: the number that all are below
+  int64_t rows = 1;
+  int64_t cols = 0;
+  int bits = 0;
+  Key key;
+  uint64_t offset = 0;
+  int64_t* index = nullptr;
+
+  Plan plan() const { return {draw_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }
+};
+
+// Node t has parent parents[t] < t, or -1. The edge between them is matrix t - 1 of `pairwise`, or its only one:
+// labels * labels entries, the parent's label first. lacking: all labellings of some row score -inf.
+struct ViterbiArgs {
+  const void* unary;  // nodes * labels a row
+  const void* pairwise;
+  bool pairwise_per_edge;
+  const int64_t* parents;
+  int64_t nodes;
+  int64_t labels;
+  int64_t* index;  // nodes a row
+  void* score;     // one a row
+
+  Plan plan() const {
+    constexpr int64_t together = 16;  // rows: whole blocks of either type
+    return {static_cast<double>(nodes * labels * (labels + 4)) * edge_cost, together};
+  }
+};
+
+}  // namespace gumbelfast

@@ -1,0 +1,193 @@
+#include "run.hpp"
+
+#include "alias.hpp"
+#include "weights.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace gumbelfast {
+namespace {
+
+// Nanoseconds an element is reckoned at, as in args.hpp.
+constexpr double alias_cost = 5, sum_cost = 0.6, table_cost = 4;
+
+constexpr int64_t span_columns = int64_t{1} << 22;  // the longest part of a row that is scanned without a look around
+constexpr int64_t least_span = int64_t{1} << 16;    // the shortest that is worth a part of its own
+
+// How many parts a row is cut into: long rows for the sake of interruption, few rows for the sake of threads.
+int64_t parts_of_row(int64_t rows, int64_t cols, int threads) {
+  const int64_t for_time = (cols + span_columns - 1) / span_columns;
+  const int64_t for_threads = std::min<int64_t>((threads + rows - 1) / rows, cols / least_span);
+  return std::max<int64_t>({1, for_time, for_threads});
+}
+
+// The entries of a row in each part, `apart` from one part to the next, merged into k at `index` and `value`; empty
+// places hold index -1 and stay last.
+template <class T>
+void merge_parts(int64_t parts, int64_t apart, int64_t k, const int64_t* part_index, const T* part_value,
+                 int64_t* index, T* value) {
+  std::vector<std::pair<T, int64_t>> entries;  // values negated, so that the natural order is the wanted one
+  for (int64_t part = 0; part < parts; ++part)
+    for (int64_t i = part * apart; i < part * apart + k; ++i)
+      if (part_index[i] >= 0) entries.emplace_back(-part_value[i], part_index[i]);
+  const int64_t count = std::min<int64_t>(k, static_cast<int64_t>(entries.size()));
+  std::partial_sort(entries.begin(), entries.begin() + count, entries.end());
+  for (int64_t j = 0; j < k; ++j) {
+    const bool present = j < count;
+    index[j] = present ? entries[static_cast<size_t>(j)].second : -1;
+    value[j] = present ? -entries[static_cast<size_t>(j)].first : -std::numeric_limits<T>::infinity();
+  }
+}
+
+// Each row in `parts` calls of the kernel; T is the working type.
+template <class T>
+Result run_in_parts(Kernel<SelectArgs> kernel, SelectArgs args, int64_t rows, int64_t parts, const Workers& workers) {
+  const int64_t k = args.k, cols = args.logits.cols, width = (cols + parts - 1) / parts, all = rows * k;
+  std::vector<int64_t> part_index(static_cast<size_t>(parts * all), -1);
+  std::vector<T> part_value(part_index.size());
+  Tally tally;
+  const double cost = args.plan().cost / static_cast<double>(parts);
+  const bool completed = parallel_for(rows * parts, cost, workers, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / parts, part = i % parts, from = part * width, to = std::min(from + width, cols);
+      if (from >= to) continue;
+      SelectArgs mine = args;
+      mine.index = part_index.data() + part * all;
+      mine.perturbed = part_value.data() + part * all;
+      tally.add(kernel(mine, {row, row + 1, from, to}));
+    }
+  });
+  const Result result = tally.result(completed);
+  if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
+  std::vector<T> own(args.perturbed ? 0 : static_cast<size_t>(all));
+  if (!args.perturbed) args.perturbed = own.data();
+  bool lack = false;  // a part may lack what the row has
+  for (int64_t row = 0; row < rows; ++row) {
+    int64_t* const index = args.index + row * k;
+    T* const value = static_cast<T*>(args.perturbed) + row * k;
+    merge_parts(parts, all, k, part_index.data() + row * k, part_value.data() + row * k, index, value);
+    // Of values that overflow in several parts, only the whole row tells the order.
+    for (int64_t j = 0; j < k; ++j)
+      if (index[j] >= 0 && std::isinf(value[j])) {
+        tally.add(kernel(args, {row, row + 1, 0, cols}));
+        break;
+      }
+    lack = lack || index[k - 1] < 0;
+  }
+  return {lack ? Outcome::lacking : Outcome::done, result.opened};
+}
+
+}  // namespace
+
+Result run(const Kernels<SelectArgs>& kernels, DType dtype, const SelectArgs& args, int64_t rows,
+           const Workers& workers) {
+  const Kernel<SelectArgs> kernel = kernels.of[static_cast<int>(dtype)];
+  const int64_t cols = args.logits.cols, parts = rows ? parts_of_row(rows, cols, workers.threads) : 1;
+  if (parts > 1)
+    return dtype == DType::f64 ? run_in_parts<double>(kernel, args, rows, parts, workers)
+                               : run_in_parts<float>(kernel, args, rows, parts, workers);
+  Tally tally;
+  const auto body = [&](int64_t begin, int64_t end) { tally.add(kernel(args, {begin, end, 0, cols})); };
+  return tally.result(parallel_for(rows, args.plan().cost, workers, body));
+}
+
+namespace {
+
+// Rows of zeros with a one at each index.
+template <class Word>
+void one_hot(Word* out, Word one, int64_t cols, const int64_t* index, int64_t begin, int64_t end) {
+  std::fill(out + begin * cols, out + end * cols, Word{0});
+  for (int64_t i = begin; i < end; ++i) out[i * cols + index[i]] = one;
+}
+
+// Hard samples alone need no softmax: the lazy argmax finds them.
+Result hard_samples(const Backend& backend, DType dtype, const GumbelSoftmaxArgs& args, int64_t rows,
+                    const Workers& workers) {
+  std::vector<int64_t> index(static_cast<size_t>(rows));
+  SelectArgs best{args.logits, args.noise, 1, index.data(), nullptr};
+  best.logits.scale = {};
+  Result result = run(backend.gumbel_max, dtype, best, rows, workers);
+  if (result.outcome == Outcome::lacking) result.outcome = Outcome::refused;
+  if (result.outcome != Outcome::done) return result;
+  const int64_t cols = args.logits.cols;
+  const double cost = static_cast<double>(cols) * look_cost;
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    switch (dtype) {
+      case DType::f32:
+        return one_hot(static_cast<float*>(args.hard), 1.0f, cols, index.data(), begin, end);
+      case DType::f64:
+        return one_hot(static_cast<double*>(args.hard), 1.0, cols, index.data(), begin, end);
+      case DType::f16:
+        return one_hot(static_cast<uint16_t*>(args.hard), uint16_t{0x3C00}, cols, index.data(), begin, end);
+      case DType::bf16:
+        return one_hot(static_cast<uint16_t*>(args.hard), uint16_t{0x3F80}, cols, index.data(), begin, end);
+    }
+  });
+  if (!completed) result.outcome = Outcome::interrupted;
+  return result;
+}
+
+}  // namespace
+
+Result gumbel_softmax(const Backend& backend, DType dtype, const GumbelSoftmaxArgs& args, int64_t rows,
+                      const Workers& workers) {
+  return args.soft ? run(backend.gumbel_softmax, dtype, args, rows, workers)
+                   : hard_samples(backend, dtype, args, rows, workers);
+}
+
+namespace {
+
+template <class T>
+Result draw_weights_of(const Backend& backend, Kernel<DrawArgs> kernel, DrawArgs args, int64_t count,
+                       const Workers& workers) {
+  const int64_t rows = args.rows, cols = args.cols, each = sums_of(cols);
+  const bool many = count >= rows * cols && count > 0;  // then tables pay, which give the same draws
+  const int bits = std::max(static_cast<int>(std::bit_width(static_cast<uint64_t>(cols - 1))), 1);
+  std::vector<double> sums(static_cast<size_t>(rows * each));
+  std::vector<uint64_t> bounds(static_cast<size_t>(many ? rows * cols : 0));
+  std::vector<int64_t> guide(static_cast<size_t>(many ? rows << bits : 0));
+  std::atomic<bool> good{true};
+  const double cost = static_cast<double>(cols) * (many ? table_cost : sum_cost);
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* weights = static_cast<const T*>(args.weights) + row * args.stride;
+      double* own = sums.data() + row * each;
+      if (!sum_weights(weights, cols, own)) {
+        good = false;
+      } else if (many) {
+        bounds_of(weights, cols, bounds.data() + row * cols);
+        guide_of(bounds.data() + row * cols, bits, guide.data() + (row << bits));
+      }
+    }
+  });
+  if (!completed) return {Outcome::interrupted};
+  if (!good) return refused;
+  args.sums = sums.data();
+  args.bounds = bounds.data();
+  args.guide = guide.data();
+  args.bits = bits;
+  return run(many ? backend.draw_inverse.of[0] : kernel, args, count, workers);
+}
+
+}  // namespace
+
+Result draw_weights(const Backend& backend, DType dtype, const DrawArgs& args, int64_t count, const Workers& workers) {
+  const Kernel<DrawArgs> kernel = backend.draw_weights.of[static_cast<int>(dtype)];
+  return dtype == DType::f64 ? draw_weights_of<double>(backend, kernel, args, count, workers)
+                             : draw_weights_of<float>(backend, kernel, args, count, workers);
+}
+
+Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits, uint64_t* table,
+                    const Workers& workers) {
+  const double cost = static_cast<double>(cols) * alias_cost;
+  const bool completed = parallel_for(rows, cost, workers, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) alias_table(bounds + row * cols, cols, bits, table + (row << bits));
+  });
+  return {completed ? Outcome::done : Outcome::interrupted};
+}
+
+}  // namespace gumbelfast

@@ -1,0 +1,68 @@
+// The core as a library: whole calls on whole arrays, split over threads. Python is one of its users.
+#pragma once
+#include <algorithm>
+#include <atomic>
+
+#include "backend.hpp"
+#include "dispatch.hpp"
+#include "parallel.hpp"
+
+namespace gumbelfast {
+
+// Adds up what the parts of a call report; the worst outcome stays.
+class Tally {
+ public:
+  void add(const Result& part) {
+    if (part.outcome != Outcome::done) (part.outcome == Outcome::refused ? refusal : lack) = true;
+    opened += part.opened;
+  }
+  Result result(bool completed) const {
+    const Outcome outcome = refusal ? Outcome::refused : lack ? Outcome::lacking : Outcome::done;
+    return {completed ? outcome : Outcome::interrupted, opened};
+  }
+
+ private:
+  std::atomic<int64_t> opened{0};
+  std::atomic<bool> refusal{false}, lack{false};
+};
+
+// The kernel on all items, as its arguments plan it.
+template <class Args>
+Result run(Kernel<Args> kernel, const Args& args, int64_t items, const Workers& workers) {
+  const Plan plan = args.plan();
+  const int64_t units = (plan.lead + items + plan.unit - 1) / plan.unit;
+  Tally tally;
+  const auto body = [&](int64_t begin, int64_t end) {
+    tally.add(kernel(
+        args, {std::max<int64_t>(0, begin * plan.unit - plan.lead), std::min(items, end * plan.unit - plan.lead)}));
+  };
+  return tally.result(parallel_for(units, static_cast<double>(plan.unit) * plan.cost, workers, body));
+}
+
+// Bytes that the arrays of a call must have together before its results go past the cache: by measurement, where such
+// stores begin to win. What a system tells of its caches is no guide, a virtual machine's last one may be its host's.
+inline constexpr int64_t beyond_cache = int64_t{16} << 20;
+
+template <class Args>
+Result run(const Kernels<Args>& kernels, DType dtype, const Args& args, int64_t items, const Workers& workers) {
+  if constexpr (requires { args.past_cache; }) {
+    Args own = args;
+    own.past_cache = Args::arrays * items * args.cols * size_of(dtype) > beyond_cache;
+    return run(kernels.of[static_cast<int>(dtype)], own, items, workers);
+  }
+  return run(kernels.of[static_cast<int>(dtype)], args, items, workers);
+}
+
+// gumbel_max and gumbel_top_k: long rows are done in parts.
+Result run(const Kernels<SelectArgs>&, DType, const SelectArgs&, int64_t rows, const Workers&);
+
+// Here `soft` may be null as well; nothing is written then before all logits were seen.
+Result gumbel_softmax(const Backend&, DType, const GumbelSoftmaxArgs&, int64_t rows, const Workers&);
+
+// Draws from `args.rows` rows of weights, float32 or float64, whose sums it takes; refused if some row has none.
+Result draw_weights(const Backend&, DType, const DrawArgs&, int64_t count, const Workers&);
+
+// The alias tables of `rows` rows of `cols` bounds, 2**bits entries each.
+Result alias_tables(const uint64_t* bounds, int64_t rows, int64_t cols, int bits, uint64_t* table, const Workers&);
+
+}  // namespace gumbelfast
