@@ -1,7 +1,7 @@
 """The Philox4x32-10 of the stream law as a `numpy.random.BitGenerator`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, Protocol, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.random import BitGenerator, SeedSequence
@@ -44,8 +44,11 @@ class Philox4x32(BitGenerator):
     def _source(self) -> object:
         """A capsule that keeps this generator and tells compiled code where its key and its place in the noise lie."""
 
-    def _draw(self, elements: int, call: _RowCall, columns: int) -> int:
-        """What ``call(key, first element, columns, None, None)`` returns; the offset moves if that is no failure."""
+    def _take(self, elements: int) -> tuple[int, int, Any]:
+        """The key, the first of so many elements that no other call gets, and where the noise stood."""
+
+    def _put_back(self, taken: tuple[int, int, Any], elements: int) -> None:
+        """Gives up what `_take` returned for so many elements."""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -86,3 +89,10 @@ class Philox4x32(BitGenerator):
         Philox4x32
             With the same key and seed sequence.
         """
+
+class _Source(Protocol):
+    def _take(self, elements: int) -> tuple[int, int, Any]: ...
+    def _put_back(self, taken: tuple[int, int, Any], elements: int) -> None: ...
+
+def draw(source: _Source, elements: int, call: _RowCall, columns: int) -> int:
+    """What ``call(address)`` returns on elements that no other call gets; a failure puts them back."""

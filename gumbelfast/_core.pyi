@@ -200,6 +200,12 @@ def know(
     module whose ``_shared`` serves calls without one, and the type of a top-k.
     """
 
+def bounds_of(weights: _Array, bounds: _U64) -> None:
+    """The bounds of rows of float64 weights (``docs/stream.md``, "From uniforms to categories")."""
+
+def guide_of(bounds: _U64, guide: _Array) -> None:
+    """What `Backend.draw_inverse` takes as guide: the number of bounds at most the first of 2**bits parts a row."""
+
 def diagnose(logits: _Logits, wanted: int) -> tuple[str, int, int, int]:
     """Why these logits were refused, as ``(kind, row, column, count)`` (`gumbelfast._engine.refused.Refused`).
 

@@ -176,23 +176,17 @@ cdef class Philox4x32(BitGenerator):
         """A capsule that keeps this generator and tells compiled code where its key and its place in the noise lie."""
         return make_source(self, &self._stream.key, &self._noise)
 
-    def _draw(self, elements, call, columns):
-        """What ``call(address)`` returns for rows of `columns` on elements that no other call gets.
-
-        Where that is negative, or an error, the offset goes back.
-        """
+    cpdef tuple _take(self, elements):
+        """The key, the first of so many elements that no other call gets, and where the noise stood."""
         cdef uint64_t before = 0, end = 0, size
         size = elements if elements <= _NOISE_END else <uint64_t> (_NOISE_END + 1)
         if not self._noise.reserve(size, before, end):
             raise ValueError(f"the noise of this key ends at element 2**62; offset {before} + {elements} is beyond")
-        try:
-            status = call((self._stream.key, end - size, columns, None, None))
-        except BaseException:
-            self._noise.put_back(before, end)
-            raise
-        if status < 0:
-            self._noise.put_back(before, end)
-        return status
+        return self._stream.key, end - size, before
+
+    cpdef _put_back(self, tuple taken, elements):
+        """Gives up what `_take` returned for so many elements."""
+        self._noise.put_back(taken[2], taken[1] + elements)
 
     @property
     def state(self):
@@ -291,3 +285,21 @@ cdef class Philox4x32(BitGenerator):
         if move:
             other.noise_offset = (other.noise_offset + move) % _NOISE_END
         return other.advance(jumps * _JUMP)
+
+
+def draw(source, elements, call, columns):
+    """What ``call(address)`` returns for rows of `columns`, on so many elements that `source` gives to no other call.
+
+    A source has `_take` and `_put_back`, as Philox4x32. Where the status is negative, or an error, what it took goes
+    back.
+    """
+    cdef tuple taken
+    taken = (<Philox4x32> source)._take(elements) if isinstance(source, Philox4x32) else source._take(elements)
+    try:
+        status = call((taken[0], taken[1], columns, None, None))
+    except BaseException:
+        source._put_back(taken, elements)
+        raise
+    if status < 0:
+        source._put_back(taken, elements)
+    return status

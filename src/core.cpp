@@ -2,6 +2,7 @@
 // in gumbelfast/_engine/checks.py.
 #include "address.hpp"
 #include "../csrc/diagnose.hpp"
+#include "../csrc/weights.hpp"
 #include "direct.hpp"
 #include "tensors.hpp"
 #ifdef GUMBELFAST_XLA
@@ -240,6 +241,20 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(BackendObject{backend}));
     return out;
+  });
+  m.def("bounds_of", [](const py::array& weights, py::array bounds) {
+    const Rows rows = rows_of(weights);
+    require(bounds.size() == weights.size() && bounds.itemsize() == 8, "bounds do not fit");
+    const double* const from = one_a_row<double>(weights, weights.size());
+    auto* const out = static_cast<uint64_t*>(mutable_data_of(bounds));
+    for (int64_t at = 0; at < weights.size(); at += rows.cols) gf::bounds_of(from + at, rows.cols, out + at);
+  });
+  m.def("guide_of", [](const py::array& bounds, py::array guide) {
+    const int64_t cols = columns_of(bounds), rows = cols ? bounds.size() / cols : 0;
+    const auto [words, bits] = table_of(guide, rows);
+    const uint64_t* const from = one_a_row<uint64_t>(bounds, bounds.size());
+    auto* const out = static_cast<int64_t*>(mutable_data_of(guide));
+    for (int64_t row = 0; row < rows; ++row) gf::guide_of(from + row * cols, bits, out + (row << bits));
   });
   m.def("diagnose", diagnose);
   m.def("words_of", words_of);

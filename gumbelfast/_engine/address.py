@@ -28,7 +28,7 @@ def draw_rows(
     Nothing moves before the arguments are found good, and a negative answer puts back what has moved.
     """
     if seeds is None and offset is None and positions is None and row_stride is None:
-        return sources.source(rng)._draw(size, call, shape[-1])
+        return sources.draw(sources.source(rng), size, call, shape[-1])
     shape, columns = shape[:-1], shape[-1]
     if seeds is not None:
         for name, value in (("offset", offset), ("row_stride", row_stride)):
@@ -69,13 +69,13 @@ def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedL
         starts[missing] = np.uint64(first) + np.arange(unseeded, dtype=np.uint64) * np.uint64(columns)
         return call((0, 0, 0, keys, starts))
 
-    return sources.source(rng)._draw(unseeded * columns, mixed, columns)
+    return sources.draw(sources.source(rng), unseeded * columns, mixed, columns)
 
 
 def draw_flat(call: RowCall, elements: int, rng: SeedLike, offset: Any) -> None:
     """Run `call` on a flat slice of noise; with an `offset`, of `rng`'s key, and the generator stays where it is."""
     if offset is None:
-        sources.source(rng)._draw(elements, call, elements)
+        sources.draw(sources.source(rng), elements, call, elements)
     else:
         first = _first_element(offset, elements)
         _with_key(rng, lambda key: call((key, first, elements, None, None)))
@@ -85,9 +85,8 @@ def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
     """``call(key)``; a generator of ours stays where it is, a numpy Generator gives a key for a call that succeeds."""
     if rng is None:
         raise ValueError("offset addresses the noise of a key: rng must be given")
-    if sources.is_ours(rng):
-        return call(rng.key)
-    return sources.source(rng)._draw(0, lambda place: call(place[0]), 0)
+    given = sources.FixedKey(rng.key) if sources.is_ours(rng) else sources.source(rng)
+    return sources.draw(given, 0, lambda place: call(place[0]), 0)
 
 
 def _first_element(offset: Any, extent: int) -> int:

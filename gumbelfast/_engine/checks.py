@@ -280,6 +280,15 @@ def row_name(row: int, shape: tuple[int, ...]) -> str:
     return str(row) if len(shape) <= 2 else str(tuple(int(i) for i in np.unravel_index(row, shape[:-1])))
 
 
+def finite_logits(x: Array, axis: int = -1) -> None:
+    """Checks the logits of a density, laid out as `rows` lays them out: all categories are possible."""
+    wide = x.astype(np.float64, copy=False)
+    fault = ~np.isfinite(wide)
+    if fault.any():
+        at = f" at index {first_place(fault, axis)}" if fault.ndim else ""
+        raise ValueError(f"logits must be finite, got {wide[fault][0]}{at}")
+
+
 def returned(found: ArrayLike, name: str) -> Array:
     """The numbers that a user's function returned, as an array of some real dtype."""
     array = np.asarray(found)

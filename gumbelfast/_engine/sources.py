@@ -1,47 +1,87 @@
 """What the `rng` argument of a call draws from.
 
-A source has ``_draw(elements, call, columns)``: it runs a call on elements of noise that no other call gets, and takes
-them back where the call fails.
+A source gives elements of noise to one call at a time: ``_take(elements)`` returns a key, the first element and what
+``_put_back(taken, elements)`` wants to know, which undoes it. `draw` runs a kernel on what a source gives, and puts it
+back where the kernel fails; `reserved` does so for a block of Python.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 
-from .._bitgen import Philox4x32
+from .._bitgen import Philox4x32, draw
 from . import checks
-from .types import REFUSED, RowCall, SeedLike
+from .types import SeedLike
+
+__all__ = ["FixedKey", "KeySource", "Source", "draw", "reserved", "source"]
+
+Taken = tuple[int, int, Any]
 
 
 class Source(Protocol):
     """A generator, or what stands in for one."""
 
-    def _draw(self, elements: int, call: RowCall, columns: int) -> int: ...
+    def _take(self, elements: int) -> Taken: ...
+
+    def _put_back(self, taken: Taken, elements: int) -> None: ...
 
 
-# Classes of generators that are sources themselves; asking for a type is cheaper than looking for a method.
+# Classes of generators that keep a source as `_bits`; asking for a type is cheaper than looking for an attribute.
 OURS: set[type] = set()
 
 
-class _Foreign:
-    """A numpy Generator: asked for one key per call, and put back if the call fails."""
+class KeySource:
+    """A generator of others, which gives a key to each call and is put back if the call fails."""
+
+    def _take(self, elements: int) -> Taken:
+        if elements > checks.LAST_ELEMENT:
+            raise ValueError(f"the noise of this key ends at element 2**62; offset 0 + {elements} is beyond")
+        before = self.state()
+        return self.draw_key(), 0, before
+
+    def _put_back(self, taken: Taken, elements: int) -> None:
+        self.restore(taken[2])
+
+    def state(self) -> Any:
+        """What `restore` goes back to."""
+
+    def draw_key(self) -> int:
+        """64 bits of the generator's own."""
+        raise NotImplementedError
+
+    def restore(self, state: Any) -> None:
+        """Go back to a state."""
+
+
+class FixedKey(KeySource):
+    """A key that is used as it is: nothing moves."""
+
+    def __init__(self, key: int) -> None:
+        self._key = key
+
+    def draw_key(self) -> int:
+        return self._key
+
+
+class _Foreign(KeySource):
+    """A numpy Generator."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
-    def _draw(self, elements: int, call: RowCall, columns: int) -> int:
-        bits = self._rng.bit_generator
-        before = bits.state
-        status = REFUSED
-        try:
-            status = Philox4x32(key=draw_key(self._rng))._draw(elements, call, columns)
-        finally:
-            if status < 0:
-                bits.state = before
-        return status
+    def state(self) -> Any:
+        return self._rng.bit_generator.state
+
+    def draw_key(self) -> int:
+        return draw_key(self._rng)
+
+    def restore(self, state: Any) -> None:
+        self._rng.bit_generator.state = state
 
 
 def draw_key(rng: np.random.Generator) -> int:
@@ -81,13 +121,27 @@ def is_ours(rng: Any) -> bool:
 
 
 def source(rng: SeedLike) -> Source:
-    """What `rng` stands for; None is `shared`."""
+    """What `rng` stands for; None is `shared`, and a source stands for itself."""
     if type(rng) in OURS:
-        return cast(Source, rng)
+        return rng._bits  # type: ignore[no-any-return]
     if rng is None:
         return shared()
+    if isinstance(rng, KeySource):
+        return rng
     if isinstance(rng, np.random.BitGenerator):
         rng = np.random.Generator(rng)
     if isinstance(rng, np.random.Generator):
-        return cast(Source, rng) if is_ours(rng) else _Foreign(rng)
+        return rng._bits if is_ours(rng) else _Foreign(rng)  # type: ignore[attr-defined]
     return Philox4x32(as_seed(rng))
+
+
+@contextmanager
+def reserved(rng: SeedLike, elements: int) -> Iterator[tuple[int, int]]:
+    """A key and the first of so many elements that no other call gets; an error in the block puts them back."""
+    given = source(rng)
+    taken = given._take(elements)
+    try:
+        yield taken[:2]
+    except BaseException:
+        given._put_back(taken, elements)
+        raise

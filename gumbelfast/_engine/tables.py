@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from . import address
 from .backend import active
 from .refused import refuse
-from .types import RowCall, SeedLike
+from .types import SeedLike
 
 Array = NDArray[Any]
 U64 = NDArray[np.uint64]
@@ -43,25 +45,10 @@ def weights_of_logits(
     return wide, empty.reshape(x.shape[:-1])
 
 
-def distribution(weights: Array) -> NDArray[np.float64]:
-    """The cumulative sums of float64 rows, divided by their totals: each division rounded once.
-
-    NumPy accumulates in order, so the sums are the same everywhere.
-    """
-    sums: NDArray[np.float64] = np.cumsum(weights, axis=-1)
-    sums /= sums[..., -1:].copy()
-    return sums
-
-
 def bounds_of(weights: Array) -> U64:
-    """``ceil(2**64 * F)`` of the distribution functions F; what reaches 1 gets `END`."""
-    scaled = distribution(weights)
-    done = scaled >= 1
-    scaled *= 2.0**64
-    np.ceil(scaled, out=scaled)
-    scaled[done] = 0
-    bounds = scaled.astype(np.uint64)
-    bounds[done] = END
+    """``ceil(2**64 * F)`` of the distribution functions F of rows of float64; what reaches 1 gets `END`."""
+    bounds = np.empty(weights.shape, np.uint64)
+    _core.bounds_of(np.ascontiguousarray(weights), bounds)
     return bounds
 
 
@@ -72,11 +59,8 @@ def bits_of(columns: int) -> int:
 
 def guide_of(bounds: U64) -> NDArray[np.int64]:
     """For each of 2**bits equal parts of the uniforms, how many bounds are at most its first (Chen and Asau 1974)."""
-    bits = bits_of(bounds.shape[-1])
-    starts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
-    guide = np.empty((len(bounds), starts.size), np.int64)
-    for row, out in zip(bounds, guide, strict=True):
-        out[...] = np.searchsorted(row, starts, side="right")
+    guide = np.empty((len(bounds), 1 << bits_of(bounds.shape[-1])), np.int64)
+    _core.guide_of(bounds, guide)
     return guide
 
 
@@ -88,21 +72,22 @@ class Tables:
         self._alias: U64 | None = None
         self._guide: NDArray[np.int64] | None = None
 
-    def draw(self, method: str, index: NDArray[np.int64], rng: SeedLike, offset: Any, threads: int) -> None:
-        """Draws into `index`, whose last axes are the rows, by "alias" or "inverse"."""
-        kernels, bounds = active(), self._bounds
-        call: RowCall
+    def kernel(self, method: str, threads: int) -> Callable[..., int]:
+        """What draws, given an index whose last axes are the rows, threads and an address, by "alias" or "inverse"."""
+        bounds = self._bounds
         if method == "alias":
             if self._alias is None:
                 table = np.empty((len(bounds), 1 << bits_of(bounds.shape[-1])), np.uint64)
-                kernels.alias_table(bounds, table, threads)
+                active().alias_table(bounds, table, threads)
                 self._alias = table
-            call = partial(kernels.draw_alias, self._alias, index, threads)
-        else:
-            if self._guide is None:
-                self._guide = guide_of(bounds)
-            call = partial(kernels.draw_inverse, bounds, self._guide, index, threads)
-        address.draw_flat(call, index.size, rng, offset)
+            return partial(active().draw_alias, self._alias)
+        if self._guide is None:
+            self._guide = guide_of(bounds)
+        return partial(active().draw_inverse, bounds, self._guide)
+
+    def draw(self, method: str, index: NDArray[np.int64], rng: SeedLike, offset: Any, threads: int) -> None:
+        """Draws into `index`."""
+        address.draw_flat(partial(self.kernel(method, threads), index, threads), index.size, rng, offset)
 
 
 def first_above(function: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._engine import address, checks, row_checks, table_checks, thread_count
-from .._engine.backend import active
+from .._engine import checks, draws, row_checks, table_checks, thread_count
 from .._engine.direct import in_one_step
-from .._engine.refused import refuse
 from .._engine.tables import Tables, weights_of_logits
-from .._engine.types import LACKING, Address, RowCall, SeedLike
+from .._engine.types import SeedLike
 from ..shards import Argmax, TopK
-
-_INT64 = np.dtype(np.int64)
-
-
-def _empty_allowed(call: RowCall) -> RowCall:
-    """The call, for which rows without anything to draw are no failure."""
-
-    def tolerant(address: Address) -> int:
-        status = call(address)
-        return 0 if status == LACKING else status
-
-    return tolerant
 
 
 @in_one_step
@@ -117,26 +102,27 @@ def categorical(
     allowed = None if mask is None else checks.mask_for(mask, np.shape(logits), axis)
     if empty is not None:
         empty = table_checks.empty_value(empty)
-    drawn = x.shape if size is None else checks.size_tuple(size) + x.shape
-    index = np.empty(drawn[:-1], _INT64)
+    shape, threads = () if size is None else checks.size_tuple(size), thread_count.resolve(num_threads)
     if method != "gumbel":
         table_checks.one_of(method, "method", ("gumbel", "alias"))
         table_checks.for_tables(
             seeds=seeds, positions=positions, row_stride=row_stride, return_perturbed=return_perturbed or None
         )
-        threads = thread_count.resolve(num_threads)
+        index = np.empty(shape + x.shape[:-1], np.int64)
         weights, none = weights_of_logits(x, axis, scale, allowed, threads, empty is not None)
         Tables(weights).draw("alias", index, rng, offset, threads)
         if empty is not None:
             index[..., none] = empty
         return index if index.ndim else index[()]
-    perturbed = np.empty(drawn[:-1], checks.work_dtype(x.dtype)) if return_perturbed else None
-    rows = x, allowed, scale
-    call: RowCall = partial(active().gumbel_max, rows, index, perturbed, thread_count.resolve(num_threads))
-    if empty is not None:
-        call = _empty_allowed(call)
-    if address.draw_rows(call, drawn, index.size * drawn[-1], rng, seeds, positions, offset, row_stride) < 0:
-        refuse(x, allowed, axis)
+    index, perturbed = draws.choose(
+        (x, allowed, scale),
+        shape,
+        axis,
+        threads,
+        (rng, seeds, positions, offset, row_stride),
+        perturbed=return_perturbed,
+        empty_allowed=empty is not None,
+    )
     if empty is not None and empty != -1:
         index[index < 0] = empty
     if perturbed is not None:
@@ -201,14 +187,6 @@ def gumbel_top_k(
     scale = row_checks.positive_reciprocals(temperature, "temperature", x.shape[:-1], x.dtype)
     allowed = None if mask is None else checks.mask_for(mask, np.shape(logits), axis)
     k = checks.count(k, x.shape[-1])
-    shape = (*x.shape[:-1], k)
-    index = np.empty(shape, _INT64)
-    perturbed = np.empty(shape, checks.work_dtype(x.dtype))
-    rows = x, allowed, scale
-    call = partial(active().gumbel_top_k, rows, index, perturbed, thread_count.resolve(num_threads))
-    status = address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride)
-    if status == LACKING:
-        refuse(x, allowed, axis, wanted=k)
-    if status < 0:
-        refuse(x, allowed, axis)
-    return TopK(checks.restored(index, axis), checks.restored(perturbed, axis))
+    where = rng, seeds, positions, offset, row_stride
+    drawn = draws.choose_distinct((x, allowed, scale), k, axis, thread_count.resolve(num_threads), where)
+    return TopK(*(checks.restored(part, axis) for part in drawn))

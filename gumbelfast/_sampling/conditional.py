@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import address, checks, out_checks, thread_count
+from .._engine import checks, draws, out_checks, thread_count
 from .._engine.backend import active
-from .._engine.refused import refuse
 from .._engine.types import REFUSED, Address, SeedLike
 from . import conditional_checks as check
 
@@ -104,8 +103,8 @@ def conditional_gumbel(
     result = np.empty(x.shape, work) if target is None else target
     place_drawn = index is None and upper is None
     # Where the place is drawn, that refuses before anything is written.
-    if target is not None and not place_drawn and active().refuses(rows, threads):
-        refuse(x, None, axis)
+    if target is not None and not place_drawn:
+        draws.check_drawable(rows, axis, threads)
 
     def call(place: Address) -> int:
         which = winner
@@ -120,8 +119,7 @@ def conditional_gumbel(
 
     width = 1 + place_drawn
     shape = (*x.shape[:-1], width * x.shape[-1])
-    if address.draw_rows(call, shape, width * x.size, rng, seeds, positions, offset, row_stride) < 0:
-        refuse(x, None, axis)
+    draws.run(call, rows, axis, shape, width * x.size, (rng, seeds, positions, offset, row_stride))
     if out is None or target is out:
         return checks.restored(result, axis)
     out[...] = checks.restored(result, axis)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import address, checks, out_checks, row_checks, thread_count
-from .._engine.backend import active
+from .._engine import checks, draws, out_checks, row_checks, thread_count
 from .._engine.direct import in_one_step
-from .._engine.refused import refuse
 from .._engine.types import SeedLike
 from .softmax import backward
 
@@ -87,13 +84,8 @@ def gumbel_softmax(
     first_result = np.empty(x.shape, x.dtype) if target is None else target
     hard_rows = first_result if hard else None
     soft_rows = first_result if not hard else np.empty(x.shape, x.dtype) if return_soft else None
-    threads = thread_count.resolve(num_threads)
-    rows = x, None, scale
-    call = partial(active().gumbel_softmax, rows, soft_rows, hard_rows, threads)
-    if target is not None and soft_rows is not None and active().refuses(rows, threads):
-        refuse(x, None, axis)
-    if address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride) < 0:
-        refuse(x, None, axis)
+    threads, where = thread_count.resolve(num_threads), (rng, seeds, positions, offset, row_stride)
+    draws.relax((x, None, scale), soft_rows, hard_rows, axis, threads, where, is_target=target is not None)
     result = first_result if axis == -1 else checks.restored(first_result, axis)
     if out is not None and target is None:
         out[...] = result

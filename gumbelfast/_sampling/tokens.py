@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._engine import address, checks, row_checks, thread_count
+from .._engine import checks, draws, row_checks, thread_count
 from .._engine.backend import active
 from .._engine.direct import in_one_step
-from .._engine.refused import refuse
 from .._engine.types import SeedLike
 
 
@@ -95,6 +94,5 @@ def sample_tokens(
     index = np.empty(batch, np.int64)
     rows = x, allowed, 1.0
     call = partial(active().sample_tokens, rows, scale, k, p, m, index, thread_count.resolve(num_threads))
-    if address.draw_rows(call, x.shape, x.size, rng, seeds, positions) < 0:
-        refuse(x, allowed, -1)
+    draws.run(call, rows, -1, x.shape, x.size, (rng, seeds, positions))
     return index if index.ndim else index[()]

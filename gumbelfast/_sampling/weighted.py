@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import address, checks, table_checks, thread_count
-from .._engine.backend import active
-from .._engine.refused import refuse
-from .._engine.types import Address, SeedLike
+from .._engine import checks, draws, table_checks, thread_count
+from .._engine.types import SeedLike
 
 Array = NDArray[Any]
 
@@ -95,16 +92,9 @@ def with_threshold(logits: Array, k: int, what: str, *given: Any, num_threads: i
     `what` names the entries of which a row may have too few; `given` is all that `address.draw_rows` takes.
     """
     # One more than asked for: its perturbed value is the threshold.
-    shape = (*logits.shape[:-1], min(k + 1, logits.shape[-1]))
-    index, perturbed = np.empty(shape, np.int64), np.empty(shape, logits.dtype)
-    draw = partial(active().gumbel_top_k, (logits, None, 1.0), index, perturbed, thread_count.resolve(num_threads))
-
-    def call(place: Address) -> int:
-        status = draw(place)
-        return status if status >= 0 or (k and (index[..., k - 1] < 0).any()) else 0
-
-    if address.draw_rows(call, logits.shape, logits.size, *given) < 0:
-        refuse(logits, None, -1, wanted=k, what=what)
-    kappa = perturbed[..., k] if shape[-1] > k else np.full(shape[:-1], -np.inf, perturbed.dtype)
+    more = min(k + 1, logits.shape[-1])
+    threads = thread_count.resolve(num_threads)
+    index, perturbed = draws.choose_distinct((logits, None, 1.0), more, -1, threads, given, needed=k, what=what)
+    kappa = perturbed[..., k] if more > k else np.full(logits.shape[:-1], -np.inf, perturbed.dtype)
     drawn, values = (np.ascontiguousarray(part[..., :k]) for part in (index, perturbed))
     return WeightedSample(drawn, values, kappa.copy())

@@ -48,12 +48,6 @@ def probabilities(values: ArrayLike) -> NDArray[np.float64]:
     return q
 
 
-def finite_logits(x: Array, axis: int = -1) -> None:
-    """Checks the logits of a density, laid out as `rows` lays them out: all categories are possible."""
-    wide = x.astype(np.float64, copy=False)
-    _refuse(~np.isfinite(wide), wide, "logits must be finite", axis)
-
-
 def _categories(values: ArrayLike, name: str, columns: int, axis: int) -> tuple[NDArray[np.float64], float]:
     """Values with the categories last, and how far from 1 their rows may sum."""
     y = real(values, name)

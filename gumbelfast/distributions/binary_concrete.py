@@ -73,7 +73,7 @@ class BinaryConcrete:
     def __init__(self, logits: ArrayLike, tau: ArrayLike) -> None:
         x = np.asarray(logits)
         self._x = x.astype(checks.float_dtype(x.dtype))
-        check.finite_logits(self._x)
+        checks.finite_logits(self._x)
         self._tau = check.temperature(tau, x.shape, x.dtype)
 
     def __repr__(self) -> str:

@@ -24,7 +24,7 @@ class _Relaxed:
 
     def __init__(self, logits: ArrayLike, tau: ArrayLike, *, axis: int = -1) -> None:
         x, from_front = checks.rows(logits, axis)
-        check.finite_logits(x, from_front)
+        checks.finite_logits(x, from_front)
         self._x, self._tau = x.copy(), check.temperature(tau, x.shape[:-1], x.dtype)
         self._axis = -1 if from_front == -1 else from_front - x.ndim
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, table_checks
-from .._engine.tables import distribution, first_above
+from .._engine.tables import first_above
 
 
 def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bool = False) -> Any:
@@ -53,9 +53,19 @@ def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bo
     wide = x.astype(np.float64)
     table_checks.sums(wide, axis) if cdf else table_checks.weights(wide, axis)
     uniform = table_checks.broadcast_last(table_checks.uniforms(u), "u", x.shape[:-1])
-    functions = (wide / wide[..., -1:] if cdf else distribution(wide)).reshape(-1, x.shape[-1])
+    functions = (wide / wide[..., -1:] if cdf else _distribution(wide)).reshape(-1, x.shape[-1])
     index = np.empty(uniform.shape, np.int64)
     columns, drawn = index.reshape(-1, max(len(functions), 1)), uniform.reshape(-1, max(len(functions), 1))
     for i, function in enumerate(functions):
         columns[:, i] = first_above(function, drawn[:, i])
     return index[()]
+
+
+def _distribution(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cumulative sums of float64 rows, divided by their totals: each division rounded once.
+
+    NumPy accumulates in order, so the sums are the same everywhere.
+    """
+    sums: NDArray[np.float64] = np.cumsum(weights, axis=-1)
+    sums /= sums[..., -1:].copy()
+    return sums

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._engine import checks, row_checks, table_checks
 from .._engine.refused import refuse
 from .._sampling.softmax import logsumexp
-from . import _subsets
+from . import subsets
 
 Array = NDArray[Any]
 
@@ -141,7 +141,7 @@ def plackett_luce_set_log_prob(logits: ArrayLike, items: ArrayLike, *, axis: int
     inside, others = _split(x, table_checks.columns_of(items, x.shape, axis, "items"))
     impossible = np.isneginf(inside).any(axis=-1)
     inside[impossible] = 0
-    return np.where(impossible, -np.inf, _subsets.set_log_prob(inside, logsumexp(others)))[()]
+    return np.where(impossible, -np.inf, subsets.set_log_prob(inside, logsumexp(others)))[()]
 
 
 def _logits(logits: ArrayLike, axis: int) -> tuple[Array, int]:

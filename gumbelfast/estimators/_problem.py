@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from .._engine import checks, table_checks
 from .._engine.checks import returned
 from .._engine.refused import refuse
-from .._engine.sources import source
-from .._engine.types import Address, SeedLike
+from .._engine.sources import reserved
+from .._engine.types import SeedLike
 from .._sampling.relaxed import gumbel_softmax
 from .._sampling.softmax import softmax
 from ..random.generator import Generator
@@ -74,16 +74,9 @@ class Problem:
 
         If it raises, `rng` stays where it is.
         """
-        found: list[Estimate] = []
-
-        def call(place: Address) -> int:
-            key, first, *_ = place
-            found.append(make(Generator(key, first)))
-            return 0
-
         apart = size + -size % _TILE
-        source(rng)._draw((draws - 1) * apart + size, call, 1)
-        return found[0]
+        with reserved(rng, (draws - 1) * apart + size) as (key, first):
+            return make(Generator(key, first))
 
     def hard(self, rng: Generator) -> Array:
         """One-hot samples."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .._engine import table_checks
 from .._engine.checks import real
 from .._sampling.softmax import logsumexp
-from ..distributions import _subsets
+from ..distributions import subsets
 from ._problem import Array
 
 _NO_WEIGHT = -1e4  # a finite log-probability whose exponential is 0
@@ -152,7 +152,7 @@ def check_baseline(method: str, baseline: str | None, k: int) -> None:
 
 def unordered_coefficients(log_p: Array, outside: Array, f: Array, baseline: str | None) -> Array:
     """The products p(s) R(S, s) (f(s) - b(s)), from the log-probabilities of S, finite, and of all else together."""
-    chance = _subsets.leave_out(log_p, outside)
+    chance = subsets.leave_out(log_p, outside)
     weights: Array = np.exp(log_p + chance.one - chance.none[..., None])
     if baseline is None:
         return weights * f
@@ -175,6 +175,6 @@ def importance_coefficients(log_p: Array, kappa: Array, f: Array, baseline: str 
 def _importance(log_p: Array, kappa: Array, normalized: bool) -> Array:
     """The weights p / q, 0 where there is no sample."""
     with np.errstate(invalid="ignore"):
-        log_weights = log_p - _subsets.log_inclusion(log_p - kappa[..., None])
+        log_weights = log_p - subsets.log_inclusion(log_p - kappa[..., None])
     weights: Array = np.where(np.isneginf(log_p), 0, np.exp(log_weights))
     return weights / weights.sum(axis=-1, keepdims=True) if normalized else weights

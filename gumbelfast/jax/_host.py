@@ -9,71 +9,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._engine import row_checks
+from .._engine import address, draws, row_checks
 from .._engine.backend import active, use_backend
-from .._engine.refused import check_weights_of_choice, refuse
+from .._engine.refused import check_weights_of_choice
+from .._engine.sources import FixedKey
 from .._engine.tables import Tables, weights_of_logits
-from .._engine.types import LACKING
-from ..random.generator import Generator
 
 Array = NDArray[Any]
 
 
-def _noise(out: tuple[Array, ...], key: int, threads: int, exponential: bool) -> None:
-    if out[0].size:
-        (active().exponential if exponential else active().gumbel)(out[0], 0.0, 1.0, threads, (key, 0, 0, None, None))
+def _noise(out: tuple[Array, ...], source: FixedKey, threads: int, exponential: bool) -> None:
+    write = active().exponential if exponential else active().gumbel
+    address.draw_flat(partial(write, out[0], 0.0, 1.0, threads), out[0].size, source, None)
 
 
-def _categorical(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
-    index = np.empty(out[0].shape, np.int64)
-    if active().gumbel_max((x, None, 1.0), index, None, threads, (key, 0, x.shape[-1], None, None)) < 0:
-        refuse(x, None, -1 - axis)
-    out[0][...] = index
+def _categorical(out: tuple[Array, ...], source: FixedKey, x: Array, threads: int, axis: int) -> None:
+    several = (out[0].size * x.shape[-1] // x.size,)
+    index, _ = draws.choose((x, None, 1.0), several, -1 - axis, threads, (source,))
+    out[0][...] = index.reshape(out[0].shape)
 
 
-def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
-    index = np.empty(out[0].shape, np.int64)
-    status = active().gumbel_top_k((x, None, 1.0), index, out[1], threads, (key, 0, x.shape[-1], None, None))
-    if status == LACKING:
-        refuse(x, None, -1 - axis, wanted=out[0].shape[-1])
-    if status < 0:
-        refuse(x, None, -1 - axis)
-    out[0][...] = index
+def _gumbel_top_k(out: tuple[Array, ...], source: FixedKey, x: Array, threads: int, axis: int) -> None:
+    k = out[0].shape[-1]
+    out[0][...], out[1][...] = draws.choose_distinct((x, None, 1.0), k, -1 - axis, threads, (source,))
 
 
 def _gumbel_softmax(
-    out: tuple[Array, ...], key: int, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
+    out: tuple[Array, ...], source: FixedKey, x: Array, inv_tau: Array, threads: int, axis: int, hard: bool
 ) -> None:
-    scale = row_checks.inverses(inv_tau)
     soft_rows = None if hard and len(out) == 1 else out[-1]
     hard_rows = out[0] if hard else None
-    if active().gumbel_softmax((x, None, scale), soft_rows, hard_rows, threads, (key, 0, x.shape[-1], None, None)) < 0:
-        refuse(x, None, -1 - axis)
+    rows = x, None, row_checks.inverses(inv_tau)
+    draws.relax(rows, soft_rows, hard_rows, -1 - axis, threads, (source,))
 
 
-def _alias(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int, weights: bool) -> None:
+def _alias(out: tuple[Array, ...], source: FixedKey, x: Array, threads: int, axis: int, weights: bool) -> None:
     rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
     if weights:
         check_weights_of_choice(x)
     else:
         rows, _ = weights_of_logits(x, -1 - axis, 1.0, None, threads)
     index = np.empty(out[0].shape, np.int64)
-    Tables(rows).draw("alias", index, Generator(key), 0, threads)
+    Tables(rows).draw("alias", index, source, None, threads)
     out[0][...] = index
 
 
-def _distinct(out: tuple[Array, ...], key: int, p: Array, threads: int) -> None:
-    index = np.empty(out[0].shape, np.int64)
-    check_weights_of_choice(p, index.size)
+def _distinct(out: tuple[Array, ...], source: FixedKey, p: Array, threads: int) -> None:
+    check_weights_of_choice(p, out[0].size)
     with np.errstate(divide="ignore"):
         logits = np.log(p.astype(np.float64))
-    active().gumbel_top_k((logits, None, 1.0), index, np.empty(index.shape), threads, (key, 0, p.size, None, None))
-    out[0][...] = index
+    out[0][...], _ = draws.choose_distinct((logits, None, 1.0), out[0].size, -1, threads, (source,))
 
 
-def _integers(out: tuple[Array, ...], key: int, last: Array, threads: int) -> None:
+def _integers(out: tuple[Array, ...], source: FixedKey, last: Array, threads: int) -> None:
     index = np.empty(out[0].shape, np.int64)
-    active().draw_integers(int(last) + 1, index, threads, (key, 0, 0, None, None))
+    draw = partial(active().draw_integers, int(last) + 1, index, threads)
+    address.draw_flat(draw, index.size, source, None)
     out[0][...] = index
 
 
@@ -93,8 +84,8 @@ def _each_example(
     with use_backend(backend):
         for place in np.ndindex(lead):
             (high, low), *mine = (_example(x, place) for x in (words, *arrays))
-            key = int(high) << 32 | int(low)
-            draw(tuple(o[(*place, ...)] for o in out), key, *mine, threads, **attributes)
+            source = FixedKey(int(high) << 32 | int(low))
+            draw(tuple(o[(*place, ...)] for o in out), source, *mine, threads, **attributes)
     return out
 
 

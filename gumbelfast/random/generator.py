@@ -65,8 +65,8 @@ class Generator(np.random.Generator):
         super().__init__(bits)
         if offset is not None:
             self.offset = offset
-        # The compiled method itself: a call through one of ours would cost as much again.
-        self._draw = bits._draw
+        # What `sources.source` and compiled steps look for.
+        self._bits = bits
         self._source = bits._source()
 
     @property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import address, row_checks, thread_count
-from .._engine.backend import active
-from .._engine.types import LACKING, Address, SeedLike
+from .._engine import draws, row_checks, thread_count
+from .._engine.refused import Refused
+from .._engine.types import SeedLike
 from ..random import seeding
 from ._beams import NOTHING, Array, Children, Model
 
@@ -25,14 +23,6 @@ class Draw:
 
     def top(self, model: Model, logits: Array, places: NDArray[np.int64], m: int) -> tuple[NDArray[np.int64], Array]:
         """Columns and perturbed logits, largest first; -1 and -inf where a row has no more."""
-        index = np.empty((places.size, m), np.int64)
-        perturbed = np.empty(index.shape, logits.dtype)
-        draw = partial(active().gumbel_top_k, (logits, None, 1.0), index, perturbed, thread_count.resolve(None))
-
-        def call(place: Address) -> int:
-            status = draw(place)
-            return status if status != LACKING or (not model.drop and (index[:, 0] < 0).any()) else 0
-
         seeds = positions = None
         if self._seeds is not None:
             prompt, beam = np.divmod(places, self._width)
@@ -40,9 +30,11 @@ class Draw:
             row_checks.different_noise(self._seeds, None, (model.prompts,))
             seeds = np.ma.MaskedArray(given, np.ma.nomask if missing is None else missing)[prompt]
             positions = model.steps * self._width + beam
-        if address.draw_rows(call, logits.shape, logits.size, self._rng, seeds, positions) < 0:
+        rows, where = (logits, None, 1.0), (self._rng, seeds, positions)
+        try:
+            return draws.choose_distinct(rows, m, -1, thread_count.resolve(None), where, needed=0 if model.drop else 1)
+        except Refused:
             model.refuse(places)
-        return index, perturbed
 
     def children(self, model: Model, places: NDArray[np.int64], log_prob: Array, score: Array, kept: int) -> Children:
         """Of each beam the children with the largest perturbed log-probabilities, given that the largest is its own."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks
-from .._engine.sources import source
-from .._engine.types import Address, SeedLike
+from .._engine.sources import reserved
+from .._engine.types import SeedLike
 from .._sampling.argmax import categorical
 from .._sampling.noise import gumbel
 from ..random.generator import Generator
@@ -133,21 +133,14 @@ def perturb_and_map(
 
 def _perturb_unary(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array | None]:
     """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``."""
-    solved: list[tuple[NDArray[np.int64], Array | None]] = []
-
-    def call(place: Address) -> int:
-        key, element, *_ = place
+    with reserved(rng, count * x.size) as (key, element):
         noise = Generator(key)
 
         def perturb(first: int, out: Array) -> None:
             gumbel(-np.euler_gamma, out=out, rng=noise, offset=element + first * x.size)
             out += x
 
-        solved.append(_solve_each(solver, count, x, perturb))
-        return 0
-
-    source(rng)._draw(count * x.size, call, x.size)
-    return solved[0]
+        return _solve_each(solver, count, x, perturb)
 
 
 def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array]:

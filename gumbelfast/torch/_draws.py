@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from .._core import choose_keyed, lies_within, relax_keyed
-from .._engine import checks, table_checks, thread_count
+from .._engine import address, checks, draws, sources, table_checks, thread_count
 from .._engine.backend import active
-from .._engine.refused import Refused, refuse
+from .._engine.refused import Refused
+from .._engine.sources import Source
 from .._engine.tables import Tables, weights_of_logits
-from .._engine.types import LACKING, Address, RowCall
-from ..random.generator import Generator
+from .._engine.types import Address, RowCall
 from . import _checks, _key, _tensors
 from ._tensors import Array
 
@@ -33,7 +33,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
     result = _tensors.tensor(np.empty(shape, _STORED[dtype]), dtype, -1)
     target, write, threads = _tensors.array(result), getattr(active(), kind), thread_count.resolve(None)
 
-    _key.draw(generator, target.size, partial(write, target, 0.0, 1.0, threads), target.size)
+    address.draw_flat(partial(write, target, 0.0, 1.0, threads), target.size, _key.source(generator), None)
     return result
 
 
@@ -47,9 +47,8 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
             return (None, torch.from_numpy(drawn)) if hard else (torch.from_numpy(drawn), None)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
-    call = partial(active().gumbel_softmax, (x, None, scale), soft_rows, hard_rows, thread_count.resolve(None))
-    if _key.draw(generator, x.size, call, x.shape[-1], lies_within(x, *_ORDINARY)) < 0:
-        _tensors.refuse(logits, dim)
+    where = (_key.source(generator, lies_within(x, *_ORDINARY)),)
+    draws.relax((x, None, scale), soft_rows, hard_rows, dim, thread_count.resolve(None), where)
     if dim != -1 or not logits.is_contiguous():
         for result, written in ((soft_result, soft_rows), (hard_result, hard_rows)):
             if result is not None and written is not None:
@@ -69,17 +68,16 @@ def categorical(
         drawn = choose_keyed(active(), x, False, *_key.default_source())
         if drawn is not None:
             return torch.from_numpy(drawn)
-    index, threads = np.empty(shape + x.shape[:-1], np.int64), thread_count.resolve(None)
+    threads = thread_count.resolve(None)
     if method == "alias":
+        index = np.empty(shape + x.shape[:-1], np.int64)
         weights, _ = weights_of_logits(_tensors.wide(logits, dim), dim, 1.0, None, threads)
         parts = _by_example(weights.reshape(x.shape), shared)
-        tables = [Tables(part.reshape(-1, x.shape[-1])) for part in parts]
-        calls = [partial(_draw_alias, each, threads=threads) for each in tables]
-        _draw_flat(calls, index, len(shape), generator, shared)
+        kernels = [Tables(part.reshape(-1, x.shape[-1])).kernel("alias", threads) for part in parts]
+        _draw_flat(kernels, index, len(shape), generator, shared)
         return torch.from_numpy(index)
-    call = partial(active().gumbel_max, (x, None, 1.0), index, None, threads)
-    if _draw_rows(call, math.prod(shape), x, generator, shared) < 0:
-        _tensors.refuse(logits, dim)
+    where = _place(x, generator, shared, len(shape))
+    index, _ = draws.choose((x, None, 1.0), shape, dim, threads, where, draw_rows=_draw_rows)
     return torch.from_numpy(index)
 
 
@@ -87,13 +85,7 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
     _tensors.require_columns(logits, dim)
     k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
-    shape = (*x.shape[:-1], k)
-    index, values = np.empty(shape, np.int64), np.empty(shape, _tensors.WORK[logits.dtype])
-    status = _largest(x, index, values, generator, shared)
-    if status == LACKING:
-        refuse(x, None, dim, wanted=k, what="finite logits")
-    if status < 0:
-        _tensors.refuse(logits, dim)
+    index, values = _distinct(x, k, dim, generator, shared, "finite logits")
     if dim == -1:
         return torch.from_numpy(values), torch.from_numpy(index)
     first, second = (torch.from_numpy(part).movedim(-1, dim).contiguous() for part in (values, index))
@@ -101,47 +93,54 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
 
 
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any, shared: Shared = ()) -> Tensor:
-    draws = _checks.draws_of(num_samples, weights.shape[-1], replacement)
+    count = _checks.draws_of(num_samples, weights.shape[-1], replacement)
     if not replacement:
         logs = _logarithms(weights)
-        if draws == 1 and not shared and generator is None:
+        if count == 1 and not shared and generator is None:
             drawn = choose_keyed(active(), logs, True, *_key.default_source())
             if drawn is not None:
                 return torch.from_numpy(drawn)
-        index = np.empty((*logs.shape[:-1], draws), np.int64)
-        status = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
-        if status < 0:
-            _refuse_weights(_tensors.wide(weights, -1), logs if status == LACKING else None, draws)
+        try:
+            index, _ = _distinct(logs, count, -1, generator, shared)
+        except Refused as found:
+            _refuse_weights(_tensors.wide(weights, -1), found, count)
         return torch.from_numpy(index)
     x = _tensors.wide(weights, -1)
-    index = np.empty((draws, *x.shape[:-1]), np.int64)
-    threads = thread_count.resolve(None)
-    calls = [partial(_draw_weights, part, threads=threads) for part in _by_example(x, shared)]
-    if _draw_flat(calls, index, 1, generator, shared) < 0:
+    index = np.empty((count, *x.shape[:-1]), np.int64)
+    kernels = [partial(active().draw_weights, part) for part in _by_example(x, shared)]
+    if _draw_flat(kernels, index, 1, generator, shared) < 0:
         _refuse_weights(x)
     return torch.from_numpy(index).movedim(0, -1).contiguous()
 
 
-def _largest(x: Array, index: Array, values: Array, generator: Any, shared: Shared) -> int:
-    call = partial(active().gumbel_top_k, (x, None, 1.0), index, values, thread_count.resolve(None))
-    return _draw_rows(call, 1, x, generator, shared)
+def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: str = "") -> tuple[Array, Array]:
+    where = _place(x, generator, shared, 0)
+    return draws.choose_distinct(
+        (x, None, 1.0), k, dim, thread_count.resolve(None), where, what=what, draw_rows=_draw_rows
+    )
 
 
-def _draw_rows(call: RowCall, draws: int, x: Array, generator: Any, shared: Shared) -> int:
-    """Run the call of a kernel that takes one element of noise for each logit of each draw."""
-    columns = x.shape[-1]
+def _place(x: Array, generator: Any, shared: Shared, axes: int) -> tuple[Source, Shared, int]:
+    """What `_draw_rows` takes behind the size, for draws with so many axes in front of those of `x`."""
+    return _key.source(generator, axes == 0 and not any(shared) and lies_within(x, *_ORDINARY)), shared, axes
+
+
+def _draw_rows(call: RowCall, shape: tuple[int, ...], size: int, source: Source, shared: Shared, axes: int) -> int:
+    """`address.draw_rows` on what a source gives, the same for examples that share their noise."""
+    columns = shape[-1]
     if not any(shared):
-        return _key.draw(generator, draws * x.size, call, columns, draws == 1 and lies_within(x, *_ORDINARY))
-    own = [1 if same else n for n, same in zip(x.shape, shared, strict=False)]
-    shape = (draws, *own, *x.shape[len(own) : -1])
-    places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) * np.uint64(columns)
+        return sources.draw(source, size, call, columns)
+    rows = shape[axes:-1]
+    own = [1 if same else n for n, same in zip(rows, shared, strict=False)]
+    several = (*shape[:axes], *own, *rows[len(own) :])
+    places = np.arange(math.prod(several), dtype=np.uint64).reshape(several) * np.uint64(columns)
 
     def same(address: Address) -> int:
         key, first, *_ = address
-        starts = np.broadcast_to(places + np.uint64(first), (draws, *x.shape[:-1]))
+        starts = np.broadcast_to(places + np.uint64(first), shape[:-1])
         return call((key, 0, columns, None, np.ascontiguousarray(starts).reshape(-1)))
 
-    return _key.draw(generator, places.size * columns, same, columns)
+    return sources.draw(source, places.size * columns, same, columns)
 
 
 def _by_example(x: Array, shared: Shared, skipped: int = 0) -> Array:
@@ -151,30 +150,23 @@ def _by_example(x: Array, shared: Shared, skipped: int = 0) -> Array:
     return moved.reshape(math.prod(moved.shape[: len(axes)]), *moved.shape[len(axes) :])
 
 
-def _draw_flat(calls: Sequence[Callable[..., int]], index: Array, skipped: int, generator: Any, shared: Shared) -> int:
-    """Run calls that take one element a draw, each for its part of `index`, on the same noise."""
+def _draw_flat(
+    kernels: Sequence[Callable[..., int]], index: Array, skipped: int, generator: Any, shared: Shared
+) -> int:
+    """Run kernels that take one element a draw, each for its part of `index`, on the same noise."""
+    threads, source = thread_count.resolve(None), _key.source(generator)
     if not any(shared):
-        return _key.draw(generator, index.size, partial(calls[0], index), index.size)
+        return sources.draw(source, index.size, partial(kernels[0], index, threads), index.size)
     parts = np.empty(_by_example(index, shared, skipped).shape, np.int64)
 
     def same(address: Address) -> int:
-        return min((call(part, address) for call, part in zip(calls, parts, strict=True)), default=0)
+        return min((draw(part, threads, address) for draw, part in zip(kernels, parts, strict=True)), default=0)
 
-    status = _key.draw(generator, math.prod(parts.shape[1:]), same, 1)
+    status = sources.draw(source, math.prod(parts.shape[1:]), same, 1)
     axes = [skipped + i for i, each in enumerate(shared) if each]
     moved = np.moveaxis(index, axes, range(len(axes)))
     moved[...] = parts.reshape(moved.shape)
     return status
-
-
-def _draw_alias(tables: Tables, index: Array, address: Address, threads: int) -> int:
-    key, first, *_ = address
-    tables.draw("alias", index, Generator(key), first, threads)
-    return 0
-
-
-def _draw_weights(weights: Array, index: Array, address: Address, threads: int) -> int:
-    return active().draw_weights(weights, index, threads, address)
 
 
 def _logarithms(weights: Tensor) -> Array:
@@ -186,17 +178,14 @@ def _logarithms(weights: Tensor) -> Array:
     return _tensors.array(torch.log(weights).contiguous())
 
 
-def _refuse_weights(x: Array, logs: Array | None = None, draws: int = 0) -> NoReturn:
-    """Raises torch's type of error, with the place of the fault; some row of `logs` has less than so many draws."""
-    try:
-        if logs is not None:
-            refuse(logs, None, -1, wanted=draws)
-        table_checks.weights(x, -1, "weights")
-    except Refused as found:
+def _refuse_weights(x: Array, found: Refused | None = None, draws: int = 0) -> NoReturn:
+    """Raises torch's type of error, with the place of the fault; `found` is what was said of the logarithms."""
+    if found is not None and found.kind == "few":
         row = checks.row_name(found.row, x.shape)
-        text = f"num_samples={draws} exceeds the {found.count} positive weights of row {row}"
-        raise RuntimeError(text) from None
+        raise RuntimeError(f"num_samples={draws} exceeds the {found.count} positive weights of row {row}") from None
+    try:
+        table_checks.weights(x, -1, "weights")
     except ValueError as error:
         raise RuntimeError(str(error)) from None
     # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.
-    raise RuntimeError("weights of some row vanish in their dtype")
+    raise RuntimeError("weights of some row vanish in their dtype") from None

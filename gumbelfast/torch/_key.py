@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._engine.types import REFUSED, Address, RowCall
+from .._engine import sources
+from .._engine.sources import KeySource, Source, Taken
 from ..random.generator import Generator
 
 
@@ -34,56 +35,61 @@ def default_source() -> tuple[Callable[[], Any], NDArray[np.uint64]]:
     return _word.source
 
 
-class Place:
+class _TorchSource(KeySource):
+    """A torch generator, asked for one key.
+
+    Of one whose call surely fails neither by a refusal nor by an error no state is kept, which takes longer than the
+    draw of a small one.
+    """
+
+    def __init__(self, generator: torch.Generator | None, is_sure: bool) -> None:
+        self._generator, self._is_sure = generator, is_sure
+
+    def state(self) -> Any:
+        return None if self._is_sure else self._moved().get_state()
+
+    def draw_key(self) -> int:
+        if self._generator is None:
+            _word.source[0]()
+        else:
+            _word.bits.random_(-(2**63), None, generator=self._generator)
+        return int(_word.number.item())
+
+    def restore(self, state: Any) -> None:
+        if state is not None:
+            self._moved().set_state(state)
+
+    def _moved(self) -> torch.Generator:
+        return torch.default_generator if self._generator is None else self._generator
+
+
+class Place(KeySource):
     """Stands in for a generator: the first draw is its, and later ones find the same noise again."""
 
     def __init__(self, generator: Any) -> None:
-        self._generator = generator
-        self._address: tuple[int, int] | None = None
+        self._given = source(generator)
+        self._found: Taken | None = None
 
-    def draw(self, elements: int, call: RowCall, columns: int) -> int:
-        if self._address is not None:
-            return call((*self._address, columns, None, None))
+    def _take(self, elements: int) -> Taken:
+        if self._found is not None:
+            return *self._found[:2], None
+        self._found = self._given._take(elements)
+        return self._found
 
-        def noting(address: Address) -> int:
-            self._address = address[:2]
-            return call(address)
+    def _put_back(self, taken: Taken, elements: int) -> None:
+        if taken is self._found:
+            self._given._put_back(taken, elements)
+            self._found = None
 
-        return draw(self._generator, elements, noting, columns)
 
-
-def draw(generator: Any, elements: int, call: RowCall, columns: int, is_sure: bool = False) -> int:
-    """Run `call` on that many elements of noise, and return what it returns.
-
-    A torch generator is asked for one key. What has moved is put back if `call` raises or answers less than 0; of a
-    call that surely does neither no state is kept, which takes longer than the draw of a small one.
-    """
-    if isinstance(generator, Place):
-        return generator.draw(elements, call, columns)
-    if isinstance(generator, Generator):
-        return generator._draw(elements, call, columns)
+def source(generator: Any, is_sure: bool = False) -> Source:
+    """What a `generator` draws from: torch's, by default the one of `torch.manual_seed`, or one of ours."""
+    if isinstance(generator, Generator | Place):
+        return sources.source(generator)
     if not (generator is None or isinstance(generator, torch.Generator)):
         raise TypeError(
             f"generator must be a torch.Generator or a gumbelfast.Generator, got {type(generator).__name__}"
         )
     if generator is not None and generator.device.type != "cpu":
         raise TypeError(f"generator must be a CPU generator, got one of device {generator.device}")
-    if is_sure:
-        return call((_draw_word(generator), 0, columns, None, None))
-    moved = torch.default_generator if generator is None else generator
-    before = moved.get_state()
-    status = REFUSED
-    try:
-        status = call((_draw_word(generator), 0, columns, None, None))
-    finally:
-        if status < 0:
-            moved.set_state(before)
-    return status
-
-
-def _draw_word(generator: torch.Generator | None) -> int:
-    if generator is None:
-        _word.source[0]()
-    else:
-        _word.bits.random_(-(2**63), None, generator=generator)
-    return int(_word.number.item())
+    return _TorchSource(generator, is_sure)

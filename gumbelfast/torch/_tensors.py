@@ -14,7 +14,6 @@ from torch.fx import _symbolic_trace as _fx
 from .._core import view_memory
 from .._engine import checks, refused, row_checks
 from .._engine.backend import active
-from ..distributions import _checks
 from ..reference import kernels as _reference
 
 Array = NDArray[Any]
@@ -170,7 +169,7 @@ def check_temperature(temperature: Any, x: Tensor) -> None:
 def check_finite(logits: Tensor) -> None:
     """Of a density that has no impossible values."""
     if not torch.isfinite(logits.detach()).all():
-        _checks.finite_logits(wide(logits.reshape(logits.shape or 1), -1))
+        checks.finite_logits(wide(logits.reshape(logits.shape or 1), -1))
 
 
 def joint_batch(batch: tuple[int, ...], temperature: tuple[int, ...]) -> torch.Size:

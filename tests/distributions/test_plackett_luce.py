@@ -9,7 +9,7 @@ import pytest
 from helpers import DTYPES, normal
 
 import gumbelfast as gf
-from gumbelfast.distributions import _subsets
+from gumbelfast.distributions import subsets
 
 INF = np.inf
 
@@ -39,15 +39,15 @@ def log_weights(kind: str, k: int) -> tuple[Any, Any]:
 @pytest.mark.parametrize("k", [2, 3, 5, 8, 12])
 def test_sums_and_integral_agree(kind: str, k: int) -> None:
     inside, outside = log_weights(kind, k)
-    sums, integral = _subsets.by_orders(inside, outside), _subsets.by_integral(inside, outside)
+    sums, integral = subsets.by_orders(inside, outside), subsets.by_integral(inside, outside)
     for found, wanted in zip(integral, sums, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
     assert np.all(np.isfinite(sums.one))
-    chosen = _subsets.by_orders if k <= 6 else _subsets.by_integral
-    assert np.array_equal(_subsets.leave_out(inside, outside).two, chosen(inside, outside).two)
-    assert np.array_equal(_subsets.set_log_prob(inside, outside), chosen(inside, outside).none)
+    chosen = subsets.by_orders if k <= 6 else subsets.by_integral
+    assert np.array_equal(subsets.leave_out(inside, outside).two, chosen(inside, outside).two)
+    assert np.array_equal(subsets.set_log_prob(inside, outside), chosen(inside, outside).none)
     # Without an item, and with it out of the question, the others are a set of their own.
-    rest = _subsets.by_orders(inside[:, 1:], outside)
+    rest = subsets.by_orders(inside[:, 1:], outside)
     np.testing.assert_allclose(sums.one[:, 0], rest.none, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(sums.two[:, 0, 1:], rest.one, rtol=1e-13, atol=1e-13)
 

@@ -12,6 +12,7 @@ import pytest
 from helpers import KEY, assert_same_bytes, numpy_state, run_python
 
 import gumbelfast as gf
+from gumbelfast._engine.sources import draw, source
 
 
 def key_of(seed: Any) -> int:
@@ -149,7 +150,7 @@ def test_a_failed_call_puts_back_only_its_own_offset() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rng._draw(10, fail, 10)
+        draw(source(rng), 10, fail, 10)
     assert rng.offset == 40
 
     def fail_after_another_call(*_: object) -> int:
@@ -157,13 +158,14 @@ def test_a_failed_call_puts_back_only_its_own_offset() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rng._draw(10, fail_after_another_call, 10)
+        draw(source(rng), 10, fail_after_another_call, 10)
     assert rng.offset == 96 + 5
 
 
 FORK = """
 import os, warnings
 import gumbelfast as gf
+from gumbelfast._engine.sources import draw, source
 warnings.simplefilter("ignore", DeprecationWarning)
 parent = gf.gumbel(size=4).tolist()
 read, write = os.pipe()
