@@ -67,23 +67,38 @@ GF_OP V polynomial(V x, const typename V::Scalar (&c)[n]) {
   return sum;
 }
 
+// The same with the square at hand: even and odd terms are two chains of half the length, at no more operations.
+template <class V, int n>
+GF_OP V polynomial(V x, V square, const typename V::Scalar (&c)[n]) {
+  V sum[2] = {simd::fma(square, simd::set(c[n - 1]), simd::set(c[n - 3])),
+              simd::fma(square, simd::set(c[n - 2]), simd::set(c[n - 4]))};
+#pragma GCC unroll 32
+  for (int i = n - 5; i >= 0; --i) {
+    V& own = sum[(n - 1 - i) % 2];
+    own = simd::fma(own, square, simd::set(c[i]));
+  }
+  return simd::fma(sum[n % 2], x, sum[(n - 1) % 2]);
+}
+
 // minimum + zeros log(2) - log(1 - y) for y in [0, 1/2], 0 <= zeros <= 64, minimum >= 0. Small terms are added first.
 template <class A, class V>
 GF_OP V exponential(A minimum, V zeros, V y) {
   using C = Coefficients<typename V::Scalar>;
-  return simd::fma(zeros, simd::set(C::ln2), simd::fma(y * y, polynomial(y, C::excess), minimum) + y);
+  const V square = y * y;
+  return simd::fma(zeros, simd::set(C::ln2), simd::fma(square, polynomial(y, square, C::excess), minimum) + y);
 }
 // The same of a minimum of zero, with one rounding less.
 template <class V>
 GF_OP V exponential(V zeros, V y) {
   using C = Coefficients<typename V::Scalar>;
-  return simd::fma(zeros, simd::set(C::ln2), simd::fma(y * y, polynomial(y, C::excess), y));
+  const V square = y * y;
+  return simd::fma(zeros, simd::set(C::ln2), simd::fma(square, polynomial(y, square, C::excess), y));
 }
 
 // -log(1 - t) for t in [-1/2, 1/4], t * t being at hand.
 template <class V>
 GF_OP V minus_log_near_one(V t, V square) {
-  return simd::fma(square, polynomial(t, Coefficients<typename V::Scalar>::log), t);
+  return simd::fma(square, polynomial(t, square, Coefficients<typename V::Scalar>::log), t);
 }
 
 // -log(x) for positive normal x.

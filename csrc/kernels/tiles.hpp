@@ -149,33 +149,36 @@ GF_OP void read_words(const U32 (&word)[n], const U32 (&extension)[n], simd::Sev
   }
 }
 
-// The noise of such words of a tile: where word and extension are all zeros, 64 zeros and no digits.
+// minimum + X of a word and its extension, in every lane: where all 64 bits are zeros, there are no digits.
+GF_OP F64 exponential_of(double minimum, uint64_t unit) {
+  const int zeros = unit ? __builtin_clzll(unit) : 64;
+  const uint64_t digits = unit ? unit << zeros : uint64_t{1} << 63;
+  return exponential(set(minimum), set(static_cast<double>(zeros)), read_digits(set(uint64_t{0}), set(digits)));
+}
+
+// The noise of short words of a tile.
 template <Law law, class T>
 [[gnu::noinline, gnu::cold]] void repair(Key key, uint64_t tile, T minimum, const uint32_t* word, T* noise) {
   for (uint64_t p = 0; p < tile_size; ++p) {
     if (word[p] >> short_bits) continue;
     const Block4 extension = philox_block(key, {domain_extension, 8 * tile + p % 16 / 2});
     const uint64_t unit = static_cast<uint64_t>(word[p]) << 32 | extension.word[2 * (p / 16) + p % 2];
-    const int zeros = unit ? __builtin_clzll(unit) : 64;
-    const uint64_t digits = unit ? unit << zeros : uint64_t{1} << 63;
-    const F64 y = read_digits(set(uint64_t{0}), set(digits));
-    const F64 e = exponential(set(static_cast<double>(minimum)), set(static_cast<double>(zeros)), y);
     double lanes[F64::lanes];
-    store(lanes, noise_of<law>(e));
+    store(lanes, noise_of<law>(exponential_of(static_cast<double>(minimum), unit)));
     noise[p] = static_cast<T>(lanes[0]);
   }
 }
 
-// Blocks of words that make as many blocks of noise as are taken side by side.
-template <class T>
-constexpr int words_abreast = sizeof(T) == 4 ? abreast : (abreast + 1) / 2;
+// Blocks taken side by side: a polynomial is two chains already, and more than the registers hold would be spilled.
+constexpr int tiles_abreast = simd::registers / 16 > 1 ? simd::registers / 16 : 1;
 
 // The noise of up to group_tiles tiles, given their heads, in three passes: bits, exponentials, their logarithms. Each
 // takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
 template <Law law = Law::gumbel, class T>
 void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* noise) {
   using V = VectorOf<T>;
-  constexpr int n = words_abreast<T>, blocks = n * U32::lanes / V::lanes;
+  constexpr int n = sizeof(T) == 4 ? tiles_abreast : 1, blocks = n * U32::lanes / V::lanes;
+  static_assert(tile_size % (n * U32::lanes) == 0);
   const int elements = count * tile_size;
   alignas(64) uint32_t word[group_tiles * tile_size], extension[sizeof(T) == 4 ? 1 : group_tiles * tile_size];
   alignas(64) T exponentials[group_tiles * tile_size];
@@ -198,22 +201,18 @@ void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T
       read_words(words, zeros, y);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < blocks; ++i) {
-      const int place = at + i * V::lanes < elements ? at + i * V::lanes : at;
-      minimum.block[i] = set(head[place / tile_size].minimum);
-    }
+    for (int i = 0; i < blocks; ++i) minimum.block[i] = set(head[(at + i * V::lanes) / tile_size].minimum);
     const auto e = exponential(minimum, zeros, y);
 #pragma GCC unroll 4
     for (int i = 0; i < blocks; ++i) store(exponentials + at + i * V::lanes, e.block[i]);
   }
-  for (int at = 0; at < elements; at += abreast * V::lanes) {
-    simd::Several<V, abreast> e;
+  for (int at = 0; at < elements; at += tiles_abreast * V::lanes) {
+    simd::Several<V, tiles_abreast> e;
 #pragma GCC unroll 4
-    for (int i = 0; i < abreast; ++i) e.block[i] = load(exponentials + at + i * V::lanes);
+    for (int i = 0; i < tiles_abreast; ++i) e.block[i] = load(exponentials + at + i * V::lanes);
     const auto out = noise_of<law>(e);
 #pragma GCC unroll 4
-    for (int i = 0; i < abreast; ++i)
-      if (at + i * V::lanes < elements) store(noise + at + i * V::lanes, out.block[i]);
+    for (int i = 0; i < tiles_abreast; ++i) store(noise + at + i * V::lanes, out.block[i]);
   }
   if (bits(simd::shr<short_bits>(least) == set(uint32_t{0}))) [[unlikely]]
     for (int i = 0; i < count; ++i)
