@@ -7,6 +7,25 @@ namespace {
 
 constexpr int draw_tiles_abreast = 16;  // tiles whose uniforms wait in the first-level cache
 
+GF_OP void store_joined(uint64_t* uniform, U32 high, U32 low) {
+  store(uniform, join(simd::widen_low(high), simd::widen_low(low)));
+  store(uniform + 8, join(simd::widen_high(high), simd::widen_high(low)));
+}
+// The uniforms of the draws of some tiles.
+GF_OP void draw_uniforms(Key key, const uint64_t* tile, int count, uint64_t* uniform) {
+  for (int i = 0; i < count; i += 2, uniform += 2 * tile_size) {
+    const uint64_t block = 8 * tile[i], next = 8 * tile[i + 1 < count ? i + 1 : i];
+    Words words[4];
+    philox8(key, {{domain_draw_high, block}, {domain_draw_low, block}, {domain_draw_high, next}, {domain_draw_low, next}},
+            words);
+    store_joined(uniform, words[0].low, words[1].low);
+    store_joined(uniform + 16, words[0].high, words[1].high);
+    if (i + 1 == count) return;
+    store_joined(uniform + tile_size, words[2].low, words[3].low);
+    store_joined(uniform + tile_size + 16, words[2].high, words[3].high);
+  }
+}
+
 // pick(row, uniform) into index for the draws of the span.
 template <class Pick>
 GF_OP Result draw_each(const DrawArgs& args, const Span& span, Pick pick) {
@@ -19,7 +38,7 @@ GF_OP Result draw_each(const DrawArgs& args, const Span& span, Pick pick) {
     const int tiles = wanted < draw_tiles_abreast ? static_cast<int>(wanted) : draw_tiles_abreast;
     uint64_t tile[draw_tiles_abreast];
     for (int i = 0; i < tiles; ++i) tile[i] = tile_of(first) + static_cast<uint64_t>(i);
-    draw_units(args.key, tile, tiles, unit, domain_draw_high, domain_draw_low);
+    draw_uniforms(args.key, tile, tiles, unit);
     const int64_t ready = tiles * tile_size - static_cast<int64_t>(skip);
     const int64_t count = ready < end - begin ? ready : end - begin;
     const uint64_t* uniform = unit + skip;

@@ -1,9 +1,9 @@
-// log and exp on blocks. Tables and polynomials come from tables.hpp; tests state the worst errors beside the names.
+// log and exp on blocks. Polynomials come from coefficients.hpp; tests state the worst errors beside the names.
 // No step has a subnormal operand or result, whatever the argument: on Intel's cores it would cost 150 cycles
 // (docs/performance.md, "Kinds of data").
 #pragma once
 #include "../simd/several.hpp"
-#include "tables.hpp"
+#include "coefficients.hpp"
 
 namespace gumbelfast {
 namespace {
@@ -58,24 +58,6 @@ struct Format<simd::Several<V, n>> : Format<V> {};
 namespace gumbelfast {
 namespace {
 
-// x = 2**k * m with m in [0.5, 1), and c near m from a table: 1/(2**k c) and -log(c).
-template <class V>
-struct Reduced {
-  V exponent, reciprocal, minus_log;
-};
-
-template <class V>
-GF_OP Reduced<V> reduce(V x) {
-  using F = Format<V>;
-  using T = Tables<typename V::Scalar>;
-  const auto above = simd::as_bits(x) - simd::set(F::half);
-  const auto exponent = above & simd::set(static_cast<typename F::Word>(~typename F::Word{0} << F::mantissa));
-  const auto bucket = simd::shr<F::mantissa - 4>(above);
-  const auto reciprocal = simd::as_bits(simd::lookup(T::reciprocal, bucket)) - exponent;
-  return {simd::signed_float(simd::sar<F::mantissa>(above)), simd::as_float(reciprocal),
-          simd::lookup(T::minus_log, bucket)};
-}
-
 // sum of c[i] * x**i, by Horner's rule.
 template <class V, int n>
 GF_OP V polynomial(V x, const typename V::Scalar (&c)[n]) {
@@ -85,68 +67,58 @@ GF_OP V polynomial(V x, const typename V::Scalar (&c)[n]) {
   return sum;
 }
 
-// log(1 + r) for |r| <= 1/31, r * r being at hand; fine: with no error to speak of beside that of rounding.
-template <bool fine = false, class V>
-GF_OP V log1p_small(V r, V square) {
-  using T = Tables<typename V::Scalar>;
-  if constexpr (fine)
-    return simd::fma(square, polynomial(r, T::log_q_fine), r);
-  else
-    return simd::fma(square, polynomial(r, T::log_q), r);
-}
-template <bool fine = false, class V>
-GF_OP V log1p_small(V r) {
-  return log1p_small<fine>(r, r * r);
+// The same with the square at hand: even and odd terms are two chains of half the length, at no more operations.
+template <class V, int n>
+GF_OP V polynomial(V x, V square, const typename V::Scalar (&c)[n]) {
+  V sum[2] = {simd::fma(square, simd::set(c[n - 1]), simd::set(c[n - 3])),
+              simd::fma(square, simd::set(c[n - 2]), simd::set(c[n - 4]))};
+#pragma GCC unroll 32
+  for (int i = n - 5; i >= 0; --i) {
+    V& own = sum[(n - 1 - i) % 2];
+    own = simd::fma(own, square, simd::set(c[i]));
+  }
+  return simd::fma(sum[n % 2], x, sum[(n - 1) % 2]);
 }
 
-// -log(x) for positive normal x below 2**126 (float; double: 2**1022), where the reciprocal is normal too.
+// minimum + zeros log(2) - log(1 - y) for y in [0, 1/2], 0 <= zeros <= 64, minimum >= 0. Small terms are added first.
+template <class A, class V>
+GF_OP V exponential(A minimum, V zeros, V y) {
+  using C = Coefficients<typename V::Scalar>;
+  const V square = y * y;
+  return simd::fma(zeros, simd::set(C::ln2), simd::fma(square, polynomial(y, square, C::excess), minimum) + y);
+}
+// The same of a minimum of zero, with one rounding less.
+template <class V>
+GF_OP V exponential(V zeros, V y) {
+  using C = Coefficients<typename V::Scalar>;
+  const V square = y * y;
+  return simd::fma(zeros, simd::set(C::ln2), simd::fma(square, polynomial(y, square, C::excess), y));
+}
+
+// -log(1 - t) for t in [-1/2, 1/4], t * t being at hand.
+template <class V>
+GF_OP V minus_log_near_one(V t, V square) {
+  return simd::fma(square, polynomial(t, square, Coefficients<typename V::Scalar>::log), t);
+}
+
+// -log(x) for positive normal x.
 template <class V>
 GF_OP V minus_log(V x) {
-  using T = Tables<typename V::Scalar>;
-  const Reduced<V> c = reduce(x);
-  const V r = simd::fma(x, c.reciprocal, simd::set(typename V::Scalar{-1}));
-  return simd::fma(c.exponent, simd::set(-T::ln2), c.minus_log - log1p_small(r));
-}
-
-// u in (0, 1), given as f = u where u < 1/2 and f = u - 1 above, as 2**k c (1 + r): relative accuracy lasts up to u
-// = 1.
-template <class V>
-struct ReducedUnit : Reduced<V> {
-  V r;
-};
-template <class V>
-GF_OP ReducedUnit<V> reduce_unit(V f) {
-  // Rounded down from one, so that u never falls into the bucket above one.
-  const Reduced<V> c = reduce(f + simd::if_negative(f, simd::set(Format<V>::below_one)));
-  return {c, simd::fma(f, c.reciprocal, simd::if_negative(f, c.reciprocal) + simd::set(typename V::Scalar{-1}))};
-}
-
-// a - log(u), of such an f. Small terms are added first: where u >= 1/2 the only rounding above the size of r is the
-// last one.
-template <bool fine = false, class A, class V>
-GF_OP V minus_log_unit(A a, V f) {
-  const ReducedUnit<V> u = reduce_unit(f);
-  return simd::fma(u.exponent, simd::set(-Tables<typename V::Scalar>::ln2), u.minus_log + (a - log1p_small<fine>(u.r)));
-}
-
-// -log(u) for f + rest in place of f, where rest is less than an ulp.
-template <class V>
-GF_OP V minus_log_unit_fine(V f, V rest) {
-  const ReducedUnit<V> u = reduce_unit(f);
-  const V log = simd::fma(rest, u.reciprocal, log1p_small<true>(u.r));
-  return simd::fma(u.exponent, simd::set(-Tables<typename V::Scalar>::ln2), u.minus_log - log);
+  using T = typename V::Scalar;
+  const V t = simd::set(T{1}) - simd::fraction(x);
+  return simd::fma(simd::octave(x), simd::set(-Coefficients<T>::ln2), minus_log_near_one(t, t * t));
 }
 
 // 2**lift exp(x), for x where this and its power of two are normal; NaN gives NaN.
 template <int lift, class V>
 GF_OP V exp_of(V x) {
   using F = Format<V>;
-  using T = Tables<typename V::Scalar>;
+  using T = Coefficients<typename V::Scalar>;
   // Its last bits are those of a power's exponent: added to n they give 2**(n + lift).
   const auto magic = simd::set(F::round_magic + F::bias + lift);
   const V shifted = simd::fma(x, simd::set(T::log2_e), magic), n = shifted - magic;
   const V r = simd::fma(n, simd::set(-T::ln2_low), simd::fma(n, simd::set(-T::ln2_high), x));
-  const V tail = simd::fma(r * r, polynomial(r, T::exp_q), r);
+  const V tail = simd::fma(r * r, polynomial(r, T::exp), r);
   const V power = simd::as_float(simd::shl<F::mantissa>(simd::as_bits(shifted)));
   return simd::fma(tail, power, power);
 }
@@ -172,17 +144,13 @@ GF_OP V exp_nonpositive(V x) {
 // log(1 + e) for e in [0, 1]: to 2 ulp of itself, however small e is.
 template <class V>
 GF_OP V log1p_unit(V e) {
-  using Scalar = typename V::Scalar;
-  using T = Tables<Scalar>;
-  const V one = simd::set(Scalar{1}), none = simd::set(Scalar{0});
-  const Reduced<V> c = reduce(e + one);
-  // What needs no reduction gets none: the table's first entry would drown it.
-  const auto small = simd::set(Scalar{1} / 32) > e;
-  const V factor = simd::select(small, one, c.reciprocal), exponent = simd::select(small, none, c.exponent);
-  const V r = simd::fma(e, factor, factor - one);
-  const V log = log1p_small<true>(r, simd::select(simd::set(Format<V>::negligible) > e, none, r) * r);
-  const V base = exponent * simd::set(T::ln2_high) - simd::select(small, none, c.minus_log);
-  return base + simd::fma(exponent, simd::set(T::ln2_low), log);
+  using T = typename V::Scalar;
+  const V none = simd::set(T{0}), half = simd::set(T{0.5});
+  // 1 + e is 1 - t, or 2 (1 - t): either t is exact.
+  const auto upper = e >= half;
+  const V t = simd::select(upper, simd::fma(e, simd::set(T{-0.5}), half), none - e);
+  const V square = simd::select(simd::set(Format<V>::negligible) > e, none, t) * t;
+  return simd::select(upper, simd::set(Coefficients<T>::ln2), none) - minus_log_near_one(t, square);
 }
 
 }  // namespace

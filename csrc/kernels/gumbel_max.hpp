@@ -112,7 +112,7 @@ template <class S, bool masked>
 GF_OP Best<WorkOf<S>> filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, VectorOf<S> scale,
                                  const WorkOf<S>* gumbel, Met<VectorOf<S>>& met) {
   using V = VectorOf<S>;
-  using Word = typename UnitOf<WorkOf<S>>::Type;
+  using Word = typename Format<V>::Word;
   V most = minus_infinity<V>();
   auto at = set(Word{0});
   for_blocks<V>(end - begin, [&](int64_t j, int n) {

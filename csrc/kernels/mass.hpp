@@ -131,7 +131,7 @@ struct Nucleus {
   // before it; the two are the same at the first question.
   template <class Whole, class Rest>
   bool holds(const Whole& row, int64_t n, const Rest& rest, int64_t left, const Cut<T>& cut) {
-    const T octaves = scale * Tables<T>::log2_e;
+    const T octaves = scale * Coefficients<T>::log2_e;
     QuickSum<V> sum, before;
     add(rest, left, octaves, cut, sum, before);
     if (!(quick_all > 0)) quick_all = sum.total();

@@ -30,7 +30,7 @@ int64_t keep(const Row<S, masked>& row, int64_t n, const Cut<WorkOf<S>>& cut, Wo
 template <class T>
 struct Survivors {
   using V = VectorOf<T>;
-  using Word = typename UnitOf<T>::Type;
+  using Word = typename Format<V>::Word;
 
   // One block of memory for all arrays: several large ones would be handed back to the system call by call.
   explicit Survivors(int64_t cols)

@@ -15,6 +15,14 @@ GF_OP uint64_t tile_of(uint64_t element) { return element / tile_size; }
 // What the noise of an element is: its exponential E, or -log(E).
 enum class Law { exponential, gumbel };
 
+template <Law law, class V>
+GF_OP V noise_of(V exponential) {
+  if constexpr (law == Law::exponential)
+    return exponential;
+  else
+    return minus_log(exponential);
+}
+
 // The smallest exponential of a tile, the noise that it becomes (of Gumbels the largest of the tile), and its place.
 template <class T>
 struct Head {
@@ -29,45 +37,33 @@ struct Heads {
   Head<T> operator[](uint64_t i) const { return {minimum[i], top[i], place[i]}; }
 };
 
-// 1 - V = (s + 1/2) / 2**59 with s = not (H >> 5), read as a signed number: near 0 and near 1 alike no bit is lost.
-template <class V>
-GF_OP void store_minima(V s, typename V::Scalar* minimum, typename V::Scalar* top) {
+// From c = -V where V < 1/2 and c = 1 - V elsewhere, so that no bit is lost near either end. In the latter case c is
+// 2**-k (1 - y).
+template <Law law, class V>
+GF_OP void store_minima(V c, typename V::Scalar* minimum, typename V::Scalar* top) {
   using T = typename V::Scalar;
-  const V m = minus_log_unit(set(T{0}), fma(s, set(T(0x1p-59)), set(T(0x1p-60)))) * set(T(0x1p-5));
+  using F = Format<V>;
+  const V none = set(T{0});
+  const auto word = simd::as_bits(c);
+  const V significand = simd::as_float((word & set((typename F::Word{1} << F::mantissa) - 1)) | set(F::half));
+  const V zeros = simd::signed_float(set(static_cast<typename F::Word>(F::bias - 1)) - simd::shr<F::mantissa>(word));
+  const auto lower = none > c;
+  const V y = select(lower, none - c, set(T{1}) - significand);
+  const V m = exponential(select(lower, none, zeros), y) * set(T(0x1p-5));
   store(minimum, m);
-  store(top, minus_log(m));
+  store(top, noise_of<law>(m));
 }
-// The minima of which exponentials are made: unlike their logarithms these show every ulp of E, so what a float of s
-// drops is not lost.
-GF_OP F64 fine_minima(U64 s) {
-  const U64 tail = s & set(uint64_t{0xFFFF});
-  const F64 high = simd::signed_float(s ^ tail) * set(0x1p-59);
-  const F64 low = fma(simd::signed_float(tail), set(0x1p-59), set(0x1p-60));
-  const F64 f = high + low;
-  return minus_log_unit_fine(f, (high - f) + low) * set(0x1p-5);
+// From s = not H >> 5, read as signed numbers: c = (s + 1/2) / 2**59.
+template <Law law>
+GF_OP void store_minima(U64 low, U64 high, Heads<double>& heads) {
+  const auto unit = [](U64 s) { return fma(simd::signed_float(s), set(0x1p-59), set(0x1p-60)); };
+  store_minima<law>(unit(low), heads.minimum, heads.top);
+  store_minima<law>(unit(high), heads.minimum + 8, heads.top + 8);
 }
 template <Law law>
 GF_OP void store_minima(U64 low, U64 high, Heads<float>& heads) {
-  if constexpr (law == Law::exponential) {
-    const F32 m = simd::narrow(fine_minima(low), fine_minima(high));
-    store(heads.minimum, m);
-    store(heads.top, m);
-  } else {
-    store_minima(simd::narrow(simd::signed_float(low), simd::signed_float(high)), heads.minimum, heads.top);
-  }
-}
-template <Law law>
-GF_OP void store_minima(U64 low, U64 high, Heads<double>& heads) {
-  if constexpr (law == Law::exponential) {
-    const F64 m[] = {fine_minima(low), fine_minima(high)};
-    for (int i = 0; i < 2; ++i) {
-      store(heads.minimum + 8 * i, m[i]);
-      store(heads.top + 8 * i, m[i]);
-    }
-  } else {
-    store_minima(simd::signed_float(low), heads.minimum, heads.top);
-    store_minima(simd::signed_float(high), heads.minimum + 8, heads.top + 8);
-  }
+  const auto unit = [](U64 s) { return fma(simd::signed_float(s), set(0x1p-59), set(0x1p-60)); };
+  store_minima<law>(simd::narrow(unit(low), unit(high)), heads.minimum, heads.top);
 }
 
 // Step(n, i) for i = 0 to count in steps of n. Philox streams side by side keep the multipliers busy, as many as the
@@ -106,115 +102,121 @@ void draw_heads(Key key, uint64_t group, int count, Heads<T>* heads) {
   draw_head_bits(key, group, count, [&](int i, const Words& words) { heads_of<law>(words, heads[i]); });
 }
 
-// The random bits of a tile's elements, 32 an element, or 64 with the extension below the word.
-GF_OP void draw_units(Key key, const uint64_t* tile, int count, uint32_t* unit) {
+// One word of 32 bits for each element of some tiles.
+GF_OP void draw_words(Key key, uint32_t domain, const uint64_t* tile, int count, uint32_t* word) {
   side_by_side(count, [&](auto n, int from) {
     Counter at[n.value];
     Words words[n.value];
-    for (int i = 0; i < n.value; ++i) at[i] = {domain_word, 8 * tile[from + i]};
+    for (int i = 0; i < n.value; ++i) at[i] = {domain, 8 * tile[from + i]};
     philox8(key, at, words);
     for (int i = 0; i < n.value; ++i) {
-      store(unit + (from + i) * tile_size, words[i].low);
-      store(unit + (from + i) * tile_size + 16, words[i].high);
+      store(word + (from + i) * tile_size, words[i].low);
+      store(word + (from + i) * tile_size + 16, words[i].high);
     }
   });
 }
-GF_OP void store_joined(uint64_t* unit, U32 word, U32 extension) {
-  store(unit, simd::shl<32>(simd::widen_low(word)) | simd::widen_low(extension));
-  store(unit + 8, simd::shl<32>(simd::widen_high(word)) | simd::widen_high(extension));
-}
-GF_OP void draw_units(Key key, const uint64_t* tile, int count, uint64_t* unit, uint32_t high = domain_word,
-                      uint32_t low = domain_extension) {
-  for (int i = 0; i < count; i += 2, unit += 2 * tile_size) {
-    const uint64_t block = 8 * tile[i], next = 8 * tile[i + 1 < count ? i + 1 : i];
-    Words words[4];
-    philox8(key, {{high, block}, {low, block}, {high, next}, {low, next}}, words);
-    store_joined(unit, words[0].low, words[1].low);
-    store_joined(unit + 16, words[0].high, words[1].high);
-    if (i + 1 == count) return;
-    store_joined(unit + tile_size, words[2].low, words[3].low);
-    store_joined(unit + tile_size + 16, words[2].high, words[3].high);
+
+// Words from here up have zeros and digits enough for a float; what is below wants its extension in both types.
+constexpr int short_bits = 17;
+
+// The leading zeros k of words, and y = m / 2: the mantissa takes the digits behind the first one, and behind them 1/2.
+template <int n>
+GF_OP void read_words(const U32 (&word)[n], simd::Several<F32, n>& zeros, simd::Several<F32, n>& y) {
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) {
+    const U32 k = simd::leading_zeros(word[i]);
+    const U32 digits = simd::shr<8>(simd::shl(word[i], k)) + set(uint32_t{125} << 23);
+    zeros.block[i] = simd::signed_float(k);
+    y.block[i] = simd::as_float(digits) - set(0.5f - 0x1p-25f);
   }
 }
-template <class T>
-struct UnitOf;
-template <>
-struct UnitOf<float> {
-  using Type = uint32_t;
-};
-template <>
-struct UnitOf<double> {
-  using Type = uint64_t;
-};
-
-// Signed units, f = u or u - 1 (see minus_log_unit): the conversion keeps relative accuracy at both ends.
-GF_OP F32 unit_float(U32 unit) { return fma(simd::signed_float(unit), set(0x1p-32f), set(0x1p-33f)); }
-GF_OP F64 unit_float(U64 unit) { return fma(simd::signed_float(unit), set(0x1p-64), set(0x1p-65)); }
-
-// A float word below 2**16 wants its extension: whether there is one is asked once for many tiles.
-GF_OP void see_short(U32& least, U32 word) { least = simd::min(least, word); }
-GF_OP void see_short(U64&, U64) {}
-GF_OP bool has_short(U32 least) { return bits(simd::shr<16>(least) == set(uint32_t{0})); }
-GF_OP bool has_short(U64) { return false; }
-
-template <Law law, class V>
-GF_OP V noise_of(V exponential) {
-  if constexpr (law == Law::exponential)
-    return exponential;
-  else
-    return minus_log(exponential);
+GF_OP F64 read_digits(U64 zeros, U64 unit) {
+  const U64 digits = simd::shr<11>(simd::shl(unit, zeros)) + set(uint64_t{1021} << 52);
+  return simd::as_float(digits) - set(0.5 - 0x1p-54);
+}
+GF_OP U64 join(U64 word, U64 extension) { return simd::shl<32>(word) | extension; }
+template <int n>
+GF_OP void read_words(const U32 (&word)[n], const U32 (&extension)[n], simd::Several<F64, 2 * n>& zeros,
+                      simd::Several<F64, 2 * n>& y) {
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) {
+    const U32 k = simd::leading_zeros(word[i]), v = extension[i];
+    const F32 number = simd::signed_float(k);
+    zeros.block[2 * i] = simd::widen_low(number);
+    zeros.block[2 * i + 1] = simd::widen_high(number);
+    y.block[2 * i] = read_digits(simd::widen_low(k), join(simd::widen_low(word[i]), simd::widen_low(v)));
+    y.block[2 * i + 1] = read_digits(simd::widen_high(k), join(simd::widen_high(word[i]), simd::widen_high(v)));
+  }
 }
 
-// The float noise of such words of a tile: u = (word * 2**32 + extension + 1/2) / 2**64, below 2**-16.
-template <Law law>
-[[gnu::noinline, gnu::cold]] void repair(Key key, uint64_t tile, float minimum, const uint32_t* word, float* noise) {
+// minimum + X of a word and its extension, in every lane: where all 64 bits are zeros, there are no digits.
+GF_OP F64 exponential_of(double minimum, uint64_t unit) {
+  const int zeros = unit ? __builtin_clzll(unit) : 64;
+  const uint64_t digits = unit ? unit << zeros : uint64_t{1} << 63;
+  return exponential(set(minimum), set(static_cast<double>(zeros)), read_digits(set(uint64_t{0}), set(digits)));
+}
+
+// The noise of short words of a tile.
+template <Law law, class T>
+[[gnu::noinline, gnu::cold]] void repair(Key key, uint64_t tile, T minimum, const uint32_t* word, T* noise) {
   for (uint64_t p = 0; p < tile_size; ++p) {
-    if (word[p] >> 16) continue;
+    if (word[p] >> short_bits) continue;
     const Block4 extension = philox_block(key, {domain_extension, 8 * tile + p % 16 / 2});
     const uint64_t unit = static_cast<uint64_t>(word[p]) << 32 | extension.word[2 * (p / 16) + p % 2];
-    const F32 u = set(static_cast<float>((static_cast<double>(unit) + 0.5) * 0x1p-64));
-    store_first(noise + p, 1, noise_of<law>(minus_log_unit < law == Law::exponential > (set(minimum), u)));
+    double lanes[F64::lanes];
+    store(lanes, noise_of<law>(exponential_of(static_cast<double>(minimum), unit)));
+    noise[p] = static_cast<T>(lanes[0]);
   }
 }
-template <Law law>
-inline void repair(Key, uint64_t, double, const uint64_t*, double*) {}
 
-// The noise of up to group_tiles tiles, given their heads, in two or three passes: bits, exponentials, their
-// logarithms. Each pass takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
+// Blocks taken side by side: a polynomial is two chains already, and more than the registers hold would be spilled.
+constexpr int tiles_abreast = simd::registers / 16 > 1 ? simd::registers / 16 : 1;
+
+// The noise of up to group_tiles tiles, given their heads, in three passes: bits, exponentials, their logarithms. Each
+// takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
 template <Law law = Law::gumbel, class T>
 void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* noise) {
   using V = VectorOf<T>;
-  using Word = typename UnitOf<T>::Type;
-  const int blocks = count * tile_blocks<V>;
-  alignas(64) Word unit[group_tiles * tile_size];
-  alignas(64) T exponential[group_tiles * tile_size];
-  draw_units(key, tile, count, unit);
-  auto least_word = set(~Word{0});
-  for (int b = 0; b < blocks; b += abreast) {
-    simd::Several<V, abreast> u, minimum;
+  constexpr int n = sizeof(T) == 4 ? tiles_abreast : 1, blocks = n * U32::lanes / V::lanes;
+  static_assert(tile_size % (n * U32::lanes) == 0);
+  const int elements = count * tile_size;
+  alignas(64) uint32_t word[group_tiles * tile_size], extension[sizeof(T) == 4 ? 1 : group_tiles * tile_size];
+  alignas(64) T exponentials[group_tiles * tile_size];
+  draw_words(key, domain_word, tile, count, word);
+  if constexpr (sizeof(T) == 8) draw_words(key, domain_extension, tile, count, extension);
+  U32 least = set(~uint32_t{0});
+  for (int at = 0; at < elements; at += n * U32::lanes) {
+    U32 words[n];
+    simd::Several<V, blocks> zeros, y, minimum;
 #pragma GCC unroll 4
-    for (int i = 0; i < abreast; ++i) {
-      const auto word = load(unit + (b + i) * V::lanes);
-      see_short(least_word, word);
-      u.block[i] = unit_float(word);
-      minimum.block[i] = set(head[(b + i < blocks ? b + i : b) / tile_blocks<V>].minimum);
+    for (int i = 0; i < n; ++i) {
+      words[i] = load(word + at + i * U32::lanes);
+      least = simd::min(least, words[i]);
     }
-    const auto e = minus_log_unit < law == Law::exponential > (minimum, u);
+    if constexpr (sizeof(T) == 8) {
+      U32 extensions[n];
+      for (int i = 0; i < n; ++i) extensions[i] = load(extension + at + i * U32::lanes);
+      read_words(words, extensions, zeros, y);
+    } else {
+      read_words(words, zeros, y);
+    }
 #pragma GCC unroll 4
-    for (int i = 0; i < abreast; ++i) store(exponential + (b + i) * V::lanes, e.block[i]);
+    for (int i = 0; i < blocks; ++i) minimum.block[i] = set(head[(at + i * V::lanes) / tile_size].minimum);
+    const auto e = exponential(minimum, zeros, y);
+#pragma GCC unroll 4
+    for (int i = 0; i < blocks; ++i) store(exponentials + at + i * V::lanes, e.block[i]);
   }
-  for (int b = 0; b < blocks; b += abreast) {
-    simd::Several<V, abreast> e;
+  for (int at = 0; at < elements; at += tiles_abreast * V::lanes) {
+    simd::Several<V, tiles_abreast> e;
 #pragma GCC unroll 4
-    for (int i = 0; i < abreast; ++i) e.block[i] = load(exponential + (b + i) * V::lanes);
-    const auto n = noise_of<law>(e);
+    for (int i = 0; i < tiles_abreast; ++i) e.block[i] = load(exponentials + at + i * V::lanes);
+    const auto out = noise_of<law>(e);
 #pragma GCC unroll 4
-    for (int i = 0; i < abreast; ++i)
-      if (b + i < blocks) store(noise + (b + i) * V::lanes, n.block[i]);
+    for (int i = 0; i < tiles_abreast; ++i) store(noise + at + i * V::lanes, out.block[i]);
   }
-  if (has_short(least_word)) [[unlikely]]
+  if (bits(simd::shr<short_bits>(least) == set(uint32_t{0}))) [[unlikely]]
     for (int i = 0; i < count; ++i)
-      repair<law>(key, tile[i], head[i].minimum, unit + i * tile_size, noise + i * tile_size);
+      repair<law>(key, tile[i], head[i].minimum, word + i * tile_size, noise + i * tile_size);
   for (int i = 0; i < count; ++i) noise[i * tile_size + static_cast<int>(head[i].place)] = head[i].top;
 }
 

@@ -9,7 +9,7 @@ namespace {
 template <class T>
 struct Candidates {
   using V = VectorOf<T>;
-  using Word = typename UnitOf<T>::Type;
+  using Word = typename Format<V>::Word;
   static constexpr int64_t batch = group_tiles * tile_size;  // the most that one opening adds
   static constexpr int64_t few = 384;                        // beyond, a sort is faster than all comparisons
 
@@ -185,7 +185,7 @@ bool top_k_filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, Vec
 template <class T>
 struct Overflowed {
   using V = VectorOf<T>;
-  using Word = typename UnitOf<T>::Type;
+  using Word = typename Format<V>::Word;
   explicit Overflowed(int64_t cols)
       : value(new T[static_cast<uint64_t>(cols + V::lanes)]),
         column(new Word[static_cast<uint64_t>(cols + V::lanes)]) {}

@@ -192,9 +192,6 @@ GF_OP M64 lane_mask(uint32_t lanes, F64) {
 }
 GF_OP F32 select(M32 m, F32 x, F32 y) { return {_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)}; }
 GF_OP F64 select(M64 m, F64 x, F64 y) { return {_mm256_blendv_pd(y.a, x.a, m.a), _mm256_blendv_pd(y.b, x.b, m.b)}; }
-// Blends look at the sign bit alone, so a float is its own mask.
-GF_OP F32 if_negative(F32 sign, F32 x) { return select(M32{sign.a, sign.b}, x, set(0.0f)); }
-GF_OP F64 if_negative(F64 sign, F64 x) { return select(M64{sign.a, sign.b}, x, set(0.0)); }
 
 GF_OP U32 as_bits(F32 x) { return {_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)}; }
 GF_OP U64 as_bits(F64 x) { return {_mm256_castpd_si256(x.a), _mm256_castpd_si256(x.b)}; }
@@ -220,6 +217,8 @@ template <int n>
 GF_OP U32 shr(U32 x) { return {_mm256_srli_epi32(x.a, n), _mm256_srli_epi32(x.b, n)}; }
 template <int n>
 GF_OP U64 shr(U64 x) { return {_mm256_srli_epi64(x.a, n), _mm256_srli_epi64(x.b, n)}; }
+GF_OP U32 shl(U32 x, U32 places) { return GF_BOTH(U32, _mm256_sllv_epi32, x, places); }
+GF_OP U64 shl(U64 x, U64 places) { return GF_BOTH(U64, _mm256_sllv_epi64, x, places); }
 template <int n>
 GF_OP U32 sar(U32 x) { return {_mm256_srai_epi32(x.a, n), _mm256_srai_epi32(x.b, n)}; }
 // AVX2 has no arithmetic shift of 64-bit lanes: a logical one, and the sign spread over the upper bits.

@@ -1,4 +1,4 @@
-// The second half of the vocabulary on AVX2: conversions, tables and whatever crosses lanes. Included by avx2.hpp.
+// The second half of the vocabulary on AVX2: conversions and whatever crosses lanes. Included by avx2.hpp.
 #pragma once
 
 namespace gumbelfast {
@@ -6,6 +6,8 @@ namespace {
 namespace simd {
 
 GF_OP F32 signed_float(U32 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+// The upper 24 bits are a float exactly, whose exponent tells.
+GF_OP U32 leading_zeros(U32 x) { return set(uint32_t{127 + 23}) - shr<23>(as_bits(signed_float(shr<8>(x)))); }
 // x = high * 2**32 + low: each half becomes an exact double by its exponent's bits; the one inexact step is the last sum.
 GF_OP __m256d signed_double(__m256i x) {
   const __m256i low = _mm256_blend_epi32(_mm256_set1_epi64x(0x4330000000000000), x, 0x55);
@@ -38,20 +40,6 @@ GF_OP U64 widen(__m256i x) {
 }
 GF_OP U64 widen_low(U32 x) { return widen(x.a); }
 GF_OP U64 widen_high(U32 x) { return widen(x.b); }
-
-// Bit 3 of the index chooses the half of the table; vpermps takes bits 0 to 2.
-GF_OP __m256 lookup8(__m256 low, __m256 high, __m256i i) {
-  const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(i, 28));
-  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, i), _mm256_permutevar8x32_ps(high, i), upper);
-}
-GF_OP F32 lookup(const float* table, U32 index) {
-  const __m256 low = _mm256_load_ps(table), high = _mm256_load_ps(table + 8);
-  return {lookup8(low, high, index.a), lookup8(low, high, index.b)};
-}
-GF_OP F64 lookup(const double* table, U64 index) {
-  const U64 i = index & set(uint64_t{15});
-  return {_mm256_i64gather_pd(table, i.a, 8), _mm256_i64gather_pd(table, i.b, 8)};
-}
 
 // Which of eight lanes a mask chooses, one a byte, the first in the low one.
 struct ChosenLanes {

@@ -1,4 +1,4 @@
-// The SIMD vocabulary on AVX-512 (F, DQ, BW, VL): one zmm register per 64-byte block.
+// The SIMD vocabulary on AVX-512 (F, CD, DQ, BW, VL): one zmm register per 64-byte block.
 // Every simd header defines these types and functions alike; scalar.hpp says what each must return.
 #pragma once
 #include <immintrin.h>
@@ -149,16 +149,21 @@ template <int n>
 GF_OP U32 shr(U32 a) { return {_mm512_srli_epi32(a.v, n)}; }
 template <int n>
 GF_OP U64 shr(U64 a) { return {_mm512_srli_epi64(a.v, n)}; }
+GF_OP U32 shl(U32 a, U32 places) { return {_mm512_sllv_epi32(a.v, places.v)}; }
+GF_OP U64 shl(U64 a, U64 places) { return {_mm512_sllv_epi64(a.v, places.v)}; }
+GF_OP U32 leading_zeros(U32 a) { return {_mm512_lzcnt_epi32(a.v)}; }
 template <int n>
 GF_OP U32 sar(U32 a) { return {_mm512_srai_epi32(a.v, n)}; }
 template <int n>
 GF_OP U64 sar(U64 a) { return {_mm512_srai_epi64(a.v, n)}; }
 GF_OP U64 mul_low32(U64 a, U64 b) { return {_mm512_mul_epu32(a.v, b.v)}; }
 GF_OP U32 min(U32 a, U32 b) { return {_mm512_min_epu32(a.v, b.v)}; }
-// Not by a mask register: moving the sign there and back takes longer than two integer steps.
-GF_OP F32 if_negative(F32 sign, F32 a) { return as_float(sar<31>(as_bits(sign)) & as_bits(a)); }
-GF_OP F64 if_negative(F64 sign, F64 a) { return as_float(sar<63>(as_bits(sign)) & as_bits(a)); }
 
+GF_OP F32 fraction(F32 a) { return {_mm512_getmant_ps(a.v, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src)}; }
+GF_OP F64 fraction(F64 a) { return {_mm512_getmant_pd(a.v, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src)}; }
+// A quarter of an octave on: 3/4 becomes 1 in the bits.
+GF_OP F32 octave(F32 a) { return {_mm512_getexp_ps(as_float(as_bits(a) + set(uint32_t{1} << 22)).v)}; }
+GF_OP F64 octave(F64 a) { return {_mm512_getexp_pd(as_float(as_bits(a) + set(uint64_t{1} << 51)).v)}; }
 GF_OP F32 signed_float(U32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 GF_OP F64 signed_float(U64 a) { return {_mm512_cvtepi64_pd(a.v)}; }
 GF_OP F64 widen_low(F32 a) { return {_mm512_cvtps_pd(_mm512_castps512_ps256(a.v))}; }
@@ -177,11 +182,6 @@ GF_OP void compress(uint32_t* p, M32 m, U32 a) { _mm512_storeu_si512(p, _mm512_m
 GF_OP void compress(uint64_t* p, M64 m, U64 a) { _mm512_storeu_si512(p, _mm512_maskz_compress_epi64(m.v, a.v)); }
 GF_OP U64 widen_low(U32 a) { return {_mm512_cvtepu32_epi64(_mm512_castsi512_si256(a.v))}; }
 GF_OP U64 widen_high(U32 a) { return {_mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(a.v, 1))}; }
-
-GF_OP F32 lookup(const float* table, U32 index) { return {_mm512_permutexvar_ps(index.v, _mm512_load_ps(table))}; }
-GF_OP F64 lookup(const double* table, U64 index) {
-  return {_mm512_permutex2var_pd(_mm512_load_pd(table), index.v, _mm512_load_pd(table + 8))};
-}
 
 GF_OP float lane_max(F32 a) { return _mm512_reduce_max_ps(a.v); }
 GF_OP double lane_max(F64 a) { return _mm512_reduce_max_pd(a.v); }

@@ -13,6 +13,22 @@ GF_OP void compress(T* p, M m, V a) {
   for (uint32_t left = bits(m); left; left &= left - 1) *p++ = lanes[__builtin_ctz(left)];
 }
 
+// A positive normal number is 2**octave * fraction, fraction in [3/4, 3/2): subtracting the bits of 3/4 leaves the
+// octave in the upper bits. Doubles get it by the bits of 2**52 in place of a conversion, which AVX2 lacks.
+GF_OP F32 octave(F32 x) { return signed_float(sar<23>(as_bits(x) - set(uint32_t{0x3F400000}))); }
+GF_OP F64 octave(F64 x) {
+  const U64 biased = shr<52>(as_bits(x) + set(uint64_t{1} << 51));
+  return as_float(biased | set(uint64_t{0x433} << 52)) - set(0x1p52 + 1023);
+}
+GF_OP F32 fraction(F32 x) {
+  const U32 word = as_bits(x), above = word - set(uint32_t{0x3F400000});
+  return as_float(word - (above & set(uint32_t{0xFF800000})));
+}
+GF_OP F64 fraction(F64 x) {
+  const U64 word = as_bits(x), above = word - set(uint64_t{0x3FE8000000000000});
+  return as_float(word - (above & set(uint64_t{0xFFF0000000000000})));
+}
+
 }  // namespace simd
 }  // namespace
 }  // namespace gumbelfast

@@ -165,12 +165,6 @@ GF_OP F32 select(M32 m, F32 a, F32 b) { return GF_SELECT(F32, vbslq_f32, m, a, b
 GF_OP F64 select(M64 m, F64 a, F64 b) { return GF_SELECT(F64, vbslq_f64, m, a, b); }
 GF_OP U32 select(M32 m, U32 a, U32 b) { return GF_SELECT(U32, vbslq_u32, m, a, b); }
 GF_OP U64 select(M64 m, U64 a, U64 b) { return GF_SELECT(U64, vbslq_u64, m, a, b); }
-GF_OP F32 if_negative(F32 sign, F32 a) {
-  return select(each<M32>([&](int i) { return vcltzq_s32(vreinterpretq_s32_f32(sign.v[i])); }), a, set(0.0f));
-}
-GF_OP F64 if_negative(F64 sign, F64 a) {
-  return select(each<M64>([&](int i) { return vcltzq_s64(vreinterpretq_s64_f64(sign.v[i])); }), a, set(0.0));
-}
 // NEON's own maximum returns NaN where either is NaN; the vocabulary returns the second.
 GF_OP F32 max(F32 a, F32 b) { return select(a > b, a, b); }
 GF_OP F64 max(F64 a, F64 b) { return select(a > b, a, b); }
@@ -200,6 +194,13 @@ template <int n>
 GF_OP U32 shr(U32 a) { return each<U32>([&](int i) { return vshrq_n_u32(a.v[i], n); }); }
 template <int n>
 GF_OP U64 shr(U64 a) { return each<U64>([&](int i) { return vshrq_n_u64(a.v[i], n); }); }
+GF_OP U32 shl(U32 a, U32 places) {
+  return each<U32>([&](int i) { return vshlq_u32(a.v[i], vreinterpretq_s32_u32(places.v[i])); });
+}
+GF_OP U64 shl(U64 a, U64 places) {
+  return each<U64>([&](int i) { return vshlq_u64(a.v[i], vreinterpretq_s64_u64(places.v[i])); });
+}
+GF_OP U32 leading_zeros(U32 a) { return each<U32>([&](int i) { return vclzq_u32(a.v[i]); }); }
 template <int n>
 GF_OP U32 sar(U32 a) {
   return each<U32>([&](int i) { return vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v[i]), n)); });
@@ -240,21 +241,6 @@ GF_OP U64 widen2(uint32x4_t a, uint32x4_t b) {
 }
 GF_OP U64 widen_low(U32 a) { return widen2(a.v[0], a.v[1]); }
 GF_OP U64 widen_high(U32 a) { return widen2(a.v[2], a.v[3]); }
-
-GF_OP F32 lookup(const float* table, U32 index) {
-  uint32_t i[16];
-  float out[16];
-  store(i, index);
-  for (int j = 0; j < 16; ++j) out[j] = table[i[j] & 15];
-  return load(out);
-}
-GF_OP F64 lookup(const double* table, U64 index) {
-  uint64_t i[8];
-  double out[8];
-  store(i, index);
-  for (int j = 0; j < 8; ++j) out[j] = table[i[j] & 15];
-  return load(out);
-}
 
 GF_OP float lane_max(F32 a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3])));

@@ -172,13 +172,6 @@ GF_OP U32 as_bits(F32 a) { return __builtin_bit_cast(U32, a); }
 GF_OP U64 as_bits(F64 a) { return __builtin_bit_cast(U64, a); }
 GF_OP F32 as_float(U32 a) { return __builtin_bit_cast(F32, a); }
 GF_OP F64 as_float(U64 a) { return __builtin_bit_cast(F64, a); }
-// a where the sign bit of `sign` is set, zero elsewhere.
-GF_OP F32 if_negative(F32 sign, F32 a) {
-  return each<F32>([&](int i) { return __builtin_bit_cast(uint32_t, sign.v[i]) >> 31 ? a.v[i] : 0; });
-}
-GF_OP F64 if_negative(F64 sign, F64 a) {
-  return each<F64>([&](int i) { return __builtin_bit_cast(uint64_t, sign.v[i]) >> 63 ? a.v[i] : 0; });
-}
 template <class T, int n>
 GF_OP Block<T, n> operator&(Block<T, n> a, Block<T, n> b) {
   return each<Block<T, n>>([&](int i) { return a.v[i] & b.v[i]; });
@@ -193,6 +186,15 @@ template <int n, class V>
 GF_OP V shl(V a) { return each<V>([&](int i) { return a.v[i] << n; }); }
 template <int n, class V>
 GF_OP V shr(V a) { return each<V>([&](int i) { return a.v[i] >> n; }); }
+// By as many places as the other block says; zero where these are no fewer than the bits.
+template <class T, int n>
+GF_OP Block<T, n> shl(Block<T, n> a, Block<T, n> places) {
+  return each<Block<T, n>>([&](int i) { return places.v[i] < 8 * sizeof(T) ? a.v[i] << places.v[i] : T{0}; });
+}
+// Of words from 2**8 up.
+GF_OP U32 leading_zeros(U32 a) {
+  return each<U32>([&](int i) { return a.v[i] ? static_cast<uint32_t>(__builtin_clz(a.v[i])) : 32; });
+}
 template <int n>
 GF_OP U32 sar(U32 a) {
   return each<U32>([&](int i) { return static_cast<uint32_t>(static_cast<int32_t>(a.v[i]) >> n); });
@@ -231,10 +233,6 @@ GF_OP U64 as_pairs(U32 a) {
 }
 GF_OP U64 widen_low(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[i]); }); }
 GF_OP U64 widen_high(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[8 + i]); }); }
-// table[index % 16]; the table is aligned to 64 bytes.
-GF_OP F32 lookup(const float* table, U32 index) { return each<F32>([&](int i) { return table[index.v[i] & 15]; }); }
-GF_OP F64 lookup(const double* table, U64 index) { return each<F64>([&](int i) { return table[index.v[i] & 15]; }); }
-
 template <class T, int n>
 GF_OP T lane_max(Block<T, n> a) {
   for (int half = n / 2; half; half /= 2)

@@ -79,11 +79,12 @@ GF_SEVERAL_FUNCTION(fma)
 GF_SEVERAL_FUNCTION(max)
 GF_SEVERAL_FUNCTION(min)
 GF_SEVERAL_FUNCTION(select)
-GF_SEVERAL_FUNCTION(if_negative)
 GF_SEVERAL_FUNCTION(as_bits)
 GF_SEVERAL_FUNCTION(as_float)
 GF_SEVERAL_FUNCTION(signed_float)
 GF_SEVERAL_FUNCTION(signed_above)
+GF_SEVERAL_FUNCTION(octave)
+GF_SEVERAL_FUNCTION(fraction)
 GF_SEVERAL_FUNCTION(unordered)
 #undef GF_SEVERAL_FUNCTION
 
@@ -106,10 +107,6 @@ GF_OP bool any(const Several<M, n>& a) {
 #pragma GCC unroll 8
   for (int i = 1; i < n; ++i) all = all | a.block[i];
   return any(all);
-}
-template <class T, class V, int n>
-GF_OP auto lookup(const T* table, const Several<V, n>& index) {
-  return side_by_side([table](V i) { return lookup(table, i); }, index);
 }
 
 }  // namespace simd

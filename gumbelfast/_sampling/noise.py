@@ -62,7 +62,7 @@ def gumbel(
     -----
     :math:`g = -\log E` with a standard exponential :math:`E`, so :math:`P(g \le x) = \exp(-e^{-x})`: Gumbel,
     *Statistical Theory of Extreme Values* (1954). Both tails are full: g spans -3.84 to 45.05, and its error is at most
-    2 ulp of ``max(1, |g|)``, 3 in float64. Which bits make which element: ``docs/stream.md``.
+    2 ulp of ``max(1, |g|)``. Which bits make which element: ``docs/stream.md``.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def exponential(
     Notes
     -----
     :math:`P(E \le x) = 1 - e^{-x}`, and :math:`-\log E` is the noise that `gumbel` returns for the element, but for
-    rounding. E spans 2**-65 to 46.4; its error is at most 2 ulp of E itself, 3 in float64, however small. Which bits
+    rounding. E spans 2**-65 to 45.7; its error is at most 2 ulp of E itself, however small. Which bits
     make which element: ``docs/stream.md``.
 
     Examples

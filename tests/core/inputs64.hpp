@@ -36,7 +36,7 @@ inline uint64_t drawn(const Domain& d, uint64_t i) {
   return first + static_cast<uint64_t>(static_cast<unsigned __int128>(last - first + 1) * z >> 64);
 }
 
-// Ends and middles of the table's cells in every binade, powers of two and the neighbours of 1 among them; where the
+// Thirty-two numbers of every binade, powers of two, 3/4 and the neighbours of 1 among them; where the
 // reductions of other logarithms have their ends; multiples of log(2) and the points half-way, where exp's has them.
 inline std::vector<double> hard_points() {
   std::vector<double> points = {std::sqrt(0.5), std::sqrt(2.0), 745, 746};

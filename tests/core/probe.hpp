@@ -10,7 +10,7 @@ struct Map {
   int in_size, out_size;
   void (*run)(const void* in, void* out, int64_t count);
 };
-inline constexpr int map_count = 20;
+inline constexpr int map_count = 15;
 inline constexpr int64_t step = 16;
 
 struct Probe {

@@ -53,7 +53,7 @@ def rare_elements() -> tuple[int, ...]:
     """Addresses with the shortest and the longest words, and tiles with the smallest and the largest heads."""
     e = np.arange(SEARCHED, dtype=np.uint64)
     word = philox.element_word(KEY, philox.DOMAIN_WORD, e)
-    short = e[word < 2**16]
+    short = e[word < 2**17]
     assert short.size > 8
     ordered = np.argsort(philox.head(KEY, e))
     tiles = 32 * e[np.concatenate([ordered[:4], ordered[-4:]])]
