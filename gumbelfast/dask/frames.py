@@ -104,37 +104,39 @@ def _of_partitions(frame: Any, n: int, weights: Any, rng: SeedLike) -> Any:
     generator = Generator(sources.shared()) if rng is None else default_rng(rng)
     first = generator.offset + -generator.offset % 32
     # Without weights a column is read all the same: partitions must be counted.
-    columns = frame[frame.columns[:1]] if weights is None else frame[weights]
+    name = frame.columns[0] if weights is None else weights
+    narrow, parts = frame[[name]].to_delayed(), frame.to_delayed()
+    # Dask reads narrow columns of several partitions of a file as one, which are then others than those of whole rows.
+    narrow = narrow if len(narrow) == len(parts) else parts
     start, starts, states = delayed(0), [], []
-    for part in columns.to_delayed():
-        w = delayed(_weights)(part, weights is None)
+    for part in narrow:
+        w = delayed(_weights)(part, name, weights is None)
         starts.append(start)
         states.append(delayed(_state)(w, start, n + 1, generator.key, first))
         start = delayed(_end)(start, w)
     while len(states) > 1:
         states = [delayed(_merged)(states[i : i + 8], n + 1) for i in range(0, len(states), 8)]
     state, found, rows = dask.compute(states[0], starts, start)
-    index, _, _ = split_threshold(state, n)
-    _checks.check_rows(index.size, n)
+    index = split_threshold(state, n)[0]
+    _checks.check_rows(int((index >= 0).sum()), n)
     generator.offset = first + rows
-    return _fetched(frame, index, np.array(found))
+    return _fetched(parts, frame._meta, index, np.array(found))
 
 
-def _fetched(frame: Any, index: NDArray[np.int64], starts: NDArray[np.int64]) -> Any:
+def _fetched(parts: list[Any], meta: Any, index: NDArray[np.int64], starts: NDArray[np.int64]) -> Any:
     """A frame of one partition with rows of these numbers, of partitions that begin at `starts`."""
     # Partitions without rows begin where the next one does.
     owner = np.searchsorted(starts, index, side="right") - 1
     holders = np.unique(owner).tolist() or [0]
-    parts = frame.to_delayed()
     pieces = [delayed(_items.take)(parts[p], index[owner == p] - starts[p]) for p in holders]
     place = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
     from dask.dataframe import from_delayed
 
-    return from_delayed([delayed(_ordered)(pieces, place)], meta=frame._meta, verify_meta=False)
+    return from_delayed([delayed(_ordered)(pieces, place)], meta=meta, verify_meta=False)
 
 
-def _weights(part: Any, alike: bool) -> Array:
-    return np.ones(len(part)) if alike else _column(part)
+def _weights(part: Any, name: Any, alike: bool) -> Array:
+    return np.ones(len(part)) if alike else _column(part[name])
 
 
 def _end(start: int, w: Array) -> int:
