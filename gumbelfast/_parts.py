@@ -1,8 +1,8 @@
 """Draws from parts of rows, on the noise of the whole rows: the states of shards, chunks and streams.
 
-A part is an array of shape (..., columns) whose rows lie somewhere within longer ones. It may have fewer columns than are
-drawn, or none that may be drawn: what is missing has index -1 and the perturbed value -inf. Indices count the columns
-of the part.
+A part is an array of shape (..., columns) whose rows lie somewhere within longer ones. It may have fewer columns than
+are drawn, or none that may be drawn: what is missing has index -1 and the perturbed value -inf. Indices count the
+columns of the part.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def draw_argmax(
     whole = address.whole()
     batch = x.shape[:-1]
     if x.shape[-1] == 0:
-        return _nothing(Argmax, size + batch, x)
+        return Argmax(*_nothing(size + batch, x))
     if whole is not None:
         found: Argmax = categorical(x, size=size, mask=mask, temperature=temperature, **whole, **given)
         return found
@@ -125,7 +125,7 @@ def _largest(
 ) -> TopK:  # fmt: skip
     k = min(k, x.shape[-1])
     if k == 0:
-        return _nothing(TopK, (*x.shape[:-1], 0), x)
+        return TopK(*_nothing((*x.shape[:-1], 0), x))
     whole = address.whole()
     if whole is not None:
         try:
@@ -137,13 +137,13 @@ def _largest(
                 raise
     else:
         left = drawable()
-    found = _nothing(TopK, (*x.shape[:-1], k), x)
+    index, value = _nothing((*x.shape[:-1], k), x)
     for place, row, settings in _rows(x, (), given.get("mask"), given.get("temperature")):
         count = k if left[place] < 0 else min(k, int(left[place]))  # of a faulty row: to raise its error
         if count:
             one = draw(row, count, **settings, **address.row(place))
-            found.indices[place][:count], found.perturbed[place][:count] = one
-    return found
+            index[place][:count], value[place][:count] = one.indices, one.perturbed
+    return TopK(index, value)
 
 
 def _rows(x: Array, size: tuple[int, ...], mask: Any, temperature: Any) -> Any:
@@ -153,14 +153,14 @@ def _rows(x: Array, size: tuple[int, ...], mask: Any, temperature: Any) -> Any:
     temperatures = None if temperature is None else np.broadcast_to(temperature, batch)
     for place in np.ndindex(size + batch):
         mine = place[len(size) :]
-        settings = {} if masks is None else {"mask": masks[mine]}
+        settings: dict[str, Any] = {} if masks is None else {"mask": masks[mine]}
         if temperatures is not None:
             settings["temperature"] = float(temperatures[mine])
         yield place, x[mine], settings
 
 
-def _nothing(kind: Any, shape: tuple[int, ...], x: Array) -> Any:
-    return kind(np.full(shape, -1, np.int64), np.full(shape, -np.inf, _perturbed_dtype(x)))
+def _nothing(shape: tuple[int, ...], x: Array) -> tuple[Array, Array]:
+    return np.full(shape, -1, np.int64), np.full(shape, -np.inf, _perturbed_dtype(x))
 
 
 def _perturbed_dtype(x: Array) -> np.dtype[Any]:

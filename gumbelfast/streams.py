@@ -168,7 +168,7 @@ class WeightedReservoir:
         self._next = max(self._next, other._next)
 
     def sample(self) -> ReservoirSample:
-        """What has been drawn so far: k items in the order of the draw, or all that weigh more than 0 if those are fewer.
+        """What has been drawn so far: k items in the order of the draw, or fewer if fewer weigh more than 0.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """From the arguments of a call to what is done block by block, and the noise that each block's rows take.
 
-Inside a call an array of logits has the axes of `size`, if any, in front: views of the same blocks. What there is one of
-for each row has axes of the logits too, of size 1 along those that are drawn from.
+Inside a call an array of logits has the axes of `size`, if any, in front: views of the same blocks. What there is one
+of for each row has axes of the logits too, of size 1 along those that are drawn from.
 """
 
 from __future__ import annotations

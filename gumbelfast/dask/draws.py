@@ -1,4 +1,4 @@
-"""Draws of categories and of items from chunked arrays: one pass, of which only the states of `gumbelfast.shards` move."""
+"""Draws from chunked arrays: one pass, of which only the states of `gumbelfast.shards` move."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .. import shards
 from .._engine import checks, table_checks
@@ -66,8 +66,9 @@ def categorical(
     Raises
     ------
     TypeError, ValueError
-        As in `gumbelfast.categorical`: at once for what can be seen at once, else when the result is computed. If several
-        blocks hold NaN or +inf, the place of one of them is named. ValueError too for unknown chunk sizes.
+        As in `gumbelfast.categorical`: at once for what can be seen at once, else when the result is computed. If
+        several blocks hold NaN or +inf, or several rows nothing to draw, one of them is named. ValueError too for
+        unknown chunk sizes.
 
     Notes
     -----
@@ -133,9 +134,9 @@ def gumbel_top_k(
     Examples
     --------
     >>> import dask.array as da, gumbelfast.dask as gfd
-    >>> found = gfd.gumbel_top_k(da.zeros(1000, chunks=300), 2, rng=7)
-    >>> found.indices.compute()
-    array([ 10, 632])
+    >>> found = gfd.gumbel_top_k(da.zeros(4, chunks=3), 4, rng=7)
+    >>> sorted(found.indices.compute().tolist())
+    [0, 1, 2, 3]
     """
     x, place, lead, blocks, given = _logits(logits, axis, None, temperature, mask)
     k = checks.count(k, x.shape[place])
@@ -305,7 +306,7 @@ def _argmax(
     except ValueError:
         _checks.check_logits(*seen)
         raise
-    return _shifted(found, location[address.axis][0])
+    return found._replace(indices=_counted_from(location[address.axis][0], found.indices))
 
 
 def _top_k(
@@ -317,7 +318,7 @@ def _top_k(
     except ValueError:
         _checks.check_logits(*seen)
         raise
-    return _shifted(found, location[address.axis][0])
+    return found._replace(indices=_counted_from(location[address.axis][0], found.indices))
 
 
 def _weighted(x: Array, blocks: Blocks, location: Location, address: Address, k: int, num_threads: Any) -> TopK:
@@ -327,17 +328,17 @@ def _weighted(x: Array, blocks: Blocks, location: Location, address: Address, k:
     except ValueError:
         _checks.check_weights(x, location)
         raise
-    return _shifted(found, location[address.axis][0])
+    return found._replace(indices=_counted_from(location[address.axis][0], found.indices))
 
 
 def _of_address(blocks: Blocks) -> Blocks:
     return {name: block for name, block in blocks.items() if name not in ("mask", "temperature")}
 
 
-def _shifted(state: Any, column: int) -> Any:
-    """A state whose indices count from a column of the whole rows."""
-    index = np.asarray(state.indices)
-    return type(state)(np.where(index < 0, index, index + column), np.asarray(state.perturbed))
+def _counted_from(column: int, indices: Any) -> Array:
+    """Indices of the whole rows, of such as count from a column."""
+    found: Array = np.where(indices < 0, indices, indices + column)
+    return found
 
 
 def _index(state: Argmax, blocks: Blocks, location: Location, address: Address, empty: int | None) -> Array:

@@ -55,20 +55,21 @@ def sample_rows(frame: Any, n: int, *, weights: Any = None, rng: SeedLike = None
 
     Notes
     -----
-    Of a dask frame the weights are read when this is called, in one pass that Dask's progress bar shows, and n + 1 numbers
-    of each partition are kept; the rows are fetched when the result is computed, from the partitions that hold some.
-    A generator stays where it is until the pass is over: nobody else should use it meanwhile. Dask's own ``sample``
-    takes a fraction, and no weights.
+    Of a dask frame the weights are read when this is called, in one pass that Dask's progress bar shows, and n + 1
+    numbers of each partition are kept; the rows are fetched when the result is computed, from the partitions that hold
+    some. A generator stays where it is until the pass is over: nobody else should use it meanwhile. Dask's own
+    ``sample`` takes a fraction, and no weights.
 
     Examples
     --------
     >>> import pandas as pd, dask.dataframe as dd, gumbelfast.dask as gfd
     >>> frame = pd.DataFrame({"city": ["Bern", "Chur", "Genf"], "people": [130, 0, 200]})
-    >>> gfd.sample_rows(dd.from_pandas(frame, npartitions=2), 2, weights="people", rng=1).compute().city.tolist()
-    ['Genf', 'Bern']
+    >>> found = gfd.sample_rows(dd.from_pandas(frame, npartitions=2), 2, weights="people", rng=1)
+    >>> sorted(found.compute().city)
+    ['Bern', 'Genf']
     """
     n = checks.as_integer(n, "n", 0)
-    if is_dask_frame(frame):
+    if _is_dask_frame(frame):
         return _of_partitions(frame, n, weights, rng)
     if _items.library(frame) not in ("pandas", "polars", "pyarrow") or not hasattr(frame, "columns"):
         raise TypeError(
@@ -82,7 +83,7 @@ def sample_rows(frame: Any, n: int, *, weights: Any = None, rng: SeedLike = None
     return _items.take(frame, weighted_sample(w, n, rng=rng).indices)
 
 
-def is_dask_frame(frame: Any) -> bool:
+def _is_dask_frame(frame: Any) -> bool:
     frames = sys.modules.get("dask.dataframe")
     return frames is not None and isinstance(frame, frames.DataFrame)
 

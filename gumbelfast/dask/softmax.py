@@ -44,8 +44,8 @@ def softmax(x: Any, *, axis: Axes = -1, temperature: Any = 1.0, num_threads: int
     -------
     dask array
         Shape, dtype and chunks of `x`. Where the axes lie in one chunk, byte for byte the result of
-        `gumbelfast.softmax`. Where they are cut, all is computed in float64 and rounded once: the result is within 2 ulp
-        of the exact one, and other chunks may change its last bit. Of float64 logits, the relative error is a few
+        `gumbelfast.softmax`. Where they are cut, all is computed in float64 and rounded once: the result is within 2
+        ulp of the exact one, and other chunks may change its last bit. Of float64 logits, the relative error is a few
         :math:`2^{-53}` times one plus the range of x / T.
 
     Raises

@@ -142,7 +142,7 @@ def test_seeds_and_positions_in_chunks() -> None:
     with pytest.raises(ValueError, match=re.escape("seeds must lie in [0, 2**64), got -5 in row (3, 1)")):
         lazy.compute()
     lazy = gfd.categorical(x, seeds=seeds, positions=da.from_array(wrong, chunks=2))
-    with pytest.raises(ValueError, match=re.escape(f"positions must lie in [0, 2**56), got -5 in row (3, 1)")):
+    with pytest.raises(ValueError, match=re.escape("positions must lie in [0, 2**56), got -5 in row (3, 1)")):
         lazy.compute()
     for name in ("seeds", "positions"):
         given = {"seeds": seeds} | {name: da.zeros((4, 3))}

@@ -1,6 +1,7 @@
 """Rows of frames: those of one call on all weights, whatever the partitions and the library."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ FRAME = pd.DataFrame(
 
 def cut(frame: Any, cuts: list[int]) -> Any:
     edges = [0, *sorted(cuts), len(frame)]
-    parts = [frame.iloc[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [frame.iloc[a:b] for a, b in pairwise(edges)]
     return dd.from_map(lambda part: part, parts, meta=frame.iloc[:0])
 
 

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pickle
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_cuts_change_nothing(cuts: list[int], k: int) -> None:
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=6), st.randoms())
 def test_parts_merge_in_any_order(cuts: list[int], random: Any) -> None:
     edges = [0, *sorted(cuts), 400]
-    parts = [filled([WEIGHTS[a:b]], start=a) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [filled([WEIGHTS[a:b]], start=a) for a, b in pairwise(edges)]
     random.shuffle(parts)
     for part in parts[1:]:
         parts[0].merge(part)
