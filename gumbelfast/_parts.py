@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._engine import checks
+from ._engine import checks, sources
+from ._engine.types import SeedLike
 from ._sampling.argmax import categorical, gumbel_top_k
 from ._sampling.weighted import weighted_sample
 from .random.generator import Generator
+from .random.seeding import default_rng
+from .reference.philox import row_key
 from .shards import Argmax, TopK
 
 Array = NDArray[Any]
@@ -43,6 +46,47 @@ class RowNoise(NamedTuple):
         """Keywords that address a single row."""
         key = self.keys[place] if self.keys.ndim else self.keys
         return {"rng": Generator(int(key)), "offset": int(self.starts[place])}
+
+
+def reserve(rng: SeedLike, elements: int, columns: int, offset: Any = None) -> tuple[int, int]:
+    """Key and first element of noise that no other call gets; with an offset the key alone, and nothing moves."""
+    if offset is not None:
+        if rng is None:
+            raise ValueError("offset addresses the noise of a key: rng must be given")
+        first = checks.as_integer(offset, "offset")
+        if not 0 <= first <= checks.LAST_ELEMENT - elements:
+            raise ValueError(f"offset must keep all elements in [0, 2**62), got {first}")
+        return default_rng(rng).key, first
+    found: list[tuple[int, int]] = []
+
+    def note(key: int, first: int, *_: Any) -> int:
+        found.append((key, first))
+        return 0
+
+    sources.source(rng)._draw(elements, note, columns)
+    return found[0]
+
+
+def noise_of_rows(key: int, first: int, number: NDArray[np.uint64], columns: int) -> RowNoise:
+    """Of rows that lie end to end, by their number, the first of which begins there."""
+    return RowNoise(np.array(key, np.uint64), np.asarray(number * np.uint64(columns) + np.uint64(first)))
+
+
+def end_of_positions(columns: int) -> int:
+    """Where the positions of a seed end, of rows of so many columns."""
+    return checks.LAST_ELEMENT // _width(columns)
+
+
+def seeded_noise(seeds: Array, positions: Array, columns: int, part: tuple[int, int]) -> RowNoise:
+    """Of rows of so many columns with a seed and a position each, from the first to the last column of a part."""
+    seeds, positions = seeds.astype(np.uint64), positions.astype(np.uint64)
+    starts = positions * np.uint64(_width(columns)) + np.uint64(part[0])
+    is_whole = part == (0, columns)
+    return RowNoise(row_key(seeds), starts, {"seeds": seeds, "positions": positions} if is_whole else None)
+
+
+def _width(columns: int) -> int:
+    return columns + -columns % 32
 
 
 def draw_argmax(

@@ -15,11 +15,9 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from .._engine import checks, row_checks, sources
+from .._engine import row_checks
 from .._engine.types import SeedLike
-from .._parts import RowNoise
-from ..random.seeding import default_rng
-from ..reference.philox import row_key
+from .._parts import RowNoise, end_of_positions, noise_of_rows, reserve, seeded_noise
 from . import _checks
 from ._checks import Location
 from .memmap import from_memmap, is_whole
@@ -94,21 +92,16 @@ class Address:
                 step = math.prod(self.rows[axis + 1 :])
                 each = np.arange(start, end, dtype=np.uint64) * np.uint64(step)
                 number += each.reshape((-1,) + (1,) * (len(rows) - 1 - axis))
-            starts = number * np.uint64(self.columns) + np.uint64(self.first + column)
-            return RowNoise(np.array(self.key, np.uint64), np.asarray(starts))
-        width = self.columns + -self.columns % 32
+            return noise_of_rows(self.key, self.first + column, number, self.columns)
         given = {name: np.squeeze(block, self.axis) for name, block in blocks.items()}
-        for name, end in (("seeds", 2**64), ("positions", checks.LAST_ELEMENT // width)):
+        for name, end in (("seeds", 2**64), ("positions", end_of_positions(self.columns))):
             _checks.check_range(given[name], name, end, rows)
         given = {name: np.broadcast_to(block, shape) for name, block in given.items()}
-        seeds, positions = given["seeds"].astype(np.uint64), given["positions"].astype(np.uint64)
-        keys, starts = row_key(seeds), positions * np.uint64(width) + np.uint64(column)
-        if "missing" in given:
-            keys = np.where(given["missing"], np.uint64(self.key), keys)
-            starts = np.where(given["missing"], given["own"] + np.uint64(column), starts)
-            return RowNoise(keys, starts)
-        is_whole_row = location[self.axis] == (0, self.columns)
-        return RowNoise(keys, starts, {"seeds": seeds, "positions": positions} if is_whole_row else None)
+        noise = seeded_noise(given["seeds"], given["positions"], self.columns, location[self.axis])
+        if "missing" not in given:
+            return noise
+        keys = np.where(given["missing"], np.uint64(self.key), noise.keys)
+        return RowNoise(keys, np.where(given["missing"], given["own"] + np.uint64(column), noise.starts))
 
 
 def address_of(
@@ -125,7 +118,6 @@ def address_of(
     if offset is not None:
         raise ValueError("seeds addresses rows by itself: offset must be None")
     positions = 0 if positions is None else positions
-    last = checks.LAST_ELEMENT // (columns + -columns % 32)
     missing = None
     if isinstance(seeds, da.Array):
         _checks.check_integers(seeds, "seeds")
@@ -136,9 +128,9 @@ def address_of(
     if isinstance(positions, da.Array):
         _checks.check_integers(positions, "positions")
     else:
-        positions = row_checks.uint64_rows(positions, "positions", np.shape(positions), last).reshape(
-            np.shape(positions)
-        )
+        positions = row_checks.uint64_rows(
+            positions, "positions", np.shape(positions), end_of_positions(columns)
+        ).reshape(np.shape(positions))
     row_checks.different_noise(seeds, positions, rows)
     arrays = {
         "seeds": _checks.one_a_row(seeds, "seeds", rows),
@@ -152,25 +144,6 @@ def address_of(
         arrays |= {"missing": absent, "own": number * np.uint64(columns) + np.uint64(first)}
     beside_x = {name: beside(values, x.chunks, (axis,)) for name, values in arrays.items()}
     return Address(key, first, rows, lead, columns, axis, beside_x)
-
-
-def reserve(rng: SeedLike, elements: int, columns: int, offset: Any = None) -> tuple[int, int]:
-    """Key and first element of noise that no other call gets; with an offset the key alone, and nothing moves."""
-    if offset is not None:
-        if rng is None:
-            raise ValueError("offset addresses the noise of a key: rng must be given")
-        first = checks.as_integer(offset, "offset")
-        if not 0 <= first <= checks.LAST_ELEMENT - elements:
-            raise ValueError(f"offset must keep all elements in [0, 2**62), got {first}")
-        return default_rng(rng).key, first
-    found: list[tuple[int, int]] = []
-
-    def note(key: int, first: int, *_: Any) -> int:
-        found.append((key, first))
-        return 0
-
-    sources.source(rng)._draw(elements, note, columns)
-    return found[0]
 
 
 def map_located(
