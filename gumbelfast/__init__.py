@@ -10,7 +10,7 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, estimators, reference, sequences, shards, structures
+from . import distributions, estimators, reference, sequences, shards, streams, structures
 from ._bitgen import Philox4x32
 from ._engine import sources
 from ._engine.backend import backend, backends, use_backend
@@ -58,6 +58,7 @@ __all__ = [
     "shards",
     "softmax",
     "softmax_backward",
+    "streams",
     "structures",
     "use_backend",
     "weighted_sample",

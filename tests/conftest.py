@@ -11,8 +11,15 @@ import gumbelfast as gf
 pytest.register_assert_rewrite("helpers", "torch_checks")
 from helpers import COMPILED  # noqa: E402
 
-# There are Pythons that torch has no wheels for.
-collect_ignore_glob = [] if find_spec("torch") else ["test_torch_*.py"]
+
+def _is_installed(name: str) -> bool:
+    """Whether there is such a package: a folder of tests of its name is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
+
+
+# There are Pythons that some have no wheels for.
+collect_ignore_glob = [f"test_{name}_*.py" for name in ("dask", "torch") if not _is_installed(name)]
 
 # Every run tries the same examples. A backend stays in force for all examples of a test.
 settings.register_profile(
