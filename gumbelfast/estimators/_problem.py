@@ -20,7 +20,7 @@ from . import _checks
 Array = NDArray[Any]
 Function = Callable[[Array], ArrayLike]
 
-_TILE = 32  # a generator's draws begin at multiples of this
+TILE = 32  # a generator's draws begin at multiples of this
 
 
 class Estimate(NamedTuple):
@@ -80,7 +80,7 @@ class Problem:
             found.append(make(Generator(key, first)))
             return 0
 
-        apart = size + -size % _TILE
+        apart = size + -size % TILE
         source(rng)._draw((draws - 1) * apart + size, call, 1)
         return found[0]
 

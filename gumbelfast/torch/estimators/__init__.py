@@ -6,7 +6,8 @@
 They are those of `gumbelfast.estimators`, without `grad_f`, which autograd finds: `f` maps samples of shape
 ``(n, *logits.shape)`` to a tensor of values of shape ``(n, *lead)``, where `lead` is any leading part of the shape of
 the batch. Each returns an `Estimate`, whose `loss` has the value of E[f], as the samples have it, and two gradients: by
-the logits the estimate, by whatever else `f` depends on the ordinary one. ``docs/estimators.md`` says which one to take.
+the logits the estimate, by whatever else `f` depends on the ordinary one. ``docs/estimators.md`` says which one to
+take.
 
 Bad input is refused before any generator moves; errors of `f` come after the draw, and pass through.
 """
