@@ -12,6 +12,8 @@ import numpy as np
 
 Array = Any
 
+_FEW = 6  # distinct draws up to which all orders are summed
+
 
 def across(values: Array, z: Array) -> Array:
     """The values, with axes of size 1 for those that f summed over."""
@@ -98,7 +100,25 @@ def log_inclusion(xp: Any, t: Array) -> Array:
 
 
 def leave_out(xp: Any, inside: Array, outside: Array) -> tuple[Array, Array, Array]:
-    """Log-probabilities that the first draws are a set, the set less one item, less two: `_subsets.by_integral`."""
+    """Log-probabilities that the first draws are a set, the set less one item, less two: those of `_subsets`."""
+    return (_by_orders if inside.shape[-1] <= _FEW else _by_integral)(xp, inside, outside)
+
+
+def _by_orders(xp: Any, inside: Array, outside: Array) -> tuple[Array, Array, Array]:
+    k = inside.shape[-1]
+    every = (1 << k) - 1
+    left, table = {every: outside}, {every: xp.zeros_like(outside)}
+    for drawn in reversed(range(every)):
+        rest = [s for s in range(k) if not drawn >> s & 1]
+        left[drawn] = xp.logaddexp(left[drawn | 1 << rest[0]], inside[..., rest[0]])
+        terms = xp.stack([inside[..., s] + table[drawn | 1 << s] for s in rest], -1)
+        table[drawn] = log_sum(xp, terms, -1)[..., 0] - left[drawn]
+    one = xp.stack([table[1 << i] for i in range(k)], -1)
+    two = xp.stack([xp.stack([table[1 << i | 1 << j] for j in range(k)], -1) for i in range(k)], -2)
+    return table[0], one, two
+
+
+def _by_integral(xp: Any, inside: Array, outside: Array) -> tuple[Array, Array, Array]:
     k = inside.shape[-1]
     step = 0.5 / math.sqrt(k + 1)
     nodes = np.arange(-42, math.log(k + 1) + 4, step).reshape(-1, *(1,) * inside.ndim)

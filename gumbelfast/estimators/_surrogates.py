@@ -289,7 +289,7 @@ def exact(draws: Draws) -> Array:
     """E[f] over all that can be drawn, to be differentiated as it stands."""
     x, xp = draws.logits, draws.xp
     columns = x.shape[-1]
-    corner = np.ascontiguousarray(np.broadcast_to(np.arange(columns) == 0, (1, *x.shape)))
+    corner = np.broadcast_to(np.arange(columns) == 0, (1, *x.shape)).copy()
     lead = draws.values(draws.cast(xp.asarray(corner), x)).ndim - 1
     event = tuple(x.shape[lead:-1])
     count = columns ** math.prod(event)
@@ -297,7 +297,7 @@ def exact(draws: Draws) -> Array:
     digits = np.indices((columns,) * math.prod(event)).reshape(math.prod(event), count)
     index = np.moveaxis(digits, 0, -1).reshape(count, *(1,) * lead, *event)
     hot = np.broadcast_to(index[..., None] == np.arange(columns), (count, *x.shape))
-    z = draws.cast(xp.asarray(np.ascontiguousarray(hot)), x)
+    z = draws.cast(xp.asarray(hot.copy()), x)
     values = draws.values(z, 1 + lead)
     return (xp.exp(log_prob(draws, z, x, values)) * values).sum(axis=0)
 

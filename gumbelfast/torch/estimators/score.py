@@ -37,28 +37,28 @@ class RunningMean(torch.nn.Module):
     tensor(2., dtype=torch.float64)
     """
 
-    total: Tensor
-    weight: Tensor
+    state: Tensor
 
     def __init__(self, decay: float = 0.9) -> None:
         super().__init__()
         _checks.check_decay(decay)
         self.decay = decay
-        self.register_buffer("total", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
+        # A sum and its weight. What compiled code does to float64 tensors without dimensions in place is lost (2.13).
+        self.register_buffer("state", torch.zeros(2, dtype=torch.float64))
 
     @property
     def value(self) -> Tensor:
         """The mean, 0 before the first call."""
-        return self.total / torch.where(self.weight > 0, self.weight, 1.0)
+        total, weight = self.state.unbind()
+        return total / torch.where(weight > 0, weight, 1.0)
 
     def update(self, values: Tensor) -> None:
         """Take the mean of new values in."""
         if values.numel() == 0:
             return
         with torch.no_grad():
-            self.total.mul_(self.decay).add_((1 - self.decay) * values.detach().double().mean())
-            self.weight.mul_(self.decay).add_(1 - self.decay)
+            mean = values.detach().double().mean()
+            self.state.mul_(self.decay).add_((1 - self.decay) * torch.stack((mean, torch.ones_like(mean))))
 
 
 def score_function(
