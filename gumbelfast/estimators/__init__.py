@@ -8,10 +8,20 @@ variables), or points of the simplex where an estimator relaxes them. ``docs/est
 """
 
 from ._problem import Estimate
+from .bits import arm, disarm
 from .control import rebar, relax
 from .distinct import importance_weighted, unordered_set
 from .exact import Exact, exact
-from .pathwise import gumbel_rao, reparameterized, straight_through, straight_through_gumbel_softmax
+from .multisample import vimco
+from .pathwise import (
+    decoupled_straight_through_gumbel_softmax,
+    gapped_straight_through,
+    gumbel_rao,
+    reinmax,
+    reparameterized,
+    straight_through,
+    straight_through_gumbel_softmax,
+)
 from .score import RunningMean, muprop, score_function
 from .without_replacement import score_weights, without_replacement
 
@@ -19,11 +29,16 @@ __all__ = [
     "Estimate",
     "Exact",
     "RunningMean",
+    "arm",
+    "decoupled_straight_through_gumbel_softmax",
+    "disarm",
     "exact",
+    "gapped_straight_through",
     "gumbel_rao",
     "importance_weighted",
     "muprop",
     "rebar",
+    "reinmax",
     "relax",
     "reparameterized",
     "score_function",
@@ -31,5 +46,6 @@ __all__ = [
     "straight_through",
     "straight_through_gumbel_softmax",
     "unordered_set",
+    "vimco",
     "without_replacement",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import checks, table_checks
+from .._engine import checks
 from .._engine.checks import returned
 from .._engine.refused import refuse
 from .._engine.sources import reserved
@@ -16,11 +16,12 @@ from .._engine.types import SeedLike
 from .._sampling.relaxed import gumbel_softmax
 from .._sampling.softmax import softmax
 from ..random.generator import Generator
+from . import _checks
 
 Array = NDArray[Any]
 Function = Callable[[Array], ArrayLike]
 
-_TILE = 32  # a generator's draws begin at multiples of this
+TILE = 32  # a generator's draws begin at multiples of this
 
 
 class Estimate(NamedTuple):
@@ -53,7 +54,7 @@ class Problem:
     def __init__(
         self, logits: ArrayLike, num_samples: int, family: str, f: Function, grad_f: Function | None = None
     ) -> None:
-        table_checks.one_of(family, "family", ("categorical", "bernoulli"))
+        _checks.check_family(family)
         x = np.asarray(logits)
         x = x.astype(checks.work_dtype(checks.float_dtype(x.dtype)), copy=False)
         self.binary = family == "bernoulli"
@@ -74,7 +75,7 @@ class Problem:
 
         If it raises, `rng` stays where it is.
         """
-        apart = size + -size % _TILE
+        apart = size + -size % TILE
         with reserved(rng, (draws - 1) * apart + size) as (key, first):
             return make(Generator(key, first))
 
@@ -113,8 +114,3 @@ class Problem:
         """The result, as the user knows it."""
         grads = grads.astype(z.dtype, copy=False)
         return Estimate(self.samples(z), values, grads[..., 1] if self.binary else grads)
-
-
-def across(values: Array, z: Array) -> Array:
-    """The values, with axes of size 1 for those that f summed over."""
-    return values.reshape(values.shape + (1,) * (z.ndim - values.ndim))

@@ -12,7 +12,8 @@ from .._sampling.conditional import conditional_gumbel
 from .._sampling.noise import gumbel
 from .._sampling.softmax import softmax, softmax_backward
 from ..random.generator import Generator
-from ._problem import Array, Estimate, Function, Problem, across
+from ._formulas import across, through_the_winner
+from ._problem import Array, Estimate, Function, Problem
 
 
 def relax(
@@ -129,10 +130,6 @@ def _relax(problem: Problem, control: Function, slopes: Function, rng: Generator
     values, correction = problem.values(z), control(given)
     if np.shape(correction) != values.shape:
         raise ValueError(f"control returned shape {np.shape(correction)}, expected that of f, {values.shape}")
-    # With t = exp(-maximum) the conditional race is exp(-given_i) = t + e_i exp(-x_i), and t = e / sum exp(x): hence
-    # d given_i / d x_j = w_i p_j + (1 - w_i) [i = j], w_i = exp(given_i - maximum).
-    share = np.exp(given - np.take_along_axis(given, index[..., None], axis=-1))
-    slope = np.asarray(slopes(given))
-    through = (1 - share) * slope + p * (share * slope).sum(axis=-1, keepdims=True)
+    through = through_the_winner(np, np.asarray(slopes(given)), given, p)
     grads = across(values - np.asarray(correction), z) * (z - p) + np.asarray(slopes(perturbed)) - through
     return problem.estimate(z, values, grads)

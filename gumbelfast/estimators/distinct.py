@@ -12,8 +12,9 @@ from .._engine.types import SeedLike
 from .._sampling.softmax import log_softmax, logsumexp
 from .._sampling.weighted import with_threshold
 from ..random.generator import Generator
+from . import _checks
 from ._problem import Array, Estimate, Function, Problem
-from .without_replacement import check_baseline, importance_coefficients, unordered_coefficients
+from .without_replacement import importance_coefficients, unordered_coefficients
 
 
 class _Sets:
@@ -50,8 +51,7 @@ def _estimate(
     rng: SeedLike,
     coefficients: Callable[[_Sets], Array],
 ) -> Estimate:
-    k = checks.as_integer(k, "k", below=checks.INT64_END)
-    check_baseline(method, baseline, k)
+    k = _checks.as_set_size(k, method, baseline)
     problem = Problem(logits, k, "categorical", f)
     checks.count(k, problem.logits.shape[-1])
 

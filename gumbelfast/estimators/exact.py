@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._sampling.softmax import log_softmax
-from ._problem import Array, Function, Problem, across
+from . import _checks
+from ._formulas import across
+from ._problem import Array, Function, Problem
 
-_MOST = 2**20
+MOST = 2**20  # configurations
 
 
 class Exact(NamedTuple):
@@ -55,8 +57,7 @@ def exact(logits: ArrayLike, f: Function, *, family: str = "categorical") -> Exa
     lead = problem.values(first).ndim - 1
     event = x.shape[lead:-1]
     count = columns ** math.prod(event)
-    if count > _MOST:
-        raise ValueError(f"{columns} ** {math.prod(event)} configurations are more than 2**20")
+    _checks.check_configurations(columns, math.prod(event), MOST)
     digits = np.indices((columns,) * math.prod(event)).reshape(math.prod(event), count)
     index = np.moveaxis(digits, 0, -1).reshape(count, *(1,) * lead, *event)
     z = np.broadcast_to(index[..., None] == np.arange(columns), (count, *x.shape)).astype(x.dtype)

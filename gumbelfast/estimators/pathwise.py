@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._engine import checks, table_checks
+from .._engine import checks
 from .._engine.types import SeedLike
 from .._sampling.conditional import conditional_gumbel
 from .._sampling.relaxed import gumbel_softmax, gumbel_softmax_backward
 from .._sampling.softmax import softmax, softmax_backward
 from ..random.generator import Generator
+from . import _checks
+from ._formulas import gapped
 from ._problem import Estimate, Function, Problem
 
 
@@ -101,8 +103,7 @@ def straight_through(
     better in one layer.
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
-    smooth = "sigmoid" if problem.binary else "softmax"
-    table_checks.one_of(smooth if surrogate is None else surrogate, f"surrogate for {family}", (smooth, "identity"))
+    _checks.check_surrogate(surrogate, problem.binary)
 
     def make(noise: Generator) -> Estimate:
         z = problem.hard(noise)
@@ -206,3 +207,151 @@ def gumbel_rao(
         return problem.estimate(z, problem.values(z), total / num_conditional)
 
     return problem.drawn(rng, 1 + num_conditional, problem.size, make)
+
+
+def decoupled_straight_through_gumbel_softmax(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau_forward: float = 1.0,
+    tau_backward: float = 1.0,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""Straight-through Gumbel-softmax with a temperature of what is drawn and another of its gradient. Biased.
+
+    Parameters
+    ----------
+    logits, f, grad_f, num_samples, family, rng
+        As in `straight_through_gumbel_softmax`.
+    tau_forward : float, default 1.0
+        The samples are draws from :math:`\mathrm{softmax}(x / \tau_f)`: below 1 they explore less.
+    tau_backward : float, default 1.0
+        Temperature of the soft samples, :math:`y = \mathrm{softmax}((x / \tau_f + g) / \tau_b)`.
+
+    Returns
+    -------
+    Estimate
+        :math:`f'(z)^T \partial y / \partial x`, of E[f] under the distribution of the samples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `reparameterized`, for either temperature.
+
+    Notes
+    -----
+    Shah, Yan, Mozer and Liu, "Improving discrete optimisation via decoupled straight-through Gumbel-softmax" (2024).
+    With `tau_forward` 1 it is `straight_through_gumbel_softmax`.
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    inverse = problem.logits.dtype.type(checks.positive_reciprocal(tau_forward, "tau_forward", problem.logits.dtype))
+    checks.positive_reciprocal(tau_backward, "tau_backward", problem.logits.dtype)
+
+    def make(noise: Generator) -> Estimate:
+        z, y = gumbel_softmax(problem.repeated() * inverse, tau_backward, hard=True, return_soft=True, rng=noise)
+        grads = inverse * gumbel_softmax_backward(problem.slopes(z), y, tau_backward)
+        return problem.estimate(z, problem.values(z), grads)
+
+    return problem.drawn(rng, 1, problem.size, make)
+
+
+def reinmax(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau: float = 1.0,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""ReinMax: straight-through of second order, by Heun's method. Biased, unless f is quadratic in each variable.
+
+    Parameters
+    ----------
+    logits, f, grad_f, num_samples, family, rng
+        As in `straight_through`.
+    tau : float, default 1.0
+        Temperature of the softmax that is averaged with the sample; at 1 the order is the second.
+
+    Returns
+    -------
+    Estimate
+        :math:`f'(z)^T (2 J(\bar p) - \frac{1}{2} J(p))`, :math:`\bar p = (z + \mathrm{softmax}(x / \tau)) / 2`,
+        :math:`p = \mathrm{softmax}(x)`, :math:`J(p) = \mathrm{diag}(p) - p p^T`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `reparameterized`.
+
+    Notes
+    -----
+    Liu, Dong, Liu, Yu and Gao, "Bridging discrete and backpropagation: straight-through and beyond" (2023), algorithm
+    2. With tau 1 the expectation is :math:`\sum_{ij} p_i p_j (e_i - e_j)^T \frac{f'(e_i) + f'(e_j)}{2} e_i`, where
+    the gradient has :math:`f(e_i) - f(e_j)`: the trapezoidal rule, exact for quadratic f.
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    checks.positive_reciprocal(tau, "tau", problem.logits.dtype)
+    soft = softmax(problem.logits, temperature=tau)
+
+    def make(noise: Generator) -> Estimate:
+        z = problem.hard(noise)
+        slope, p = problem.slopes(z), np.broadcast_to(problem.mean, z.shape)
+        grads = 2 * softmax_backward(slope, 0.5 * (z + soft)) - 0.5 * softmax_backward(slope, p)
+        return problem.estimate(z, problem.values(z), grads)
+
+    return problem.drawn(rng, 1, problem.size, make)
+
+
+def gapped_straight_through(
+    logits: ArrayLike,
+    f: Function,
+    grad_f: Function,
+    *,
+    tau: float = 1.0,
+    gap: float = 1.0,
+    num_samples: int = 1,
+    family: str = "categorical",
+    rng: SeedLike = None,
+) -> Estimate:
+    r"""Gapped straight-through: logits moved so that the sample wins by a gap stand in for noise. Biased.
+
+    Parameters
+    ----------
+    logits, f, grad_f, num_samples, family, rng
+        As in `straight_through`.
+    tau : float, default 1.0
+        Temperature of the soft sample.
+    gap : float, default 1.0
+        By how much, at least, all others lie below the sample's logit: finite and >= 0.
+
+    Returns
+    -------
+    Estimate
+        :math:`f'(z)^T \partial y / \partial x`, :math:`y = \mathrm{softmax}((x + m(z)) / \tau)`, where m raises the
+        logit of the sample to the largest, and lowers the others to the gap below it where they are above.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `reparameterized`, and for a bad `gap`.
+
+    Notes
+    -----
+    Fan, Chi, Rudnicky and Ramadge, "Training discrete deep generative models via gapped straight-through estimator"
+    (2022).
+    """
+    problem = Problem(logits, num_samples, family, f, grad_f)
+    checks.positive_reciprocal(tau, "tau", problem.logits.dtype)
+    gap = _checks.as_gap(gap)
+
+    def make(noise: Generator) -> Estimate:
+        z = problem.hard(noise)
+        y = softmax(gapped(np, problem.logits, z, gap), temperature=tau)
+        return problem.estimate(z, problem.values(z), softmax_backward(problem.slopes(z), y, temperature=tau))
+
+    return problem.drawn(rng, 1, problem.size, make)

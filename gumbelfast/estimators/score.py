@@ -9,7 +9,9 @@ from .._engine.checks import real
 from .._engine.types import SeedLike
 from .._sampling.softmax import softmax_backward
 from ..random.generator import Generator
-from ._problem import Estimate, Function, Problem, across
+from . import _checks
+from ._formulas import across, less_the_others
+from ._problem import Estimate, Function, Problem
 
 
 class RunningMean:
@@ -27,8 +29,7 @@ class RunningMean:
     """
 
     def __init__(self, decay: float = 0.9) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must lie in [0, 1), got {decay!r}")
+        _checks.check_decay(decay)
         self.decay = decay
         self._sum = self._weight = 0.0
 
@@ -65,10 +66,11 @@ def score_function(
         From samples of shape ``(num_samples, *logits.shape)`` to values of shape ``(num_samples, *lead)``.
     num_samples : int, default 1
         Samples of each variable.
-    baseline : {None, "leave_one_out", "optimal"}, RunningMean or array_like
+    baseline : {None, "leave_one_out", "optimal", "self_critical"}, RunningMean or array_like
         What is subtracted from the values. "leave_one_out" takes the mean of the other samples. "optimal" takes the
         other samples' :math:`\sum f s^2 / \sum s^2`, s the score, which estimates the scalar of least variance. Both
-        want two samples at least. Numbers broadcast to the values.
+        want two samples at least. "self_critical" takes f at the most probable sample, one more call of `f`. Numbers
+        broadcast to the values.
     family : {"categorical", "bernoulli"}
         What the logits describe.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
@@ -90,16 +92,11 @@ def score_function(
     -----
     Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning" (1992); the
     baselines: Greensmith, Bartlett and Baxter (2004); Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a
-    baseline for free!" (2019). None of them makes it biased, since none looks at the sample it serves.
+    baseline for free!" (2019); Rennie, Marcheret, Mroueh, Ross and Goel, "Self-critical sequence training" (2017). None
+    of them makes it biased, since none looks at the sample it serves.
     """
     problem = Problem(logits, num_samples, family, f)
-    others = isinstance(baseline, str)
-    if others and baseline not in ("leave_one_out", "optimal"):
-        raise ValueError(
-            f"baseline must be None, 'leave_one_out', 'optimal', a RunningMean or numbers, got {baseline!r}"
-        )
-    if others and problem.num_samples < 2:
-        raise ValueError(f"baseline {baseline!r} needs num_samples >= 2, got {problem.num_samples}")
+    _checks.check_baseline_name(baseline, problem.num_samples)
 
     def make(noise: Generator) -> Estimate:
         z = problem.hard(noise)
@@ -107,14 +104,14 @@ def score_function(
         score = z - problem.mean
         if isinstance(baseline, RunningMean):
             centred = values - baseline.value
-        elif others:
+        elif isinstance(baseline, str) and baseline == "self_critical":
+            best = np.arange(z.shape[-1]) == problem.logits.argmax(axis=-1)[..., None]
+            centred = values - problem.values(best[None].astype(z.dtype), values.ndim)
+        elif isinstance(baseline, str):
             weight = np.ones_like(values)
             if baseline == "optimal":
                 weight = np.square(score).sum(axis=tuple(range(values.ndim, z.ndim)))
-            rest = weight.sum(axis=0) - weight
-            weighted = weight * values
-            rest_sum = weighted.sum(axis=0) - weighted
-            centred = values - np.divide(rest_sum, rest, out=np.zeros_like(rest_sum), where=rest > 0)
+            centred = less_the_others(np, values, weight)
         else:
             centred = values if baseline is None else values - np.broadcast_to(real(baseline, "baseline"), values.shape)
         found = problem.estimate(z, values, across(centred, z) * score)

@@ -11,6 +11,7 @@ from .._engine import table_checks
 from .._engine.checks import real
 from .._sampling.softmax import logsumexp
 from ..distributions import subsets
+from . import _checks
 from ._problem import Array
 
 _NO_WEIGHT = -1e4  # a finite log-probability whose exponential is 0
@@ -117,7 +118,7 @@ def score_weights(
     array([0., 0.])
     """
     log_p, threshold, f = _checked(log_probs, perturbed, kappa, values)
-    check_baseline(method, baseline, log_p.shape[-1])
+    _checks.check_set_baseline(method, baseline, log_p.shape[-1])
     if f.ndim != log_p.ndim:
         raise ValueError(f"values of shape {f.shape} does not fit log_probs of shape {log_p.shape}")
     there = ~np.isneginf(log_p)
@@ -138,16 +139,6 @@ def _checked(*given: ArrayLike) -> tuple[Array, Array, Array]:
     log_p, g, threshold, f = (real(a, name) for a, name in zip(given, names, strict=True))
     table_checks.threshold_sample(log_p, g, threshold, f)
     return log_p, threshold, f
-
-
-def check_baseline(method: str, baseline: str | None, k: int) -> None:
-    """Whether there is such a baseline, and enough samples for it."""
-    table_checks.one_of(method, "method", ("unordered_set", "importance"))
-    known = ("leave_one_out", "normalized", None) if method == "importance" else ("leave_one_out", None)
-    table_checks.one_of(baseline, "baseline", known)
-    least = 1 if baseline is None else 2
-    if k < least:
-        raise ValueError(f"k must be >= {least}{'' if baseline is None else f' with baseline {baseline!r}'}, got {k}")
 
 
 def unordered_coefficients(log_p: Array, outside: Array, f: Array, baseline: str | None) -> Array:

@@ -120,6 +120,61 @@ def rebar(
     return relax(x, noise, given_noise, f, lambda z: eta * f(probabilities(z / tau)), slope)
 
 
+def decoupled(x: Vector, noise: Vector, grad_f: Slope, tau_forward: float, tau_backward: float) -> Vector:
+    """Shah et al. (2024): sample and noise of logits x / tau_forward."""
+    perturbed = x / tau_forward + noise
+    y = probabilities(perturbed / tau_backward)
+    return softmax_jacobian(y, tau_forward * tau_backward) @ grad_f(one_hot(int(perturbed.argmax()), x.size))
+
+
+def reinmax(x: Vector, index: int, grad_f: Slope, tau: float = 1.0) -> Vector:
+    """Liu et al. (2023), algorithm 2."""
+    z = one_hot(index, x.size)
+    between = (z + probabilities(x / tau)) / 2
+    return (2 * softmax_jacobian(between) - 0.5 * softmax_jacobian(probabilities(x))) @ grad_f(z)
+
+
+def gapped_straight_through(x: Vector, index: int, grad_f: Slope, tau: float, gap: float) -> Vector:
+    """Fan et al. (2022): m_1 raises what was drawn to the largest, m_2 lowers all else to the gap below."""
+    z = one_hot(index, x.size)
+    raised = (x.max() - x @ z) * z
+    lowered = np.maximum(x + gap - x.max(), 0) * (1 - z)
+    y = probabilities((x + raised - lowered) / tau)
+    return softmax_jacobian(y, tau) @ grad_f(z)
+
+
+def antithetic_bits(x: Vector, u: Vector) -> tuple[Vector, Vector]:
+    """Bits with log-odds x from uniforms u, and from 1 - u."""
+    odds = 1 / (1 + np.exp(-x))
+    return (u > 1 - odds).astype(float), (u < odds).astype(float)
+
+
+def arm(x: Vector, u: Vector, f: Value) -> Vector:
+    """Yin and Zhou (2019), theorem 1."""
+    first, second = antithetic_bits(x, u)
+    return (f(first) - f(second)) * (u - 0.5)
+
+
+def disarm(x: Vector, u: Vector, f: Value) -> Vector:
+    """Dong et al. (2020), equation 5."""
+    first, second = antithetic_bits(x, u)
+    signs = np.where(first != second, (-1.0) ** second, 0.0)
+    return 0.5 * (f(first) - f(second)) * signs / (1 + np.exp(-np.abs(x)))
+
+
+def vimco(x: Vector, indices: list[int], log_joint: Value) -> Vector:
+    """Mnih and Rezende (2016), equations 7 to 10: the gradient of minus the bound of these samples."""
+    log_w = [log_joint(one_hot(i, x.size)) - float(np.log(probabilities(x)[i])) for i in indices]
+    weights, count = np.exp(log_w), len(indices)
+    grad = np.zeros_like(x)
+    for sample, index in enumerate(indices):
+        rest = np.delete(log_w, sample)
+        stand_in = (np.exp(rest).sum() + np.exp(rest.mean())) / count
+        signal = np.log(weights.mean()) - np.log(stand_in) - weights[sample] / weights.sum()
+        grad -= signal * score(x, index)
+    return grad
+
+
 def exact(rows: Vector, f: Callable[[Any], float]) -> tuple[float, Vector]:
     """E[f] and its gradient for independent rows of logits, configuration by configuration."""
     value, grad = 0.0, np.zeros_like(rows)

@@ -1,6 +1,6 @@
 """What is taught of the estimators, each claim with its error bars: 5 standard errors, 10**6 samples, fixed seeds."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from scipy import integrate, special
 
 import gumbelfast as gf
 from gumbelfast import estimators as est
+from gumbelfast.reference import estimators as twin
 
 N = 10**6
 TRUTH = est.exact(LOGITS, quadratic)
@@ -59,6 +60,8 @@ UNBIASED: dict[str, Any] = {
     "rebar": lambda x, f, g, **k: est.rebar(x, f, g, tau=0.5, **k),
     "rebar, half its weight": lambda x, f, g, **k: est.rebar(x, f, g, tau=0.1, eta=0.5, **k),
     "relax": lambda x, f, g, **k: est.relax(x, f, soft_control, soft_control_slope, **k),
+    "self-critical": lambda x, f, g, **k: est.score_function(x, f, baseline="self_critical", **k),
+    "reinmax, f quadratic": lambda x, f, g, **k: est.reinmax(x, f, g, **k),
 }
 
 
@@ -77,6 +80,96 @@ def test_baselines_of_other_samples_are_unbiased(baseline: str) -> None:
     rows = found.grad
     error = rows.std(axis=0) / np.sqrt(len(rows))
     assert np.all(np.abs(rows.mean(axis=0) - TRUTH.grad) < 5 * error)
+
+
+@pytest.mark.parametrize("name", ["arm", "disarm"])
+def test_antithetic_ones_are_unbiased(name: str) -> None:
+    found = getattr(est, name)(np.tile(BITS, (N // 2, 1)), bits, rng=3).grad
+    assert np.all(np.abs(found.mean(axis=0) - BITS_TRUTH.grad) < 5 * found.std(axis=0) / np.sqrt(len(found)))
+
+
+def test_antithetic_ones_vary_in_the_published_order() -> None:
+    """Of two values of f each: REINFORCE without baseline, ARM, DisARM (Dong et al. 2020)."""
+    x = np.tile(BITS, (N // 2, 1))
+    plain = variance(est.score_function(x, bits, num_samples=2, family="bernoulli", rng=4).grad)
+    arm, disarm = (variance(estimator(x, bits, rng=4).grad) for estimator in (est.arm, est.disarm))
+    assert clearly_less(disarm, arm)
+    assert clearly_less(arm, plain)
+
+
+def exact_bound(x: Any, count: int) -> float:
+    """E[L] of as many samples, by enumeration."""
+    p = gf.softmax(x)
+    log_w = quadratic(np.eye(3)) - np.log(p)
+    return sum(
+        float(np.prod(p[list(drawn)])) * float(special.logsumexp(log_w[list(drawn)]) - np.log(count))
+        for drawn in product(range(3), repeat=count)
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_vimco_is_unbiased(count: int) -> None:
+    steps = 1e-5 * np.eye(3)
+    truth = [-(exact_bound(LOGITS + h, count) - exact_bound(LOGITS - h, count)) / 2e-5 for h in steps]
+    found = est.vimco(np.tile(LOGITS, (N // count, 1)), quadratic, num_samples=count, rng=5).grad
+    assert np.all(np.abs(found.mean(axis=0) - truth) < 5 * found.std(axis=0) / np.sqrt(len(found)) + 1e-8)
+
+
+def expectation(grads: Any) -> Any:
+    """Of an estimator that a function of one category gives, by enumeration."""
+    return gf.softmax(LOGITS) @ np.stack([grads(i) for i in range(3)])
+
+
+def test_reinmax_has_no_bias_where_f_is_quadratic_and_straight_through_has() -> None:
+    exactly = expectation(lambda i: twin.reinmax(LOGITS, i, quadratic_slope))
+    np.testing.assert_allclose(exactly, TRUTH.grad, rtol=1e-12)
+    first_order = expectation(lambda i: twin.straight_through(LOGITS, i, quadratic_slope, "softmax"))
+    assert np.linalg.norm(first_order - TRUTH.grad) > 0.05
+
+
+@pytest.mark.parametrize("power", [1.5, 2.0, 3.0])
+def test_reinmax_goes_downhill_on_polynomials_where_straight_through_turns_back(power: float) -> None:
+    """Polynomial programming, |z - 0.45|^p of one bit (Liu et al. 2023, section 6.1), by enumeration."""
+    first, second, truth = [], [], []
+
+    def slope(z: Any) -> Any:
+        away = z[1] - 0.45
+        return np.array([0.0, power * np.sign(away) * np.abs(away) ** (power - 1)])
+
+    for x in np.linspace(-3, 3, 13):
+        pair, p = np.array([0.0, x]), special.expit(x)
+        truth.append(p * (1 - p) * (0.55**power - 0.45**power))
+        for found, expected in (
+            (first, lambda pair, i: twin.straight_through(pair, i, slope, "softmax")[1]),
+            (second, lambda pair, i: twin.reinmax(pair, i, slope)[1]),
+        ):
+            found.append((1 - p) * expected(pair, 0) + p * expected(pair, 1))
+    assert min(truth) > 0
+    assert min(second) > 0
+    assert min(first) < 0 < max(first)
+
+
+def test_gapped_straight_through_has_the_expectation_that_enumeration_gives() -> None:
+    wanted = expectation(lambda i: twin.gapped_straight_through(LOGITS, i, quadratic_slope, 0.5, 1.0))
+    found = est.gapped_straight_through(LOGITS, quadratic, quadratic_slope, tau=0.5, num_samples=N, rng=12)
+    assert np.all(np.abs(found.grad - wanted) < 5 * standard_error(found))
+
+
+def test_gapped_straight_through_varies_less_than_noise() -> None:
+    """Fan et al. (2022): no noise but that of the sample itself."""
+    found, noisy = (
+        variance(estimator(LOGITS, quadratic, quadratic_slope, tau=0.5, num_samples=N, rng=10).grads)
+        for estimator in (est.gapped_straight_through, est.straight_through_gumbel_softmax)
+    )
+    assert clearly_less(found, noisy)
+
+
+def test_decoupled_draws_at_the_forward_temperature() -> None:
+    found = est.decoupled_straight_through_gumbel_softmax(
+        LOGITS, quadratic, quadratic_slope, tau_forward=0.5, num_samples=N, rng=11
+    )
+    p = gf.softmax(LOGITS / 0.5)
+    assert np.all(np.abs(found.samples.mean(axis=0) - p) < 5 * np.sqrt(p * (1 - p) / N))
 
 
 def test_baselines_lower_the_variance() -> None:

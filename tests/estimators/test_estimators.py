@@ -29,6 +29,9 @@ WITH_SLOPE = [
     est.straight_through_gumbel_softmax,
     est.gumbel_rao,
     est.rebar,
+    est.decoupled_straight_through_gumbel_softmax,
+    est.reinmax,
+    est.gapped_straight_through,
 ]
 
 
@@ -40,7 +43,7 @@ def noise_of(rng: Any) -> Any:
     return gf.reference.gumbel(size=(N, 3), dtype=np.float64, rng=rng)
 
 
-@pytest.mark.parametrize("baseline", [None, 0.7, "leave_one_out", "optimal"])
+@pytest.mark.parametrize("baseline", [None, 0.7, "leave_one_out", "optimal", "self_critical"])
 def test_score_function_is_its_twin(baseline: Any) -> None:
     found = est.score_function(LOGITS, quadratic, num_samples=N, baseline=baseline, rng=3)
     index = found.samples.argmax(axis=-1)
@@ -49,7 +52,7 @@ def test_score_function_is_its_twin(baseline: Any) -> None:
     np.testing.assert_allclose(found.values, values, **CLOSE)
     scores = np.stack([twin.score(LOGITS, i) for i in index])
     for n in range(N):
-        b = {None: 0.0, 0.7: 0.7}.get(baseline)
+        b = {None: 0.0, 0.7: 0.7, "self_critical": quadratic(np.eye(3)[LOGITS.argmax()])}.get(baseline)
         if baseline == "leave_one_out":
             b = twin.leave_one_out(values, n)
         elif baseline == "optimal":
@@ -106,6 +109,53 @@ def test_rebar_and_relax_are_their_twins() -> None:
         np.testing.assert_allclose(found.grads[n], wanted, **CLOSE)
         wanted = twin.relax(LOGITS, noise[n], given[n], quadratic, soft_control, soft_control_slope)
         np.testing.assert_allclose(other.grads[n], wanted, **CLOSE)
+
+
+def test_decoupled_is_its_twin() -> None:
+    found = est.decoupled_straight_through_gumbel_softmax(
+        LOGITS, quadratic, quadratic_slope, tau_forward=0.6, tau_backward=0.4, num_samples=N, rng=3
+    )
+    noise = noise_of(3)
+    np.testing.assert_array_equal(found.samples, np.eye(3)[(LOGITS / 0.6 + noise).argmax(axis=-1)])
+    for n in range(N):
+        np.testing.assert_allclose(found.grads[n], twin.decoupled(LOGITS, noise[n], quadratic_slope, 0.6, 0.4), **CLOSE)
+    plain = est.straight_through_gumbel_softmax(LOGITS, quadratic, quadratic_slope, tau=0.4, num_samples=N, rng=3)
+    same = est.decoupled_straight_through_gumbel_softmax(
+        LOGITS, quadratic, quadratic_slope, tau_backward=0.4, num_samples=N, rng=3
+    )
+    np.testing.assert_array_equal(same.grads, plain.grads)
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.5])
+def test_reinmax_and_gapped_are_their_twins(tau: float) -> None:
+    first = est.reinmax(LOGITS, quadratic, quadratic_slope, tau=tau, num_samples=N, rng=3)
+    second = est.gapped_straight_through(LOGITS, quadratic, quadratic_slope, tau=tau, gap=0.8, num_samples=N, rng=3)
+    for n, index in enumerate(first.samples.argmax(axis=-1)):
+        np.testing.assert_allclose(first.grads[n], twin.reinmax(LOGITS, index, quadratic_slope, tau), **CLOSE)
+        wanted = twin.gapped_straight_through(LOGITS, index, quadratic_slope, tau, 0.8)
+        np.testing.assert_allclose(second.grads[n], wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["arm", "disarm"])
+def test_antithetic_ones_are_their_twins(name: str) -> None:
+    found = getattr(est, name)(BITS, bits, num_samples=2 * N, rng=3)
+    u = -np.expm1(-gf.reference.exponential(size=(N, 2), dtype=np.float64, rng=3))
+    first, second = twin.antithetic_bits(BITS, u)
+    np.testing.assert_array_equal(found.samples, np.concatenate([first, second]))
+    np.testing.assert_allclose(found.values, bits(found.samples), **CLOSE)
+    for n in range(N):
+        wanted = getattr(twin, name)(BITS, u[n], bits)
+        np.testing.assert_allclose(found.grads[n], wanted, **CLOSE)
+        np.testing.assert_allclose(found.grads[N + n], wanted, **CLOSE)
+
+
+def test_vimco_is_its_twin() -> None:
+    found = est.vimco(np.tile(LOGITS, (N, 1)), quadratic, num_samples=4, rng=3)
+    for n, indices in enumerate(found.samples.argmax(axis=-1).T):
+        wanted = twin.vimco(LOGITS, list(indices), quadratic)
+        np.testing.assert_allclose(found.grad[n], wanted, **CLOSE)
+        log_w = quadratic(np.eye(3)[indices]) - np.log(twin.probabilities(LOGITS)[indices])
+        np.testing.assert_allclose(found.values[:, n], log_w, **CLOSE)
 
 
 def test_exact_is_its_twin_and_the_derivative() -> None:
@@ -193,7 +243,7 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda **k: est.score_function(LOGITS, quadratic, num_samples=0, **k), "num_samples must be >= 1, got 0"),
     (
         lambda **k: est.score_function(LOGITS, quadratic, baseline="loo", **k),
-        "baseline must be None, 'leave_one_out', 'optimal', a RunningMean or numbers, got 'loo'",
+        "baseline must be None, 'leave_one_out', 'optimal', 'self_critical', a RunningMean or numbers, got 'loo'",
     ),
     (
         lambda **k: est.score_function(LOGITS, quadratic, baseline="optimal", **k),
@@ -222,6 +272,37 @@ REFUSED: list[tuple[Any, str]] = [
     (
         lambda **k: est.straight_through(BITS, bits, bits_slope, surrogate="tanh", family="bernoulli", **k),
         "surrogate for bernoulli must be 'sigmoid' or 'identity', got 'tanh'",
+    ),
+    (
+        lambda **k: est.gapped_straight_through(LOGITS, quadratic, quadratic_slope, gap=-0.5, **k),
+        "gap must be >= 0, got -0.5",
+    ),
+    (
+        lambda **k: est.gapped_straight_through(LOGITS, quadratic, quadratic_slope, gap=np.inf, **k),
+        "gap must be finite, got inf",
+    ),
+    (
+        lambda **k: est.gapped_straight_through(LOGITS, quadratic, quadratic_slope, tau=0.0, **k),
+        "tau must be finite and > 0, got 0.0",
+    ),
+    (
+        lambda **k: est.decoupled_straight_through_gumbel_softmax(
+            LOGITS, quadratic, quadratic_slope, tau_forward=-2.0, **k
+        ),
+        "tau_forward must be finite and > 0, got -2.0",
+    ),
+    (
+        lambda **k: est.decoupled_straight_through_gumbel_softmax(
+            LOGITS, quadratic, quadratic_slope, tau_backward=0.0, **k
+        ),
+        "tau_backward must be finite and > 0, got 0.0",
+    ),
+    (lambda **k: est.arm(BITS, bits, num_samples=3, **k), "num_samples must be even, got 3"),
+    (lambda **k: est.disarm(BITS, bits, num_samples=0, **k), "num_samples must be >= 1, got 0"),
+    (lambda **k: est.vimco(LOGITS, quadratic, num_samples=1, **k), "num_samples must be >= 2, got 1"),
+    (
+        lambda **k: est.reinmax(LOGITS, quadratic, quadratic_slope, tau=np.nan, **k),
+        "tau must be finite and > 0, got nan",
     ),
     (
         lambda **k: est.score_function(LOGITS, quadratic, family="gaussian", **k),

@@ -1,0 +1,54 @@
+"""Estimators of d E[f(z)] / d logits as losses that JAX differentiates, under jit and vmap as well.
+
+    def loss(params, key, x):
+        logits = encode(params, x)
+        found = estimators.rebar(key, logits, lambda z: decoder_loss(params, z, x), tau=0.5)
+        return (found.loss + divergence(logits)).mean()
+
+They are those of `gumbelfast.estimators`, without `grad_f`, which JAX finds, and with a key in front: `f` maps samples
+of shape ``(n, *logits.shape)`` to values of shape ``(n, *lead)``, where `lead` is any leading part of the shape of the
+batch. Each returns an `Estimate`, whose `loss` has the value of E[f], as the samples have it, and two gradients: by the
+logits the estimate, by whatever else `f` depends on the ordinary one. ``docs/estimators.md`` says which one to take.
+
+The same key draws what `gumbelfast.estimators` draws from the noise of that key.
+"""
+
+from ._draws import ControlledEstimate, Estimate
+from .bits import arm, disarm
+from .control import rebar, relax
+from .distinct import importance_weighted, unordered_set
+from .exact import exact
+from .multisample import vimco
+from .pathwise import (
+    decoupled_straight_through_gumbel_softmax,
+    gapped_straight_through,
+    gumbel_rao,
+    reinmax,
+    reparameterized,
+    straight_through,
+    straight_through_gumbel_softmax,
+)
+from .score import RunningMean, muprop, score_function
+
+__all__ = [
+    "ControlledEstimate",
+    "Estimate",
+    "RunningMean",
+    "arm",
+    "decoupled_straight_through_gumbel_softmax",
+    "disarm",
+    "exact",
+    "gapped_straight_through",
+    "gumbel_rao",
+    "importance_weighted",
+    "muprop",
+    "rebar",
+    "reinmax",
+    "relax",
+    "reparameterized",
+    "score_function",
+    "straight_through",
+    "straight_through_gumbel_softmax",
+    "unordered_set",
+    "vimco",
+]
