@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine.checks import as_integers, float_dtype, is_outside, row_name, work_dtype
+from .._engine.checks import as_integers, float_dtype, is_outside, real, row_name, work_dtype
 
 Array = NDArray[Any]
 
@@ -66,6 +66,15 @@ def tree(parents: ArrayLike, nodes: int) -> NDArray[np.int64]:
         t = int(wrong.argmax())
         raise ValueError(f"parents[{t}] must lie in [-1, {t}), got {array[t]}")
     return np.ascontiguousarray(array, np.int64)
+
+
+def gradient(values: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A gradient with respect to something of that shape."""
+    given = real(values, name)
+    try:
+        return np.broadcast_to(given, shape)
+    except ValueError:
+        raise ValueError(f"{name} of shape {given.shape} does not broadcast to shape {shape}") from None
 
 
 def refuse(x: Array) -> NoReturn:
