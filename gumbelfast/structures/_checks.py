@@ -49,11 +49,16 @@ def some_label(x: Array) -> None:
 
 def edges(x: ArrayLike, nodes: int, labels: int, dtype: np.dtype[Any]) -> Array:
     """Pairwise potentials of a tree: one matrix, or one for each node but the first."""
-    array, one = floats(x, dtype), (labels, labels)
-    if array.shape not in (one, (nodes - 1, *one)):
-        raise ValueError(f"pairwise must have shape {one} or {(nodes - 1, *one)}, got {array.shape}")
+    array = floats(x, dtype)
+    edge_shape(array.shape, nodes, labels)
     no_nan(array, "pairwise")
     return array
+
+
+def edge_shape(shape: tuple[int, ...], nodes: int, labels: int) -> None:
+    one = labels, labels
+    if shape not in (one, (nodes - 1, *one)):
+        raise ValueError(f"pairwise must have shape {one} or {(nodes - 1, *one)}, got {shape}")
 
 
 def tree(parents: ArrayLike, nodes: int) -> NDArray[np.int64]:
