@@ -177,11 +177,10 @@ def _perturbed(
     free = np.empty(shape) if impossible.any() else None
     anything = np.full(shape[:-1], np.inf)
 
-    def call(key: int, first: int, stride: int, keys: Array | None, starts: Array | None) -> int:
-        where = key, first, stride, keys, starts
+    def call(*place: Any) -> int:
         if free is not None:  # bounded by nothing, logits of 0 are noise
-            active().conditional_gumbel(np.zeros(shape), anything, None, free, threads, *where)
-        return int(active().conditional_gumbel(drawn, None, tops, z, threads, *where))
+            active().conditional_gumbel(np.zeros(shape), anything, None, free, threads, *place)
+        return int(active().conditional_gumbel(drawn, None, tops, z, threads, *place))
 
     if address.draw_rows(call, shape, z.size, rng, seeds, positions, offset, row_stride) < 0:
         checks.refuse(x, None, -1)
