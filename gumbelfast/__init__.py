@@ -18,6 +18,7 @@ from ._engine.direct import know_these
 from ._engine.thread_count import get_num_threads, set_num_threads
 from ._sampling.argmax import categorical, gumbel_top_k
 from ._sampling.conditional import conditional_gumbel
+from ._sampling.hindsight import counterfactual, hindsight_gumbel
 from ._sampling.noise import exponential, gumbel
 from ._sampling.relaxed import gumbel_softmax, gumbel_softmax_backward
 from ._sampling.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
@@ -39,6 +40,7 @@ __all__ = [
     "backends",
     "categorical",
     "conditional_gumbel",
+    "counterfactual",
     "default_rng",
     "distributions",
     "estimators",
@@ -48,6 +50,7 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_backward",
     "gumbel_top_k",
+    "hindsight_gumbel",
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
@@ -76,11 +79,13 @@ reference.publish(
     (
         categorical,
         conditional_gumbel,
+        counterfactual,
         exponential,
         gumbel,
         gumbel_softmax,
         gumbel_softmax_backward,
         gumbel_top_k,
+        hindsight_gumbel,
         log_softmax,
         log_softmax_backward,
         logsumexp,

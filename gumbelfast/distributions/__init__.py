@@ -7,6 +7,7 @@ sources are in the docstrings of the classes, examples in ``docs/distributions.m
 from .binary_concrete import BinaryConcrete
 from .concrete import Concrete, ExpConcrete
 from .gumbel import Gumbel
+from .hard_concrete import HardConcrete
 from .inverse import inverse_transform
 from .plackett_luce import plackett_luce_log_prob, plackett_luce_log_prob_backward, plackett_luce_set_log_prob
 
@@ -15,6 +16,7 @@ __all__ = [
     "Concrete",
     "ExpConcrete",
     "Gumbel",
+    "HardConcrete",
     "inverse_transform",
     "plackett_luce_log_prob",
     "plackett_luce_log_prob_backward",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine.checks import Array, eps_of, first_place, real, row_name
+from .._engine.checks import Array, eps_of, finite_number, first_place, real, row_name
 from .._engine.row_checks import positive_reciprocals, real_rows
 
 # Entries that are rounded, or were computed in float32, need not add up to 1 exactly.
@@ -40,6 +40,22 @@ def positive_scale(values: ArrayLike) -> NDArray[np.float64]:
     scale = real(values, "scale")
     _refuse(~((scale > 0) & (scale < math.inf)), scale, "scale must be finite and > 0")
     return scale
+
+
+def stretch(low: Any, high: Any) -> tuple[float, float]:
+    """Where the gates of a hard concrete law would reach if they were not cut off."""
+    ends = finite_number(low, "low"), finite_number(high, "high")
+    if not ends[0] < 0:
+        raise ValueError(f"low must be < 0, got {low!r}")
+    if not ends[1] > 1:
+        raise ValueError(f"high must be > 1, got {high!r}")
+    return ends
+
+
+def gates(values: ArrayLike) -> NDArray[np.float64]:
+    z = real(values, "z")
+    _refuse(~((z >= 0) & (z <= 1)), z, "z must lie in [0, 1]")
+    return z
 
 
 def probabilities(values: ArrayLike) -> NDArray[np.float64]:

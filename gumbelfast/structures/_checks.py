@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine.checks import as_integers, float_dtype, is_outside, row_name, work_dtype
+from .._engine.checks import as_integers, float_dtype, is_outside, real, row_name, work_dtype
 
 Array = NDArray[Any]
 
@@ -49,11 +49,16 @@ def some_label(x: Array) -> None:
 
 def edges(x: ArrayLike, nodes: int, labels: int, dtype: np.dtype[Any]) -> Array:
     """Pairwise potentials of a tree: one matrix, or one for each node but the first."""
-    array, one = floats(x, dtype), (labels, labels)
-    if array.shape not in (one, (nodes - 1, *one)):
-        raise ValueError(f"pairwise must have shape {one} or {(nodes - 1, *one)}, got {array.shape}")
+    array = floats(x, dtype)
+    edge_shape(array.shape, nodes, labels)
     no_nan(array, "pairwise")
     return array
+
+
+def edge_shape(shape: tuple[int, ...], nodes: int, labels: int) -> None:
+    one = labels, labels
+    if shape not in (one, (nodes - 1, *one)):
+        raise ValueError(f"pairwise must have shape {one} or {(nodes - 1, *one)}, got {shape}")
 
 
 def tree(parents: ArrayLike, nodes: int) -> NDArray[np.int64]:
@@ -66,6 +71,15 @@ def tree(parents: ArrayLike, nodes: int) -> NDArray[np.int64]:
         t = int(wrong.argmax())
         raise ValueError(f"parents[{t}] must lie in [-1, {t}), got {array[t]}")
     return np.ascontiguousarray(array, np.int64)
+
+
+def gradient(values: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A gradient with respect to something of that shape."""
+    given = real(values, name)
+    try:
+        return np.broadcast_to(given, shape)
+    except ValueError:
+        raise ValueError(f"{name} of shape {given.shape} does not broadcast to shape {shape}") from None
 
 
 def refuse(x: Array) -> NoReturn:

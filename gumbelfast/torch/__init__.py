@@ -13,6 +13,8 @@ except ModuleNotFoundError as error:
     raise ImportError('gumbelfast.torch needs PyTorch: pip install "gumbelfast[torch]"') from error
 
 from .distributions.discrete import Categorical, OneHotCategoricalStraightThrough
+from .distributions.hard_concrete import HardConcrete
+from .distributions.plackett_luce import PlackettLuce
 from .distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
 from .distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from .noise import exponential, exponential_like, gumbel, gumbel_like
@@ -23,8 +25,10 @@ from .softmax import log_softmax, logsumexp, softmax
 __all__ = [
     "Categorical",
     "ExpRelaxedCategorical",
+    "HardConcrete",
     "LogitRelaxedBernoulli",
     "OneHotCategoricalStraightThrough",
+    "PlackettLuce",
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
     "TopK",

@@ -16,8 +16,16 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"
 
 
 def test_every_subject_has_an_example() -> None:
-    names = ["conditional_gumbel", ".Gumbel(", ".Concrete(", ".ExpConcrete(", ".BinaryConcrete("]
-    assert [name in example for name, example in zip(names, EXAMPLES, strict=True)] == [True] * 5
+    names = [
+        "conditional_gumbel",
+        "counterfactual",
+        ".Gumbel(",
+        ".Concrete(",
+        ".ExpConcrete(",
+        ".BinaryConcrete(",
+        ".HardConcrete(",
+    ]
+    assert [name in example for name, example in zip(names, EXAMPLES, strict=True)] == [True] * 7
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
