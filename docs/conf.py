@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
 
 import gumbelfast  # noqa: E402
-from example_pages import COPIES, copy_examples  # noqa: E402
+from example_pages import COPIES, THUMBNAIL, copy_examples, draw_thumbnail  # noqa: E402
 
 project = "gumbelfast"
 author = copyright = "the gumbelfast authors"
@@ -36,6 +36,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 
 copy_examples()
+draw_thumbnail()
 sphinx_gallery_conf = {
     "examples_dirs": [str(COPIES / name) for name in ("tutorials", "lecture", "gallery")],
     "gallery_dirs": ["tutorials", "lecture", "gallery"],
@@ -52,6 +53,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
     "remove_config_comments": True,
+    "default_thumb_file": str(THUMBNAIL),
     "thumbnail_size": (400, 280),
 }
 

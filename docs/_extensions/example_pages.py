@@ -9,12 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
 ROOT = Path(__file__).parents[2]
 # Where sphinx-gallery finds the copies, and what it makes of them.
 COPIES = ROOT / "build" / "site-examples"
-NAMES = {"jax": "JAX", "torch": "PyTorch", "gumbel": "Gumbel"}
+THUMBNAIL = COPIES / "thumbnail.png"
+NAMES = {"jax": "JAX", "torch": "PyTorch", "gumbel": "Gumbel", "vae": "VAE"}
 
 
 def title_of(path: Path) -> str:
@@ -43,6 +45,15 @@ def copy_examples() -> None:
     shutil.copy(ROOT / "docs" / "_templates" / "gallery.rst", gallery / "GALLERY_HEADER.rst")
     for name in ("lecture", "tutorials"):
         shutil.copytree(ROOT / "examples" / name, COPIES / name)
+
+
+def draw_thumbnail() -> None:
+    """The logo, for programs that print and draw nothing."""
+    figure = Figure(figsize=(4, 2.8))
+    axes = figure.add_axes((0.3, 0.2, 0.4, 0.6))
+    axes.bar(range(3), (1, 2.2, 1.5), width=0.7, color=("#7fb3d5", "#d1495b", "#7fb3d5"))
+    axes.axis("off")
+    figure.savefig(THUMBNAIL, dpi=100)
 
 
 def picture_of(source: str) -> Path:

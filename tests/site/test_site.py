@@ -128,6 +128,10 @@ LOOK = """(() => {
         shown: formulas.length,
         unread: document.querySelector("article").innerText.match(/\\\\(frac|sum|exp|begin)|:math:|:doc:/g),
         tooWide: document.documentElement.scrollWidth - window.innerWidth,
+        cut: Array.from(document.querySelectorAll("article :is(h1, h2, h3, p, li, dt)"))
+            .filter(element => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0
+                && getComputedStyle(element).display !== "inline" && !element.closest("table"))
+            .map(element => element.textContent.slice(0, 80)),
         background: getComputedStyle(document.body).backgroundColor,
     };
 })()"""
@@ -146,6 +150,7 @@ def test_pages_look_right(page: str, device: str, scheme: str, browser: Chromium
     assert seen["shown"] == pages[file].formulas
     assert seen["unread"] is None
     assert seen["tooWide"] <= 0
+    assert not seen["cut"]
     level = sum(int(part) for part in seen["background"].strip("rgba()").split(",")[:3])
     assert level > 700 if scheme == "light" else level < 150
     # Nothing comes from a network, and nothing was missing.
@@ -164,11 +169,12 @@ def test_pages_look_right(page: str, device: str, scheme: str, browser: Chromium
 def test_what_is_broken_is_seen(browser: Chromium, tmp_path: Path) -> None:
     page = tmp_path / "broken.html"
     page.write_text(
-        '<article><img src="none.png" width=5 height=5><math></math><p>\\frac</p><div style="width: 3000px">x</div></article>'
+        '<article><img src="none.png" width=5 height=5><math></math><p>\\frac</p><h1 style="width: 50px">unbreakable</h1><div style="width: 3000px">x</div></article>'
     )
     browser.show(page.as_uri(), 1280, "light")
     seen = browser.evaluate(LOOK)
     assert len(seen["images"]) == 1
     assert len(seen["formulas"]) == 1
     assert seen["unread"] == ["\\frac"]
+    assert seen["cut"] == ["unbreakable"]
     assert seen["tooWide"] > 0
