@@ -9,8 +9,9 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
 
-import gumbelfast  # noqa: E402
-from example_pages import COPIES, THUMBNAIL, copy_examples, draw_thumbnail  # noqa: E402
+from example_pages import COPIES, THUMBNAIL, copy_examples, draw_thumbnail
+
+import gumbelfast
 
 project = "gumbelfast"
 author = copyright = "the gumbelfast authors"
@@ -79,22 +80,20 @@ html_theme_options = {
 }
 
 # Pages of their own for files that lie outside of docs/.
-ELSEWHERE = {"../CHANGELOG.md": "changelog.md", "../CONTRIBUTING.md": "contributing.md", "../SECURITY.md": "security.md"}
+ELSEWHERE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+# Pages that show others, or are shown elsewhere than in the guide.
+OWN_PAGES = ("index", "guide", "inside", "changelog", "contributing", "security")
 
 
 def link_pages(_: Sphinx, docname: str, source: list[str]) -> None:
     """Links to files that have a page in the site lead there; new pages of docs/ appear in the guide by themselves."""
     text = re.sub(r"\]\(\.\./examples/(\w+)\.py\)", r"](gallery/\1.rst)", source[0])
-    for path, page in ELSEWHERE.items():
-        text = text.replace(f"]({path})", f"]({page})")
-    if docname in ("guide", "inside"):
-        listed = {name for page in ("guide", "inside") for name in (HERE / f"{page}.md").read_text(encoding="utf-8").splitlines()}
-        others = sorted(path.stem for path in HERE.glob("*.md") if path.stem not in {*listed, *OWN_PAGES})
-        text = text.replace("%others", "\n".join(others))
+    for name in ELSEWHERE:
+        text = text.replace(f"](../{name})", f"]({name.lower()})")
+    if docname == "guide":
+        listed = {*text.splitlines(), *(HERE / "inside.md").read_text(encoding="utf-8").splitlines(), *OWN_PAGES}
+        text = text.replace("%others", "\n".join(sorted({path.stem for path in HERE.glob("*.md")} - listed)))
     source[0] = text
-
-
-OWN_PAGES = ("index", "guide", "inside", "changelog", "contributing", "security")
 
 
 def escape_stars(_: Sphinx, kind: str, name: str, value: object, options: object, lines: list[str]) -> None:

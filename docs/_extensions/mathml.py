@@ -1,7 +1,7 @@
 """Formulas become MathML while the site is built: no script, no font and nothing from a network is needed to show them.
 
-The converter is docutils' own (`docutils.utils.math.latex2mathml`). A formula that it cannot read is a warning, and so an
-error of the build.
+The converter is docutils' own (`docutils.utils.math.latex2mathml`). A formula that it cannot read is a warning, and so
+an error of the build.
 """
 
 import re

@@ -38,12 +38,10 @@ def summary(value: Any) -> str:
 
 
 def name_page(full: str, value: Any) -> str:
-    if inspect.isclass(value):
-        # Fields of named tuples stand in the docstring; NumPy's and torch's own methods are documented there.
-        described = f".. autoclass:: {full}\n   :members:\n"
-    else:
-        described = f".. autofunction:: {full}\n"
-    return title(full) + described + f"\n.. minigallery:: {full}\n   :add-heading: Examples that use it\n   :heading-level: -\n"
+    # Inherited methods are NumPy's and torch's, and documented there.
+    described = f".. autoclass:: {full}\n   :members:\n" if inspect.isclass(value) else f".. autofunction:: {full}\n"
+    used = f"\n.. minigallery:: {full}\n   :add-heading: Examples that use it\n   :heading-level: -\n"
+    return title(full) + described + used
 
 
 def module_page(full: str, names: dict[str, Any]) -> str:

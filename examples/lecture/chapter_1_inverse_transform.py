@@ -2,8 +2,8 @@ r"""
 1. The inverse transform
 ========================
 
-A computer hands out one thing: numbers u that are uniform between 0 and 1. How do they become draws from a distribution of our
-own?
+A computer hands out one thing: numbers u that are uniform between 0 and 1. How do they become draws from a
+distribution of our own?
 """
 
 import matplotlib.pyplot as plt
@@ -13,13 +13,14 @@ from scipy.stats import binom
 import gumbelfast as gf
 
 # %%
-# Take the number of heads in ten throws of a coin that shows heads with probability 0.4. Eleven probabilities, which add up to
-# the *cumulative distribution function*, a staircase from 0 to 1:
+# Take the number of heads in ten throws of a coin that shows heads with probability 0.4. Eleven probabilities, which
+# add up to the *cumulative distribution function*, a staircase from 0 to 1:
 #
 # .. math:: F(i) = p_0 + p_1 + \dots + p_i
 #
-# Step i is as high as :math:`p_i`. Choose a height u at random and walk to the right until you meet the staircase. You meet
-# step i exactly if :math:`F(i-1) \le u < F(i)`, and that has probability :math:`F(i) - F(i-1) = p_i`. This is the whole proof.
+# Step i is as high as :math:`p_i`. Choose a height u at random and walk to the right until you meet the staircase.
+# You meet step i exactly if :math:`F(i-1) \le u < F(i)`, and that has probability :math:`F(i) - F(i-1) = p_i`. This
+# is the whole proof.
 
 heads = np.arange(11)
 p = binom.pmf(heads, 10, 0.4)
@@ -41,12 +42,13 @@ right.legend(frameon=False)
 plt.show()
 
 # %%
-# For a continuous distribution the staircase is a smooth curve, and u meets it at :math:`F^{-1}(u)`. The one that we shall need
-# most is Gumbel's, :math:`F(g) = \exp(-\exp(-g))`. Solve :math:`u = F(g)` for g:
+# For a continuous distribution the staircase is a smooth curve, and u meets it at :math:`F^{-1}(u)`. The one that we
+# shall need most is Gumbel's, :math:`F(g) = \exp(-\exp(-g))`. Solve :math:`u = F(g)` for g:
 #
 # .. math:: g = -\log(-\log u)
 #
-# It was made to describe extremes: the largest of many independent values is, after a shift and a scaling, often close to it.
+# It was made to describe extremes: the largest of many independent values is, after a shift and a scaling, often
+# close to it.
 
 gumbel = gf.distributions.Gumbel()
 by_hand = -np.log(-np.log(uniform[:5]))
@@ -57,9 +59,11 @@ assert np.allclose(by_hand, gumbel.icdf(uniform[:5]))
 # %%
 # Why not stop here? Two reasons.
 #
-# 1. The staircase wants *normalised* probabilities, so a pass over all categories before the first draw. A model gives scores.
-# 2. The staircase is flat between its steps. Move a probability a little, and the same u yields the same category, or suddenly
-#    another one: as a function of p the draw has slope 0 almost everywhere. There is nothing for a gradient to follow.
+# 1. The staircase wants *normalised* probabilities, so a pass over all categories before the first draw. A model
+#    gives scores.
+# 2. The staircase is flat between its steps. Move a probability a little, and the same u yields the same category, or
+#    suddenly another one: as a function of p the draw has slope 0 almost everywhere. There is nothing for a gradient
+#    to follow.
 
 nearby = np.linspace(0.3, 0.5, 5)
 same_u = [int(gf.distributions.inverse_transform(binom.pmf(heads, 10, q), 0.5)) for q in nearby]

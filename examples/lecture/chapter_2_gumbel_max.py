@@ -15,7 +15,8 @@ import gumbelfast as gf
 #
 # .. math:: P(i) = \frac{\exp(x_i)}{\sum_j \exp(x_j)} .
 #
-# **Claim.** With independent standard Gumbel noise :math:`g_i`, the index of the largest :math:`x_i + g_i` is such a draw.
+# **Claim.** With independent standard Gumbel noise :math:`g_i`, the index of the largest :math:`x_i + g_i` is such a
+# draw.
 
 x = np.array([1.0, 0.5, 0.0, -0.5, -1.5])
 p = gf.softmax(x)
@@ -29,19 +30,21 @@ assert (np.abs(share - p) < 5 * np.sqrt(p * (1 - p) / winner.size)).all()
 # %%
 # **Proof.** Ask for the chance that category i wins.
 #
-# *Step 1: the noise of i is known.* Category j loses to i if :math:`g_j \le x_i + g_i - x_j`. By Gumbel's distribution function
-# that has probability :math:`\exp(-\exp(-(x_i + g_i - x_j)))`, and all others lose, since they are independent, with the product
+# *Step 1: the noise of i is known.* Category j loses to i if :math:`g_j \le x_i + g_i - x_j`. By Gumbel's
+# distribution function that has probability :math:`\exp(-\exp(-(x_i + g_i - x_j)))`, and all others lose, since they
+# are independent, with the product
 #
-# .. math:: \prod_{j \ne i} \exp\left(-e^{-(x_i + g_i - x_j)}\right) = \exp\left(-e^{-g_i} \sum_{j \ne i} e^{x_j - x_i}\right) .
+# .. math:: \prod_{j \ne i} \exp\left(-e^{-(x_i + g_i - x_j)}\right)
+#    = \exp\left(-e^{-g_i} \sum_{j \ne i} e^{x_j - x_i}\right) .
 #
-# *Step 2: average over that noise*, whose density is :math:`\exp(-g - e^{-g})`. The second term of it is what was missing in the
-# sum, as :math:`e^{x_i - x_i} = 1`:
+# *Step 2: average over that noise*, whose density is :math:`\exp(-g - e^{-g})`. The second term of it is what was
+# missing in the sum, as :math:`e^{x_i - x_i} = 1`:
 #
 # .. math:: P(i) = \int \exp\left(-g - e^{-g} \sum_{j} e^{x_j - x_i}\right) dg .
 #
-# *Step 3: this is an integral that we know.* Call the sum :math:`e^{\mu}`. Then the integrand is
-# :math:`e^{-\mu} \exp(-(g - \mu) - e^{-(g - \mu)})`: a constant times the density of a Gumbel around :math:`\mu`, whose integral
-# is 1. What is left is the constant,
+# *Step 3: this is an integral that we know.* Call the sum :math:`e^{\mu}`. Then the integrand is :math:`e^{-\mu}
+# \exp(-(g - \mu) - e^{-(g - \mu)})`: a constant times the density of a Gumbel around :math:`\mu`, whose integral is
+# 1. What is left is the constant,
 #
 # .. math:: P(i) = e^{-\mu} = \frac{1}{\sum_j e^{x_j - x_i}} = \frac{\exp(x_i)}{\sum_j \exp(x_j)} .
 #
@@ -49,7 +52,7 @@ assert (np.abs(share - p) < 5 * np.sqrt(p * (1 - p) / winner.size)).all()
 
 g = np.linspace(-3, 9, 1201)
 curves = [np.exp(-g - np.exp(-g) * np.exp(x - x[i]).sum()) for i in range(5)]
-areas = np.trapezoid(curves, g, axis=1) if hasattr(np, "trapezoid") else np.trapz(curves, g, axis=1)
+areas = np.sum(curves, axis=1) * (g[1] - g[0])
 assert np.abs(areas - p).max() < 1e-3
 
 figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
@@ -61,15 +64,15 @@ axes.legend(frameon=False)
 plt.show()
 
 # %%
-# The same lines show more: the *largest value* is a Gumbel around :math:`\log \sum_j \exp(x_j)`, and is independent of *who* has
-# it. Chapter 5 lives on that.
+# The same lines show more: the *largest value* is a Gumbel around :math:`\log \sum_j \exp(x_j)`, and is independent
+# of *who* has it. Chapter 5 lives on that.
 
 largest = (x + noise).max(axis=1)
 print("mean of the largest value", largest.mean().round(3), "expected", (gf.logsumexp(x) + np.euler_gamma).round(3))
 print("the same, by winner      ", [float(largest[winner == i].mean().round(2)) for i in range(5)])
 
 # %%
-# ``gumbelfast.categorical`` returns exactly this argmax, but computes almost none of the noise: noise that could not win even if
-# it were the largest of its block is skipped, and no result changes.
+# ``gumbelfast.categorical`` returns exactly this argmax, but computes almost none of the noise: noise that could not
+# win even if it were the largest of its block is skipped, and no result changes.
 
 assert np.array_equal(gf.categorical(np.tile(x, (100_000, 1)), rng=1), winner)

@@ -17,15 +17,16 @@ from gumbelfast import estimators
 #
 # .. math:: L'(x) = p (1 - p) (f(1) - f(0)) .
 #
-# With a hundred variables of ten categories each it cannot: there would be :math:`10^{100}` terms. So we draw. Two ways are honest,
-# and one is quick.
+# With a hundred variables of ten categories each it cannot: there would be :math:`10^{100}` terms. So we draw. Two
+# ways are honest, and one is quick.
 #
-# * **REINFORCE** (the score function) uses :math:`\mathbb{E}[f(z)\, (z - p)] = L'(x)`. It asks for values of f alone and has the
-#   right mean, but it varies a lot: all it learns of a draw is one number.
-# * **A path** would be to write z as a function of x and of noise, and to differentiate it. For :math:`z = 1[u < \sigma(x)]` that
-#   is a step, with slope 0 wherever it has one.
-# * **Straight through**: use the hard z forward, so that the rest of the program sees a real choice. Backward, pretend that z
-#   was its mean :math:`\sigma(x)`, whose slope is :math:`p(1-p)`; or pretend that it was x itself (the identity).
+# * **REINFORCE** (the score function) uses :math:`\mathbb{E}[f(z)\, (z - p)] = L'(x)`. It asks for values of f alone
+#   and has the right mean, but it varies a lot: all it learns of a draw is one number.
+# * **A path** would be to write z as a function of x and of noise, and to differentiate it. For :math:`z = 1[u <
+#   \sigma(x)]` that is a step, with slope 0 wherever it has one.
+# * **Straight through**: use the hard z forward, so that the rest of the program sees a real choice. Backward,
+#   pretend that z was its mean :math:`\sigma(x)`, whose slope is :math:`p(1-p)`; or pretend that it was x itself (the
+#   identity).
 
 x = np.linspace(-4, 4, 33)
 p = 1 / (1 + np.exp(-x))
@@ -58,9 +59,9 @@ panels[0].legend(frameon=False)
 plt.show()
 
 # %%
-# If f is linear, straight-through by the sigmoid has no bias: f has the same slope at 0, at 1 and at the mean. For the square it
-# asks f for slopes at 0 and at 1, though all that counts is the difference of two values. On the left half of the second picture
-# its sign is wrong: it would walk uphill. REINFORCE is right everywhere, and trembles.
+# If f is linear, straight-through by the sigmoid has no bias: f has the same slope at 0, at 1 and at the mean. For
+# the square it asks f for slopes at 0 and at 1, though all that counts is the difference of two values. On the left
+# half of the second picture its sign is wrong: it would walk uphill. REINFORCE is right everywhere, and trembles.
 
 linear, square = cases.values()
 assert np.allclose(linear["straight-through, sigmoid"], linear["exact"])
@@ -77,7 +78,9 @@ shifted, grad_f = lambda z: (z - 0.45) ** 2 + 3, lambda z: 2 * (z - 0.45)
 options = {"num_samples": 20_000, "family": "bernoulli", "rng": rng}
 spreads = {
     "REINFORCE": estimators.score_function(at, shifted, **options).grads.std(),
-    "REINFORCE with a baseline": estimators.score_function(at, shifted, baseline="leave_one_out", **options).grads.std(),
+    "REINFORCE with a baseline": estimators.score_function(
+        at, shifted, baseline="leave_one_out", **options
+    ).grads.std(),
     "straight-through": estimators.straight_through(at, shifted, grad_f, **options).grads.std(),
 }
 for name, spread in spreads.items():

@@ -16,11 +16,13 @@ from gumbelfast import estimators
 #
 # .. math:: y_i = \frac{\exp((x_i + g_i)/\tau)}{\sum_j \exp((x_j + g_j)/\tau)} .
 #
-# As :math:`\tau` falls to 0, y becomes the one-hot vector of the argmax, which chapter 2 has shown to be a draw from the softmax.
-# At every temperature the *largest* entry of y is where that draw is. So y is a point of the simplex, the set of all
-# probability vectors, and its distribution has a density (Maddison, Mnih and Teh 2016; Jang, Gu and Poole 2016):
+# As :math:`\tau` falls to 0, y becomes the one-hot vector of the argmax, which chapter 2 has shown to be a draw from
+# the softmax. At every temperature the *largest* entry of y is where that draw is. So y is a point of the simplex,
+# the set of all probability vectors, and its distribution has a density (Maddison, Mnih and Teh 2016; Jang, Gu and
+# Poole 2016):
 #
-# .. math:: p(y) = (K-1)!\; \tau^{K-1} \left(\sum_i \pi_i y_i^{-\tau}\right)^{-K} \prod_i \pi_i y_i^{-\tau-1} , \quad \pi_i = e^{x_i} .
+# .. math:: p(y) = (K-1)!\; \tau^{K-1} \left(\sum_i \pi_i y_i^{-\tau}\right)^{-K}
+#    \prod_i \pi_i y_i^{-\tau-1} , \quad \pi_i = e^{x_i} .
 #
 # With three categories the simplex is a triangle. Cold samples sit in the corners, warm ones in the middle.
 
@@ -65,9 +67,10 @@ print("difference", np.round(by_difference, 4))
 assert np.allclose(by_kernel, by_difference, atol=1e-4)
 
 # %%
-# The price: y is no corner, so :math:`\mathbb{E}[f(y)]` is not what we wanted. That is a **bias**, smaller the colder. And the
-# slope has 1/τ in it: a **spread**, larger the colder. *Straight-through Gumbel-softmax* takes the corner forward and the slope of
-# y backward; *Gumbel-Rao* averages that slope over all noise that leads to the same corner, and so varies less.
+# The price: y is no corner, so :math:`\mathbb{E}[f(y)]` is not what we wanted. That is a **bias**, smaller the
+# colder. And the slope has 1/τ in it: a **spread**, larger the colder. *Straight-through Gumbel-softmax* takes the
+# corner forward and the slope of y backward; *Gumbel-Rao* averages that slope over all noise that leads to the same
+# corner, and so varies less.
 
 score = np.array([1.0, 0.0, 2.0])
 f, grad_f = lambda z: (z @ score) ** 2, lambda z: 2 * (z @ score)[..., None] * score

@@ -2,8 +2,8 @@ r"""
 5. Gumbel-top-k and beam search
 ===============================
 
-The largest perturbed score is one draw. The k largest are k draws without replacement. The same holds for sequences, of which
-there are too many to list.
+The largest perturbed score is one draw. The k largest are k draws without replacement. The same holds for sequences,
+of which there are too many to list.
 """
 
 from itertools import permutations
@@ -14,9 +14,10 @@ import numpy as np
 import gumbelfast as gf
 
 # %%
-# Take the winner of chapter 2 away. What is left are independent perturbed scores again, under the sole condition that they are
-# smaller than the winner; and the winner's *value* says nothing of *who* is first among the rest. So the second largest is a
-# draw from the softmax of what is left, and so on. An order :math:`i_1, i_2, \dots, i_k` has the probability
+# Take the winner of chapter 2 away. What is left are independent perturbed scores again, under the sole condition
+# that they are smaller than the winner; and the winner's *value* says nothing of *who* is first among the rest. So
+# the second largest is a draw from the softmax of what is left, and so on. An order :math:`i_1, i_2, \dots, i_k` has
+# the probability
 #
 # .. math:: P(i_1, \dots, i_k) = \prod_{m=1}^{k} \frac{p_{i_m}}{1 - p_{i_1} - \dots - p_{i_{m-1}}} ,
 #
@@ -31,8 +32,9 @@ assert np.allclose(gf.distributions.plackett_luce_log_prob(np.log(np.tile(p, (12
 assert (np.abs(share - expected) < 5 * np.sqrt(expected / len(draws))).all()
 
 # %%
-# **Sequences.** A language model gives the next token, given those before. Let ours be a chain over the letters a, b and c that
-# is asked five times: 243 sequences, few enough to check against, and a model of any size would be asked in the same way.
+# **Sequences.** A language model gives the next token, given those before. Let ours be a chain over the letters a, b
+# and c that is asked five times: 243 sequences, few enough to check against, and a model of any size would be asked
+# in the same way.
 
 chain = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
 LENGTH = 5
@@ -54,13 +56,14 @@ for seed in range(3):
     print(f"stochastic beam search, seed {seed}:", [spelled(s) for s in found.sequences[0]])
 
 # %%
-# *Beam search* keeps the k best beginnings; *stochastic* beam search (Kool, van Hoof and Welling 2019) keeps the k largest
-# **perturbed** ones. The idea: the largest perturbed value among all sequences that begin with y is, by chapter 2, a Gumbel around
-# :math:`\log P(y)`. So draw from the top of the tree downwards. A node knows the largest value G below it; its children get values
-# whose largest is G. No more than k beams can hold one of the k largest sequences, and the tree is never built.
+# *Beam search* keeps the k best beginnings; *stochastic* beam search (Kool, van Hoof and Welling 2019) keeps the k
+# largest **perturbed** ones. The idea: the largest perturbed value among all sequences that begin with y is, by
+# chapter 2, a Gumbel around :math:`\log P(y)`. So draw from the top of the tree downwards. A node knows the largest
+# value G below it; its children get values whose largest is G. No more than k beams can hold one of the k largest
+# sequences, and the tree is never built.
 #
-# The result is what Gumbel-top-k over all 243 sequences would give. We count how often each is among the first three drawn, and
-# compare with Gumbel-top-k on the list of all of them.
+# The result is what Gumbel-top-k over all 243 sequences would give. We count how often each is among the first three
+# drawn, and compare with Gumbel-top-k on the list of all of them.
 
 every = np.stack(np.meshgrid(*[range(3)] * LENGTH, indexing="ij"), axis=-1).reshape(-1, LENGTH)
 log_p = np.log(chain[np.column_stack([np.zeros(243, int), every[:, :-1]]), every]).sum(axis=1)
@@ -88,7 +91,9 @@ left.legend(frameon=False)
 right.plot([1e-4, 1], [1e-4, 1], color="0.7", lw=1)
 right.plot(listed, searched, "C3.", alpha=0.6)
 right.set(xscale="log", yscale="log", xlim=(1e-4, 1.3), ylim=(1e-4, 1.3))
-right.set(title="243 sequences: chance to be among three", xlabel="Gumbel-top-k on the list", ylabel="stochastic beam search")
+right.set(
+    title="243 sequences: chance to be among three", xlabel="Gumbel-top-k on the list", ylabel="stochastic beam search"
+)
 plt.show()
 
 # %%

@@ -2,8 +2,8 @@ r"""
 6. Perturb-and-MAP
 ==================
 
-Labels that depend on each other have too many combinations even for the tricks of chapter 5. But often there is a fast way to find
-the *best* one. Perturb the scores, solve for the best, and you have something very like a draw.
+Labels that depend on each other have too many combinations even for the tricks of chapter 5. But often there is a
+fast way to find the *best* one. Perturb the scores, solve for the best, and you have something very like a draw.
 """
 
 from functools import partial
@@ -19,8 +19,9 @@ from gumbelfast.structures import brute_force, perturb_and_map, viterbi
 #
 # .. math:: \theta(s) = \sum_t u_t(s_t) + \sum_t w(s_{t-1}, s_t) , \qquad P(s) = \frac{e^{\theta(s)}}{Z} .
 #
-# The best labelling (MAP, *maximum a posteriori*) is found by Viterbi's algorithm in a time that grows with the length of the
-# chain, not with the number of labellings. Here a signal of two levels is seen through noise, and neighbours like to agree.
+# The best labelling (MAP, *maximum a posteriori*) is found by Viterbi's algorithm in a time that grows with the
+# length of the chain, not with the number of labellings. Here a signal of two levels is seen through noise, and
+# neighbours like to agree.
 
 LENGTH = 60
 rng = np.random.default_rng(4)
@@ -32,9 +33,9 @@ best = viterbi(unary, pairwise)
 print("sites where the best labelling is wrong:", int((best.labels != truth).sum()), "of", LENGTH)
 
 # %%
-# One labelling shows no doubt. By chapter 2 an exact draw would be the argmax of :math:`\theta(s) + g(s)` with a Gumbel for *each
-# labelling s*: here :math:`2^{60}` of them. Papandreou and Yuille (2011) put the noise on the *unary* potentials instead, one
-# number for each site and label, and give the result to the same solver:
+# One labelling shows no doubt. By chapter 2 an exact draw would be the argmax of :math:`\theta(s) + g(s)` with a
+# Gumbel for *each labelling s*: here :math:`2^{60}` of them. Papandreou and Yuille (2011) put the noise on the
+# *unary* potentials instead, one number for each site and label, and give the result to the same solver:
 #
 # .. math:: \hat s = \operatorname{argmax}_s\; \theta(s) + \sum_t \gamma_t(s_t) .
 
@@ -42,8 +43,9 @@ found = perturb_and_map(unary, partial(viterbi, pairwise=pairwise), num_samples=
 print("samples", found.samples.shape, "marginals", found.marginals.shape)
 
 # %%
-# The sum over all labellings is possible on a chain (by passing messages forwards and backwards), so that we can see how close this
-# comes. It is not exact where sites interact: the noise of labellings that share labels is not independent.
+# The sum over all labellings is possible on a chain (by passing messages forwards and backwards), so that we can see
+# how close this comes. It is not exact where sites interact: the noise of labellings that share labels is not
+# independent.
 
 
 def exact_marginals(unary, pairwise):
@@ -74,8 +76,9 @@ below.legend(frameon=True, loc="lower right")
 plt.show()
 
 # %%
-# The mean of the best perturbed scores has a use as well: it is an upper bound on log Z. On a chain of eight sites all 256
-# labellings can be listed, and with noise on **every labelling** (``order="full"``) the draw is exact, and so is the bound.
+# The mean of the best perturbed scores has a use as well: it is an upper bound on log Z. On a chain of eight sites
+# all 256 labellings can be listed, and with noise on **every labelling** (``order="full"``) the draw is exact, and so
+# is the bound.
 
 short = unary[:8]
 labels = np.stack(np.meshgrid(*[range(2)] * 8, indexing="ij"), axis=-1).reshape(-1, 8)
@@ -84,10 +87,12 @@ assert np.isclose(theta.max(), viterbi(short, pairwise).score)
 bound = perturb_and_map(short, partial(viterbi, pairwise=pairwise), 5000, rng=1)
 agree = partial(brute_force, interaction=lambda s: pairwise[s[..., :-1], s[..., 1:]].sum(axis=-1))
 full = perturb_and_map(short, agree, 5000, order="full", rng=2)
-print(f"log Z {gf.logsumexp(theta):.3f}, bound {bound.log_z_bound:.3f}, noise on every labelling {full.log_z_bound:.3f}")
+print(
+    f"log Z {gf.logsumexp(theta):.3f}, bound {bound.log_z_bound:.3f}, noise on every labelling {full.log_z_bound:.3f}"
+)
 assert bound.log_z_bound > gf.logsumexp(theta)
 assert abs(full.log_z_bound - gf.logsumexp(theta)) < 5 * full.log_z_stderr
 
 # %%
-# Any solver will do: minimum cuts for images (:doc:`/gallery/denoise_digits`), trees, assignments. :doc:`/structures` says what
-# is guaranteed.
+# Any solver will do: minimum cuts for images (:doc:`/gallery/denoise_digits`), trees, assignments. :doc:`/structures`
+# says what is guaranteed.

@@ -11,8 +11,9 @@ import numpy as np
 import gumbelfast as gf
 
 # %%
-# Thirty categories follow two hills. We see batches of data, draw batches of our own, and compare the two histograms. The loss is
-# the squared distance of the histograms, and the only way from the loss to the scores leads **through the draws**.
+# Thirty categories follow two hills. We see batches of data, draw batches of our own, and compare the two histograms.
+# The loss is the squared distance of the histograms, and the only way from the loss to the scores leads **through the
+# draws**.
 
 CATEGORIES, BATCH, STEPS, TAU = 30, 256, 300, 0.7
 place = np.arange(CATEGORIES)
@@ -34,7 +35,8 @@ for _ in range(STEPS):
     history.append(scores)
 
 # %%
-# The draws were hard, exact zeros and ones, all the time. What was learnt are scores whose softmax is near the two hills.
+# The draws were hard, exact zeros and ones, all the time. What was learnt are scores whose softmax is near the two
+# hills.
 
 distance = np.abs(gf.softmax(np.array(history)) - target).sum(axis=1) / 2
 print("total variation distance, first and last:", distance[0].round(3), distance[-1].round(3))
@@ -51,5 +53,6 @@ figure.suptitle("20,000 draws (bars) and the distribution of the data (line)")
 plt.show()
 
 # %%
-# Things to try: another temperature; the soft samples forward as well; a smaller batch. :doc:`/gallery/learn_a_distribution`
-# does this with a network and compares three estimators, :doc:`/gallery/digits_autoencoder` trains an autoencoder.
+# Things to try: another temperature; the soft samples forward as well; a smaller batch.
+# :doc:`/gallery/learn_a_distribution` does this with a network and compares three estimators,
+# :doc:`/gallery/digits_autoencoder` trains an autoencoder.

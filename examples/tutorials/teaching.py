@@ -16,9 +16,8 @@ import gumbelfast as gf
 # Pages to read
 # -------------
 #
-# Every function exists a second time in NumPy: a page per subject, written to be read, without a line in common with the
-# compiled kernels. This is how a 64-bit key and the number of an element become random bits:
-
+# Every function exists a second time in NumPy: a page per subject, written to be read, without a line in common with
+# the compiled kernels. This is how a 64-bit key and the number of an element become random bits:
 from gumbelfast.reference import philox
 
 print(inspect.getsource(philox))
@@ -46,8 +45,8 @@ assert np.allclose(relaxed, gf.softmax((logits + noise) / 0.5))
 # Claims that a class can test
 # ----------------------------
 #
-# "The largest of many exponential variables is nearly Gumbel." Draw, subtract the logarithm of their number, and compare with
-# the density:
+# "The largest of many exponential variables is nearly Gumbel." Draw, subtract the logarithm of their number, and
+# compare with the density:
 
 figure, panels = plt.subplots(1, 3, figsize=(12, 3.4), sharey=True, layout="constrained")
 z = np.linspace(-3, 8, 300)
@@ -62,7 +61,8 @@ plt.show()
 # A course
 # --------
 #
-# :doc:`/lecture/index` goes from the inverse transform to random structures in six chapters, with proofs. Each is a notebook: the
-# links stand at the end of its page. The gallery has more to show: :doc:`/gallery/gumbel_max_proof` checks each step of a proof by
-# numbers, :doc:`/gallery/simplex` draws the triangle, :doc:`/gallery/digits_estimators` lets estimators race.
-# :doc:`/stream` is the whole law from key to draw, in four pages.
+# :doc:`/lecture/index` goes from the inverse transform to random structures in six chapters, with proofs. Each is a
+# notebook: the links stand at the end of its page. The gallery has more to show: :doc:`/gallery/gumbel_max_proof`
+# checks each step of a proof by numbers, :doc:`/gallery/simplex` draws the triangle,
+# :doc:`/gallery/digits_estimators` lets estimators race. :doc:`/stream` is the whole law from key to draw, in four
+# pages.

@@ -36,22 +36,25 @@ assert (np.concatenate(parts) == wanted).all()
 # Against the distribution
 # ------------------------
 #
-# A million draws, counted, against the softmax: a chi-square test. Its p-value is uniform if the sampler is right; one below
-# 1e-6 would say that it is not.
+# A million draws, counted, against the softmax: a chi-square test. Its p-value is uniform if the sampler is right;
+# one below 1e-6 would say that it is not.
 
 x = 2 * np.random.default_rng(1).normal(size=50)
 counts = np.bincount(gf.categorical(x, size=1_000_000, rng=3), minlength=50)
 expected = 1_000_000 * gf.softmax(x)
 rare = expected < 5
-print("p-value", stats.chisquare(counts[~rare], expected[~rare] * counts[~rare].sum() / expected[~rare].sum()).pvalue.round(3))
+observed, wanted = counts[~rare], expected[~rare]
+p_value = stats.chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue
+print("p-value", p_value.round(3))
+assert p_value > 1e-6
 
 # %%
 # In the tails
 # ------------
 #
-# A common way to make Gumbel noise is ``-log(-log(u))`` with a float32 uniform of 24 bits. The largest value that can come out
-# is 16.6, and it comes in steps. Ours goes on as the law says. Here are the largest of many million draws, and how many the law
-# expects beyond each value:
+# A common way to make Gumbel noise is ``-log(-log(u))`` with a float32 uniform of 24 bits. The largest value that can
+# come out is 16.6, and it comes in steps. Ours goes on as the law says. Here are the largest of many million draws,
+# and how many the law expects beyond each value:
 
 
 def with_24_bits(n, rng):
@@ -72,11 +75,13 @@ axes.plot(z, N * ROUNDS * -np.expm1(-np.exp(-z)), "k", lw=1, label="expected")
 for name, found in top.items():
     values = np.sort(np.concatenate(found))[::-1]
     axes.step(values, np.arange(1, len(values) + 1), where="post", label=name)
-    print(f"{name:28} largest {values[0]:.2f}, different values among the largest 1,000: {len(set(values[:1000].tolist()))}")
+    different = len(set(values[:1000].tolist()))
+    print(f"{name:28} largest {values[0]:.2f}, different values among the largest 1,000: {different}")
 axes.set(yscale="log", xlim=(10, 20), ylim=(0.5, None), xlabel="value", ylabel=f"how many of {N * ROUNDS:,} are larger")
 axes.legend(frameon=False)
 plt.show()
 
 # %%
-# Such tails matter as soon as a vocabulary has rare words, or a sampler runs for long: what lies beyond 16.6 is simply never
-# drawn. :doc:`/trust` records what has been tested, from every float32 input to deliberate faults, and how to repeat it.
+# Such tails matter as soon as a vocabulary has rare words, or a sampler runs for long: what lies beyond 16.6 is
+# simply never drawn. :doc:`/trust` records what has been tested, from every float32 input to deliberate faults, and
+# how to repeat it.

@@ -2,8 +2,8 @@ r"""
 Weighted sampling
 =================
 
-You have weights, and want items: many draws from one distribution, or different items in proportion to their weights, from more
-data than one machine holds.
+You have weights, and want items: many draws from one distribution, or different items in proportion to their weights,
+from more data than one machine holds.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +28,8 @@ assert np.abs(share - np.array([0.1] * 5 + [0.5])).max() < 0.003
 # Without replacement
 # -------------------
 #
-# A thousand of a million items: the first in proportion to the weights, the second in proportion to what is left, and so on.
-# Weights need not sum to one; those of 0 are never drawn.
+# A thousand of a million items: the first in proportion to the weights, the second in proportion to what is left, and
+# so on. Weights need not sum to one; those of 0 are never drawn.
 
 weights = np.random.default_rng(0).pareto(2.0, 1_000_000).astype(np.float32)
 sample = gf.weighted_sample(weights, 1000, rng=1)
@@ -40,8 +40,8 @@ assert len(set(sample.indices.tolist())) == 1000
 # The same from several machines
 # ------------------------------
 #
-# Noise belongs to an *element*, not to a call. Two machines that hold half of the items each draw with an offset, and exchange a
-# thousand numbers. The merged sample is the sample of the whole, item for item.
+# Noise belongs to an *element*, not to a call. Two machines that hold half of the items each draw with an offset, and
+# exchange a thousand numbers. The merged sample is the sample of the whole, item for item.
 
 halves = [(0, 500_000), (500_000, 1_000_000)]
 states = [gf.gumbel_top_k(np.log(weights[a:b]), 1000, rng=1, offset=a) for a, b in halves]
@@ -52,9 +52,9 @@ assert (merged.indices == sample.indices).all()
 # Sums of the whole from the sample
 # ---------------------------------
 #
-# The sample knows how likely each of its items was: ``kappa`` is the threshold that they had to pass. With it a sum over all items
-# is estimated without bias, from a thousand of them. Sampling in proportion to size makes that estimate far better than a plain
-# sample of as many.
+# The sample knows how likely each of its items was: ``kappa`` is the threshold that they had to pass. With it a sum
+# over all items is estimated without bias, from a thousand of them. Sampling in proportion to size makes that
+# estimate far better than a plain sample of as many.
 
 p = weights / weights.sum(dtype=np.float64)
 values = weights * (1 + 0.2 * np.sin(np.arange(weights.size)))
@@ -66,7 +66,8 @@ for seed in range(200):
     # E[f] under p with f = value / p is the sum of the values.
     ratio = values[inside] / p[inside]
     by_weight.append(float(estimators.without_replacement(np.log(p[inside]), found.perturbed, found.kappa, ratio)))
-    by_chance.append(values[np.random.default_rng(seed).integers(weights.size, size=1000)].mean(dtype=float) * weights.size)
+    plain = np.random.default_rng(seed).integers(weights.size, size=1000)
+    by_chance.append(values[plain].mean(dtype=float) * weights.size)
 
 figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
 bins = np.linspace(0.75, 1.25, 61)
@@ -81,5 +82,5 @@ assert abs(np.mean(by_weight) / truth - 1) < 5 * np.std(by_weight) / truth / np.
 assert np.std(by_weight) < np.std(by_chance)
 
 # %%
-# Where next? :doc:`/generator` shows a generator that stands wherever NumPy's does, :doc:`/sequences` has estimates in general,
-# :doc:`/api` the routes of ``Categorical``.
+# Where next? :doc:`/generator` shows a generator that stands wherever NumPy's does, :doc:`/sequences` has estimates
+# in general, :doc:`/api` the routes of ``Categorical``.
