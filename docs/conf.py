@@ -45,7 +45,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib", "example_pages.saved_picture"),
     "reset_argv": "example_pages.quick_arguments",
-    "backreferences_dir": "modules/used",
+    "backreferences_dir": "gallery/used",
     "doc_module": ("gumbelfast",),
     # A notebook has no command line: programs get their default options.
     "first_notebook_cell": "import sys\n\nsys.argv[1:] = []",
