@@ -59,6 +59,15 @@ def merge(
     ValueError
         If there is no state, the shapes differ, a start is negative, fewer than k entries are at hand, or the merged
         draw holds a perturbed logit that overflowed in several states: which is the larger they do not tell.
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> x = np.random.default_rng(0).normal(size=100)
+    >>> shards = [gf.gumbel_top_k(x[a : a + 50], 5, rng=1, offset=a) for a in (0, 50)]
+    >>> merged = gf.shards.merge(shards, starts=[0, 50])
+    >>> bool((merged.indices == gf.gumbel_top_k(x, 5, rng=1).indices).all())
+    True
     """
     states = list(states)
     if not states:

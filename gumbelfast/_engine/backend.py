@@ -40,6 +40,12 @@ def backends() -> list[str]:
     -------
     list of str
         For instance ``['avx512', 'avx2', 'scalar', 'reference']``.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf
+    >>> gf.backends()[-2:]
+    ['scalar', 'reference']
     """
     return list(_BY_NAME)
 
@@ -49,6 +55,12 @@ def backend() -> str:
 
     It is the first of `backends`, unless the environment variable ``GUMBELFAST_BACKEND`` names another when the package
     is imported, or `use_backend` is in force.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf
+    >>> gf.backend() in gf.backends()
+    True
     """
     name: str = active().name
     return name
@@ -70,6 +82,16 @@ def use_backend(name: str) -> Iterator[None]:
     ------
     ValueError
         If the name is unknown or the CPU cannot run it; the message lists what can be used.
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> x = np.log([0.1, 0.2, 0.7])
+    >>> with gf.use_backend("reference"):
+    ...     by_reference = gf.categorical(x, size=100, rng=0)
+    ...
+    >>> bool((by_reference == gf.categorical(x, size=100, rng=0)).all())
+    True
     """
     token = _active.set(_find(name, "use_backend"))
     try:

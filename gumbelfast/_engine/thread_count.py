@@ -33,6 +33,12 @@ def get_num_threads() -> int:
     """The most threads that a call uses when it is not told otherwise.
 
     At first the environment variable ``GUMBELFAST_NUM_THREADS``, or else the number of CPUs that the process may use.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf
+    >>> gf.get_num_threads() >= 1
+    True
     """
     return _num_threads
 
@@ -49,6 +55,15 @@ def set_num_threads(num_threads: int) -> None:
     ------
     TypeError, ValueError
         If it is not an integer between 1 and 4096.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf
+    >>> before = gf.get_num_threads()
+    >>> gf.set_num_threads(1)
+    >>> gf.get_num_threads()
+    1
+    >>> gf.set_num_threads(before)
     """
     global _num_threads
     _num_threads = _checked(num_threads, "num_threads")

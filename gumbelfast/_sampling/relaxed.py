@@ -134,6 +134,14 @@ def gumbel_softmax_backward(
     Notes
     -----
     Bengio, Leonard and Courville (2013) for straight-through; Jang, Gu and Poole (2016).
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> soft = gf.gumbel_softmax(np.zeros(3), tau=0.5, rng=0)
+    >>> grad = gf.gumbel_softmax_backward(np.array([1.0, 0.0, 0.0]), soft, tau=0.5)
+    >>> bool(np.allclose(grad, soft[0] * (np.array([1.0, 0.0, 0.0]) - soft) / 0.5))
+    True
     """
     axis = checks.as_integer(axis, "axis")
     return backward("softmax_backward", grad, y_soft, "y_soft", tau, "tau", axis, out, num_threads)

@@ -119,7 +119,8 @@ def softmax(
 
     Examples
     --------
-    >>> y = softmax(np.zeros((2, 2, 2)), axis=(1, 2))
+    >>> import numpy as np, gumbelfast as gf
+    >>> y = gf.softmax(np.zeros((2, 2, 2)), axis=(1, 2))
     >>> y.shape, y[0].tolist()
     ((2, 2, 2), [[0.25, 0.25], [0.25, 0.25]])
     """
@@ -143,9 +144,10 @@ def log_softmax(
     --------
     A row so uneven that the logarithm of its softmax would be -inf:
 
-    >>> log_softmax(np.array([800.0, 0.0])).tolist()
+    >>> import numpy as np, gumbelfast as gf
+    >>> gf.log_softmax(np.array([800.0, 0.0])).tolist()
     [0.0, -800.0]
-    >>> log_softmax(np.zeros((2, 4)), axis=None).round(4)[0].tolist()  # -log(8)
+    >>> gf.log_softmax(np.zeros((2, 4)), axis=None).round(4)[0].tolist()  # -log(8)
     [-2.0794, -2.0794, -2.0794, -2.0794]
     """
     return _forward("log_softmax", x, axis, temperature, out, num_threads)
@@ -204,9 +206,10 @@ def logsumexp(
 
     Examples
     --------
-    >>> float(logsumexp([1000.0, 1000.0]).round(4))  # 1000 + log(2)
+    >>> import numpy as np, gumbelfast as gf
+    >>> float(gf.logsumexp([1000.0, 1000.0]).round(4))  # 1000 + log(2)
     1000.6931
-    >>> value, sign = logsumexp([0.0, 0.0], b=[1, -3], return_sign=True)  # 1 - 3 = -2
+    >>> value, sign = gf.logsumexp([0.0, 0.0], b=[1, -3], return_sign=True)  # 1 - 3 = -2
     >>> float(value.round(4)), float(sign)
     (0.6931, -1.0)
     """
@@ -269,7 +272,8 @@ def softmax_backward(
 
     Examples
     --------
-    >>> softmax_backward([1.0, 0.0], [0.25, 0.75]).tolist()  # the first column of diag(y) - y y^T
+    >>> import numpy as np, gumbelfast as gf
+    >>> gf.softmax_backward([1.0, 0.0], [0.25, 0.75]).tolist()  # the first column of diag(y) - y y^T
     [0.1875, -0.1875]
     """
     return backward("softmax_backward", grad, y, "y", temperature, "temperature", axis, out, num_threads)
@@ -295,7 +299,8 @@ def log_softmax_backward(
 
     Examples
     --------
-    >>> log_softmax_backward([1.0, 0.0], np.log([0.25, 0.75])).tolist()
+    >>> import numpy as np, gumbelfast as gf
+    >>> gf.log_softmax_backward([1.0, 0.0], np.log([0.25, 0.75])).tolist()
     [0.75, -0.75]
     """
     return backward("log_softmax_backward", grad, log_y, "log_y", temperature, "temperature", axis, out, num_threads)

@@ -52,6 +52,18 @@ def relax(
     Notes
     -----
     Grathwohl, Choi, Wu, Roeder and Duvenaud, "Backpropagation through the void" (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> logits, score = np.zeros(3), np.arange(3.0)
+    >>> found = estimators.relax(
+    ...     logits, lambda z: z @ score, lambda v: 0.1 * (v @ score), lambda v: np.broadcast_to(0.1 * score, v.shape),
+    ...     num_samples=20_000, rng=0,
+    ... )
+    >>> bool(np.allclose(found.grad, [-1 / 3, 0, 1 / 3], atol=0.02))
+    True
     """
     problem = Problem(logits, num_samples, family, f)
 
@@ -106,6 +118,16 @@ def rebar(
     -----
     Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, "REBAR: low-variance, unbiased gradient estimates for discrete
     latent variable models" (2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> logits, score = np.zeros(3), np.arange(3.0)
+    >>> f, slope = lambda z: (z @ score) ** 2, lambda z: 2 * (z @ score)[..., None] * score
+    >>> found = estimators.rebar(logits, f, slope, tau=0.5, num_samples=20_000, rng=0)
+    >>> bool(np.allclose(found.grad, estimators.exact(logits, f).grad, atol=0.02))
+    True
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     checks.positive_reciprocal(tau, "tau", problem.logits.dtype)

@@ -48,6 +48,15 @@ def exact(logits: ArrayLike, f: Function, *, family: str = "categorical") -> Exa
     ------
     TypeError, ValueError
         As in `score_function`, and for more than 2**20 configurations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> logits, score = np.zeros(3), np.arange(3.0)
+    >>> found = estimators.exact(logits, lambda z: z @ score)
+    >>> float(found.value), found.grad.round(3).tolist()
+    (1.0, [-0.333, 0.0, 0.333])
     """
     problem = Problem(logits, 1, family, f)
     x = problem.logits

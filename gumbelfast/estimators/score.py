@@ -26,6 +26,15 @@ class RunningMean:
     ------
     ValueError
         For a decay outside [0, 1).
+
+    Examples
+    --------
+    >>> from gumbelfast.estimators import RunningMean
+    >>> mean = RunningMean(decay=0.5)
+    >>> mean.update([1.0, 3.0])
+    >>> mean.update([5.0, 5.0])
+    >>> mean.value  # (0.5 * 2 + 5) / (0.5 + 1)
+    4.0
     """
 
     def __init__(self, decay: float = 0.9) -> None:
@@ -94,6 +103,16 @@ def score_function(
     baselines: Greensmith, Bartlett and Baxter (2004); Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a
     baseline for free!" (2019); Rennie, Marcheret, Mroueh, Ross and Goel, "Self-critical sequence training" (2017). None
     of them makes it biased, since none looks at the sample it serves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> logits, score = np.zeros(3), np.arange(3.0)
+    >>> options = {"num_samples": 20_000, "baseline": "leave_one_out", "rng": 0}
+    >>> found = estimators.score_function(logits, lambda z: z @ score, **options)
+    >>> bool(np.allclose(found.grad, [-1 / 3, 0, 1 / 3], atol=0.01))
+    True
     """
     problem = Problem(logits, num_samples, family, f)
     _checks.check_baseline_name(baseline, problem.num_samples)
@@ -154,6 +173,16 @@ def muprop(
     Notes
     -----
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> logits, score = np.zeros(3), np.arange(3.0)
+    >>> f, slope = lambda z: z @ score, lambda z: np.broadcast_to(score, z.shape)
+    >>> found = estimators.muprop(logits, f, slope, rng=0)  # a linear f leaves no variance
+    >>> found.grad.round(3).tolist()
+    [-0.333, 0.0, 0.333]
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
 

@@ -50,6 +50,12 @@ def route() -> str:
     {"ffi", "callback"}
         "ffi": XLA calls the compiled kernels, without Python. "callback": XLA calls back to Python, where it refuses
         them or gumbelfast was built without its headers, or `gumbelfast.use_backend` has chosen the reference.
+
+    Examples
+    --------
+    >>> import gumbelfast.jax
+    >>> gumbelfast.jax.route() in ("ffi", "callback")
+    True
     """
     return "ffi" if backend() != _reference.name and _registered() else "callback"
 

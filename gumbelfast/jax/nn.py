@@ -101,6 +101,13 @@ def log_softmax(x: ArrayLike, axis: Axes = -1) -> jax.Array:
     r"""Logarithm of the softmax, :math:`x_i - \log \sum_j \exp(x_j)`, as `jax.nn.log_softmax`.
 
     Parameters, results and errors are those of `softmax`.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, gumbelfast.jax
+    >>> x = jnp.array([0.0, 1.0, 2.0])
+    >>> bool(jnp.allclose(gumbelfast.jax.log_softmax(x), jax.nn.log_softmax(x), atol=1e-6))
+    True
     """
     return _softmax("log_softmax", x, axis)
 

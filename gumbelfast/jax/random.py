@@ -57,6 +57,12 @@ def exponential(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = 
     r"""Standard exponential noise, :math:`P(E \le x) = 1 - e^{-x}`: what the Gumbel noise of the key is made of.
 
     Parameters, results and errors are those of `gumbel`.
+
+    Examples
+    --------
+    >>> import jax, gumbelfast.jax
+    >>> bool((gumbelfast.jax.exponential(jax.random.key(0), (2, 3)) > 0).all())
+    True
     """
     return _noise("exponential", key, shape, dtype)
 
@@ -161,6 +167,13 @@ def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1, *, m
     Notes
     -----
     Vieira (2014); Kool, van Hoof and Welling, "Stochastic beams and where to find them" (2019).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, gumbelfast.jax
+    >>> found = gumbelfast.jax.gumbel_top_k(jax.random.key(0), jnp.zeros((4, 10)), 3)
+    >>> found.indices.shape, bool((jnp.diff(found.perturbed) <= 0).all())
+    ((4, 3), True)
     """
     key, x = _keys.single_key("gumbel_top_k", key), _checks.float_array(logits)
     axis, allowed = _checks.axis_from_back(x, axis), _checks.allowed(mask, x.shape)

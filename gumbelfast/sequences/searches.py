@@ -197,6 +197,18 @@ def beam_search(
     -----
     Sequences that have ended keep their place among the k while their log-probability is among the best. It is no exact
     search: a prefix that is dropped may have had the best continuation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.sequences import beam_search
+    >>> chain = np.log([[0.7, 0.3], [0.1, 0.9]])
+    >>> def step(tokens, state):  # the next of two tokens, given the last; the first call has none
+    ...     return chain[[0] if tokens is None else tokens], None
+    ...
+    >>> found = beam_search(step, None, k=2, max_steps=2)
+    >>> found.sequences[0].tolist(), np.exp(found.log_probs[0]).round(2).tolist()
+    ([[0, 0], [1, 1]], [0.49, 0.27])
     """
     k, max_steps, end = _checks.search(k, max_steps, eos, length_penalty)
     drop, width = _checks.dead_ends(dead_ends), max(k, 1)
@@ -236,6 +248,19 @@ def ancestral_sample(
     ------
     TypeError, ValueError
         As in `stochastic_beam_search`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.sequences import ancestral_sample
+    >>> chain = np.log([[0.7, 0.3], [0.1, 0.9]])
+    >>> def step(tokens, state):  # the next of two tokens, given the last; the first call has none
+    ...     return chain[[0] if tokens is None else tokens], None
+    ...
+    >>> found = ancestral_sample(step, None, k=10_000, max_steps=2, rng=0)
+    >>> share = (found.sequences[0] == [1, 1]).all(axis=1).mean()
+    >>> bool(abs(share - 0.3 * 0.9) < 0.02)
+    True
     """
     k, max_steps, end = _checks.search(k, max_steps, eos)
     drop = _checks.dead_ends(dead_ends)

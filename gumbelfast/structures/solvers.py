@@ -92,6 +92,15 @@ def viterbi_tree(
     -----
     Max-product belief propagation from the last node to the first: Pearl, *Probabilistic Reasoning in Intelligent
     Systems* (1988). Ties are settled as in `viterbi`, in the order of the nodes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.structures import viterbi_tree
+    >>> unary = np.array([[0.5, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> best = viterbi_tree(unary, 2 * np.eye(2), parents=[-1, 0, 0])  # a root and its two children
+    >>> best.labels.tolist(), float(best.score)
+    ([1, 1, 1], 6.0)
     """
     x = _checks.unary(unary, ("nodes", "labels"))
     return _best(x, pairwise, _checks.tree(parents, x.shape[-2]), num_threads)
@@ -140,6 +149,15 @@ def brute_force(
     ------
     TypeError, ValueError
         As in `viterbi`; ValueError too for more than 65536 labellings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.structures import brute_force
+    >>> unary = np.array([[0.0, 1.0], [0.5, 0.0], [0.0, 1.0]])
+    >>> best = brute_force(unary, lambda x: 2.0 * (np.diff(x) == 0).sum(axis=1))  # neighbours agree
+    >>> best.labels.tolist(), float(best.score)
+    ([1, 1, 1], 6.0)
     """
     axes = checks.as_integer(site_ndim, "site_ndim", 1)
     x = _checks.floats(unary)

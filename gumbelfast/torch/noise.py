@@ -36,6 +36,13 @@ def gumbel(size: int | Sequence[int], *, dtype: torch.dtype | None = None, gener
         For another dtype or generator.
     ValueError
         For a negative size.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> torch_rng = torch.Generator().manual_seed(0)
+    >>> gumbelfast.torch.gumbel((2, 3), generator=torch_rng).shape
+    torch.Size([2, 3])
     """
     return _sized(gumbel, "gumbel", size, dtype, generator)
 
@@ -44,17 +51,38 @@ def exponential(size: int | Sequence[int], *, dtype: torch.dtype | None = None, 
     """Standard exponential noise, of which `gumbel` is ``-log`` at the same place; never 0.
 
     Parameters, result and errors are those of `gumbel`.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> torch_rng = torch.Generator().manual_seed(0)
+    >>> gumbelfast.torch.exponential((2, 3), generator=torch_rng).shape
+    torch.Size([2, 3])
     """
     return _sized(exponential, "exponential", size, dtype, generator)
 
 
 def gumbel_like(input: Tensor, *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:
-    """`gumbel` of the shape of `input`, and of its dtype unless another is given."""
+    """`gumbel` of the shape of `input`, and of its dtype unless another is given.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> gumbelfast.torch.gumbel_like(torch.zeros(2, 3, dtype=torch.float64)).dtype
+    torch.float64
+    """
     return _like(gumbel_like, "gumbel", input, dtype, generator)
 
 
 def exponential_like(input: Tensor, *, dtype: torch.dtype | None = None, generator: Any = None) -> Tensor:
-    """`exponential` of the shape of `input`, and of its dtype unless another is given."""
+    """`exponential` of the shape of `input`, and of its dtype unless another is given.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> gumbelfast.torch.exponential_like(torch.zeros(2, 3, dtype=torch.float64)).dtype
+    torch.float64
+    """
     return _like(exponential_like, "exponential", input, dtype, generator)
 
 

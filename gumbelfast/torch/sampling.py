@@ -119,6 +119,13 @@ def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, mask: Tensor | None =
     -----
     Successive sampling with probabilities ``softmax(logits)``, the Plackett-Luce model: Vieira (2014); Kool, van Hoof
     and Welling, "Stochastic beams and where to find them" (2019).
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> values, indices = gumbelfast.torch.gumbel_top_k(torch.zeros(4, 10), 3)
+    >>> indices.shape, bool((values.diff(dim=-1) <= 0).all())
+    (torch.Size([4, 3]), True)
     """
     values, indices = _pair(logits, k, dim, mask=mask, generator=generator)
     return TopK(values, indices)
@@ -181,6 +188,13 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     -----
     Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: inversion, as
     `gumbelfast.Categorical` does it. Half types are drawn from as float32.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> weights = torch.tensor([0.0, 1.0, 3.0])
+    >>> sorted(gumbelfast.torch.multinomial(weights, 2).tolist())  # without replacement, never what has no weight
+    [1, 2]
     """
     if has_torch_function_unary(input):
         return handle_torch_function(multinomial, (input,), input, num_samples, replacement, generator=generator)

@@ -41,6 +41,13 @@ def softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) -> T
     Notes
     -----
     Compiled, traced and transformed programs get torch's own operator, which compilers fuse.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> x = torch.tensor([0.0, 1.0, 2.0])
+    >>> torch.allclose(gumbelfast.torch.softmax(x, dim=0), torch.softmax(x, dim=0))
+    True
     """
     if has_torch_function_unary(input):
         return handle_torch_function(softmax, (input,), input, dim=dim, dtype=dtype)
@@ -51,6 +58,13 @@ def log_softmax(input: Tensor, dim: int = -1, dtype: torch.dtype | None = None) 
     r"""Logarithm of the softmax, :math:`x_i - \log \sum_j \exp(x_j)`, as `torch.log_softmax`.
 
     Parameters, result and errors are those of `softmax`.
+
+    Examples
+    --------
+    >>> import torch, gumbelfast.torch
+    >>> x = torch.tensor([0.0, 1.0, 2.0])
+    >>> torch.allclose(gumbelfast.torch.log_softmax(x, dim=0), torch.log_softmax(x, dim=0))
+    True
     """
     if has_torch_function_unary(input):
         return handle_torch_function(log_softmax, (input,), input, dim=dim, dtype=dtype)

@@ -53,6 +53,15 @@ class OneHotCategoricalStraightThrough(distributions.OneHotCategoricalStraightTh
     Notes
     -----
     Bengio, Leonard and Courville, "Estimating or propagating gradients through stochastic neurons" (2013).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import OneHotCategoricalStraightThrough
+    >>> logits = torch.zeros(5, 3, requires_grad=True)
+    >>> z = OneHotCategoricalStraightThrough(logits=logits).rsample()
+    >>> z.sum(-1).tolist(), z.requires_grad
+    ([1.0, 1.0, 1.0, 1.0, 1.0], True)
     """
 
     arg_constraints = constraints_of_parameters
