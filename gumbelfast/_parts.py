@@ -48,7 +48,7 @@ class RowNoise(NamedTuple):
         return {"rng": Generator(int(key)), "offset": int(self.starts[place])}
 
 
-def reserve(rng: SeedLike, elements: int, columns: int, offset: Any = None) -> tuple[int, int]:
+def reserve(rng: SeedLike, elements: int, offset: Any = None) -> tuple[int, int]:
     """Key and first element of noise that no other call gets; with an offset the key alone, and nothing moves."""
     if offset is not None:
         if rng is None:
@@ -57,14 +57,8 @@ def reserve(rng: SeedLike, elements: int, columns: int, offset: Any = None) -> t
         if not 0 <= first <= checks.LAST_ELEMENT - elements:
             raise ValueError(f"offset must keep all elements in [0, 2**62), got {first}")
         return default_rng(rng).key, first
-    found: list[tuple[int, int]] = []
-
-    def note(key: int, first: int, *_: Any) -> int:
-        found.append((key, first))
-        return 0
-
-    sources.source(rng)._draw(elements, note, columns)
-    return found[0]
+    with sources.reserved(rng, elements) as taken:
+        return taken
 
 
 def noise_of_rows(key: int, first: int, number: NDArray[np.uint64], columns: int) -> RowNoise:

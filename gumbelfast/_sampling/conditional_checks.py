@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine.checks import Array, as_integers, is_outside, real, refuse, row_name, work_dtype
+from .._engine.checks import Array, as_integers, is_outside, real, row_name, work_dtype
+from .._engine.refused import refuse
 
 
 def condition(index: Any, maximum: Any, upper: Any) -> None:

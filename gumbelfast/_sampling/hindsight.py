@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import address, checks, thread_count
+from .._engine import checks, draws, thread_count
 from .._engine.backend import active
-from .._engine.types import SeedLike
+from .._engine.types import Address, SeedLike
 from . import conditional_checks as check
 
 Array = NDArray[Any]
@@ -143,7 +143,7 @@ def counterfactual(
     if other.shape != x.shape:
         shapes = f"{np.shape(new_logits)}, expected that of the logits, {np.shape(logits)}"
         raise ValueError(f"new_logits have shape {shapes}")
-    if active().refuses(other, thread_count.resolve(num_threads)):
+    if active().refuses((other, None, 1.0), thread_count.resolve(num_threads)):
         check.refuse_new(other, axis)
     z = _perturbed(x, which, size, rng, seeds, positions, offset, row_stride, num_threads)
     score = z + np.where(np.isneginf(x), other, other - np.where(np.isneginf(x), 0, x))
@@ -172,16 +172,15 @@ def _perturbed(
     """Perturbed logits whose largest is known; of logits of -inf the noise itself."""
     front, threads = () if size is None else checks.size_tuple(size), thread_count.resolve(num_threads)
     shape = (*front, *x.shape)
-    drawn, z = np.ascontiguousarray(np.broadcast_to(x, shape)), np.empty(shape)
+    rows, z = (np.ascontiguousarray(np.broadcast_to(x, shape)), None, 1.0), np.empty(shape)
     tops, impossible = np.ascontiguousarray(np.broadcast_to(which, shape[:-1])), np.isneginf(x)
     free = np.empty(shape) if impossible.any() else None
     anything = np.full(shape[:-1], np.inf)
 
-    def call(*place: Any) -> int:
+    def call(place: Address) -> int:
         if free is not None:  # bounded by nothing, logits of 0 are noise
-            active().conditional_gumbel(np.zeros(shape), anything, None, free, threads, *place)
-        return int(active().conditional_gumbel(drawn, None, tops, z, threads, *place))
+            active().conditional_gumbel((np.zeros(shape), None, 1.0), anything, None, free, threads, place)
+        return active().conditional_gumbel(rows, None, tops, z, threads, place)
 
-    if address.draw_rows(call, shape, z.size, rng, seeds, positions, offset, row_stride) < 0:
-        checks.refuse(x, None, -1)
+    draws.run(call, (x, None, 1.0), -1, shape, z.size, (rng, seeds, positions, offset, row_stride))
     return z if free is None else np.where(impossible, free, z)

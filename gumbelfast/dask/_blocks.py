@@ -113,7 +113,7 @@ def address_of(
     if seeds is None:
         if positions is not None:
             raise ValueError("positions needs seeds")
-        key, first = reserve(rng, math.prod(x.shape), columns, offset)
+        key, first = reserve(rng, math.prod(x.shape), offset)
         return Address(key, first, rows, lead, columns, axis)
     if offset is not None:
         raise ValueError("seeds addresses rows by itself: offset must be None")
@@ -139,7 +139,7 @@ def address_of(
     key = first = 0
     if missing is not None:
         absent = np.broadcast_to(_checks.one_a_row(missing, "seeds", rows), rows)
-        key, first = reserve(rng, int(absent.sum()) * columns, columns)
+        key, first = reserve(rng, int(absent.sum()) * columns)
         number = np.cumsum(absent, dtype=np.uint64).reshape(rows) - absent.astype(np.uint64)
         arrays |= {"missing": absent, "own": number * np.uint64(columns) + np.uint64(first)}
     beside_x = {name: beside(values, x.chunks, (axis,)) for name, values in arrays.items()}

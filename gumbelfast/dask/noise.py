@@ -100,7 +100,7 @@ def _filled(
         whole = [value.chunks for value in arrays.values() if value.shape == shape]
         chunks = whole[0] if whole else "auto"
     chunks = da.core.normalize_chunks(chunks, shape, dtype=found)
-    key, first = reserve(rng, math.prod(shape), math.prod(shape), offset)
+    key, first = reserve(rng, math.prod(shape), offset)
     spread = {
         name: da.broadcast_to(_blocks.beside(_array(value), chunks), shape, chunks=chunks)
         for name, value in given.items()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks
-from .._engine.sources import source
+from .._engine.sources import reserved
 from .._engine.types import SeedLike
 from .._sampling.argmax import categorical
 from .._sampling.softmax import logsumexp, softmax
@@ -269,17 +269,12 @@ def sample_labellings(
     count, (_, nodes, labels) = int(np.prod(front)), problem.x.shape
     below, _ = problem.sums()
     index = np.zeros((count, len(problem.x), nodes), np.int64)
-
-    def call(key: int, element: int, *_: Any) -> int:
-        noise = Generator(key)
+    with reserved(rng, index.size * labels) as (key, first):
         for t, parent in enumerate(problem.parents.tolist()):
             given = below[t] if parent < 0 else problem.edge(t)[index[..., parent]] + below[t]
             logits = (given - given.max(axis=-1, keepdims=True)).astype(problem.dtype)
             drawn = np.broadcast_to(logits, (count, *below[t].shape))
-            index[..., t] = categorical(drawn, rng=noise, offset=element + t * labels, row_stride=nodes * labels)
-        return 0
-
-    source(rng)._draw(index.size * labels, call, labels)
+            index[..., t] = categorical(drawn, rng=Generator(key), offset=first + t * labels, row_stride=nodes * labels)
     return index.reshape(*front, *problem.batch, nodes)
 
 

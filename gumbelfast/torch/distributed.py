@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -147,8 +147,15 @@ def vocab_parallel_top_k(
         noise = noise_of(shard, *place, generator)
         merged = _merged(lambda: draw_top_k(shard.x, k, noise, allowed, each, None), shard, allowed, k)
         if k and (merged.indices[..., -1] < 0).any():
-            checks.too_few(shard.x, k, merged.indices)
+            _refuse_few(merged.indices, k)
     return TopK(torch.from_numpy(merged.perturbed), torch.from_numpy(merged.indices))
+
+
+def _refuse_few(indices: NDArray[np.int64], k: int) -> NoReturn:
+    by_row = indices.reshape(-1, k)
+    row = int((by_row[:, -1] < 0).argmax())
+    found = int((by_row[row] >= 0).sum())
+    raise ValueError(f"k={k} exceeds the {found} allowed entries of row {checks.row_name(row, indices.shape)}")
 
 
 def vocab_parallel_sample_tokens(
