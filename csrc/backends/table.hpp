@@ -1,25 +1,5 @@
 // Every kernel on the vocabulary that the including file chose, gathered in the backend's table.
-#include "../kernels/philox.hpp"
-#include "../kernels/elementary.hpp"
-#include "../kernels/rows.hpp"
-#include "../kernels/short_rows.hpp"
-#include "../kernels/tiles.hpp"
-#include "../kernels/noise.hpp"
-#include "../kernels/scan.hpp"
-#include "../kernels/groups.hpp"
-#include "../kernels/gumbel_max.hpp"
-#include "../kernels/refusal.hpp"
-#include "../kernels/select.hpp"
-#include "../kernels/top_k.hpp"
-#include "../kernels/softmax.hpp"
-#include "../kernels/softmax_backward.hpp"
-#include "../kernels/gumbel_softmax.hpp"
-#include "../kernels/conditional.hpp"
-#include "../kernels/draw.hpp"
-#include "../kernels/mass.hpp"
-#include "../kernels/survivors.hpp"
-#include "../kernels/tokens.hpp"
-#include "../kernels/viterbi.hpp"
+#include "../kernels.def"  // the code of the kernels; below, their list
 
 #define GUMBELFAST_TEXT_OF(name) #name
 #define GUMBELFAST_TEXT(name) GUMBELFAST_TEXT_OF(name)

@@ -118,8 +118,8 @@ def prepare(folder: Path) -> Path:
     table = folder / "csrc/backends/table.hpp"
     sound = table.read_text(encoding="utf-8")
     few = sound.replace(
-        '#include "../kernels.def"',
-        "GF_KERNEL(gumbel, NoiseArgs, GF_WIDE)\nGF_KERNEL(gumbel_max, SelectArgs, GF_WIDE)",
+        'row_keys,\n#include "../kernels.def"',
+        "row_keys,\nGF_KERNEL(gumbel, NoiseArgs, GF_WIDE)\nGF_KERNEL(gumbel_max, SelectArgs, GF_WIDE)",
     )
     assert few.count("GF_WIDE)") == 2
     table.write_text(few, encoding="utf-8")

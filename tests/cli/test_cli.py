@@ -102,7 +102,7 @@ def off(x: Any) -> Any:
 
 
 def swap(args: tuple[Any, ...], returned: Any) -> Any:
-    index, perturbed = args[3], args[4]
+    index, perturbed = args[1], args[2]
     if returned != -1 and index.shape[-1] > 1:
         index[..., :2], perturbed[..., :2] = index[..., 1::-1].copy(), perturbed[..., 1::-1].copy()
     return returned
@@ -118,14 +118,14 @@ def tie(args: tuple[Any, ...], returned: Any) -> Any:
 MUTANTS = {
     "philox": spoil(-1, lambda word: word ^ 1),
     "gumbel": spoil(0, lambda g: g + 5 * np.spacing(np.maximum(abs(g), g.dtype.type(1)))),
-    "gumbel_max": spoil(3, lambda index: index - 1),
-    "gumbel_max value": spoil(4, off),
+    "gumbel_max": spoil(1, lambda index: index - 1),
+    "gumbel_max value": spoil(2, off),
     "gumbel_max refusal": lambda args, returned: 0,
-    "gumbel_max lack": lambda args, returned: -2 - returned if returned < -1 else returned,
-    "gumbel_top_k": spoil(3, lambda index: index - 1),
+    "gumbel_max lack": lambda args, returned: 0 if returned == -2 else returned,
+    "gumbel_top_k": spoil(1, lambda index: index - 1),
     "gumbel_top_k order": swap,
-    "gumbel_softmax": spoil(2, off),
-    "gumbel_softmax hard": spoil(3, lambda y: 1 - y),
+    "gumbel_softmax": spoil(1, off),
+    "gumbel_softmax hard": spoil(2, lambda y: 1 - y),
     "conditional_gumbel": spoil(3, lambda z: z - z.dtype.type(32) * np.spacing(np.maximum(abs(z), z.dtype.type(1)))),
     "conditional_gumbel tie": tie,
     "softmax": spoil(-2, off),
@@ -134,9 +134,10 @@ MUTANTS = {
     "logsumexp": spoil(-2, lambda y: off(y) + abs(y) * y.dtype.type(0.01)),
     "softmax_backward": spoil(-2, off),
     "log_softmax_backward": spoil(-2, off),
-    "sample_tokens": spoil(6, lambda index: index - 1),
+    "sample_tokens": spoil(5, lambda index: index - 1),
     "draw_alias": spoil(1, lambda index: index ^ 1),
     "draw_inverse": spoil(2, lambda index: index ^ 1),
+    "draw_integers": spoil(1, lambda index: index ^ 1),
     "draw_weights": spoil(1, lambda index: index ^ 1),
     "viterbi": spoil(3, lambda label: label ^ 1),
     "viterbi score": spoil(4, lambda score: np.nextafter(score, score.dtype.type(np.inf))),

@@ -143,6 +143,7 @@ OPTIONS = {
     "sample_tokens": TOKENS,
     "draw_alias": TABLES,
     "draw_inverse": TABLES,
+    "draw_integers": TABLES,
     "draw_weights": TABLES,
     "viterbi": LABELLINGS,
 }
@@ -166,6 +167,7 @@ LARGE = [
     Case("sample_tokens", 60, 4099, k=0, top_p=0.9, temperature=0.8, offset=77),
     Case("draw_alias", 3, 1000, draws=50_000, offset=77),
     Case("draw_inverse", 3, 1000, draws=50_000, offset=77),
+    Case("draw_integers", 3, 1000, draws=50_000, offset=77),
     Case("draw_weights", 3, 40_009, draws=30_000, offset=77),
     Case("viterbi", 200, 20, k=30),
 ]

@@ -55,6 +55,7 @@ BOUNDS = {
     "sample_tokens": "the tokens of the reference",
     "draw_alias": "the draws of the reference",
     "draw_inverse": "the draws of the reference",
+    "draw_integers": "the draws of the reference",
     "draw_weights": "the draws of the reference",
     "viterbi": "the labels and scores of the reference",
 }

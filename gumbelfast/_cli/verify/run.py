@@ -101,7 +101,9 @@ def _draws(backend: Kernels, case: Case, x: Array, threads: int) -> Array:
     weights[:, 0] += weights.sum(axis=-1) == 0  # a row without weight is refused before it comes to tables
     bounds = bounds_of(weights)
     index, place = np.empty((case.draws, case.rows), np.int64), (KEY, case.offset, 0, None, None)
-    if case.kernel == "draw_weights":
+    if case.kernel == "draw_integers":
+        backend.draw_integers(case.columns, index, threads, place)
+    elif case.kernel == "draw_weights":
         backend.draw_weights(weights, index, threads, place)
     elif case.kernel == "draw_inverse":
         backend.draw_inverse(bounds, guide_of(bounds), index, threads, place)
