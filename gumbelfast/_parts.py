@@ -7,12 +7,14 @@ columns of the part.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import shards
 from ._engine import checks, sources
 from ._engine.types import SeedLike
 from ._sampling.argmax import categorical, gumbel_top_k
@@ -96,7 +98,7 @@ def draw_argmax(
     if whole is not None:
         found: Argmax = categorical(x, size=size, mask=mask, temperature=temperature, **whole, **given)
         return found
-    index, value = np.empty(size + batch, np.int64), np.empty(size + batch, _perturbed_dtype(x))
+    index, value = np.empty(size + batch, np.int64), np.empty(size + batch, perturbed_dtype(x.dtype))
     for place, row, settings in _rows(x, size, mask, temperature):
         index[place], value[place] = categorical(row, **settings, **address.row(place), **given)
     return Argmax(index, value)
@@ -157,6 +159,70 @@ def split_threshold(state: TopK, k: int) -> tuple[Array, Array, Array]:
     return np.ascontiguousarray(state.indices[..., :k]), np.ascontiguousarray(state.perturbed[..., :k]), kappa.copy()
 
 
+def message_of(draw: Callable[[], Any], x: Array, mask: Any, start: int, entries: int) -> NDArray[np.float64]:
+    """What `draw` leaves of a part that begins at that column, as numbers that other processes understand.
+
+    Of shape (2, ..., entries): perturbed values, and indices in the whole rows. A row with a fault among its logits
+    has the value NaN, and the index of a NaN, or -2 minus that of a +inf.
+    """
+    values, ids = np.full((*x.shape[:-1], entries), -np.inf), np.full((*x.shape[:-1], entries), -1.0)
+    try:
+        state = draw()
+    except ValueError:
+        bad = (np.isnan(x) | np.isposinf(x)) & (True if mask is None else mask)
+        rows, nan = bad.any(axis=-1), np.isnan(x) & bad
+        if not rows.any():
+            raise
+        column = np.where(nan.any(axis=-1), nan.argmax(axis=-1) + start, -2 - (bad.argmax(axis=-1) + start))
+        values[rows], ids[rows] = np.nan, column[rows][..., None]
+    else:
+        index, value = state if isinstance(state, TopK) else (np.asarray(part)[..., None] for part in state)
+        ids[..., : index.shape[-1]] = np.where(index < 0, index, index + start)
+        values[..., : index.shape[-1]] = value
+    return np.stack([values, ids])
+
+
+def merge_messages(messages: Sequence[NDArray[np.float64]], entries: int, starts: Sequence[int] = ()) -> TopK:
+    """The draw of the whole rows; raises for faults that a message tells of."""
+    values, ids = (np.stack(parts) for parts in zip(*messages, strict=True))
+    for what, of_kind in (("NaN", ids >= 0), ("+inf", ids < 0)):
+        fault = (np.isnan(values) & of_kind).any(axis=-1)
+        if fault.any():
+            row = place_of(fault.any(axis=0))
+            of_row: Any = (slice(None), *row)
+            told = ids[of_row][fault[of_row]][..., 0]
+            column = int((told if what == "NaN" else -2 - told).min())
+            place = place_of(fault.any(axis=0), starts)
+            raise ValueError(f"logits contain {what} at index {(*place, column)}")
+    states = [TopK(i.astype(np.int64), v) for v, i in messages]
+    found: TopK = shards.merge(states, k=entries)
+    return found
+
+
+def check_drawn(none: Array, starts: Sequence[int] = ()) -> None:
+    """Refuses rows that had nothing to draw; `starts` is where their first axes begin in all rows."""
+    if none.any():
+        raise ValueError(f"row {row_name(none, starts)} has no finite logit")
+
+
+def check_count(index: Array, k: int, what: str, starts: Sequence[int] = ()) -> None:
+    """Refuses rows, their draws on the last axis, that had fewer than k entries to draw."""
+    found = np.asarray((index >= 0).sum(axis=-1))
+    if (short := np.asarray(found < k)).any():
+        raise ValueError(f"k={k} exceeds the {int(found[short][0])} {what} of row {row_name(short, starts)}")
+
+
+def row_name(fault: Array, starts: Sequence[int] = ()) -> str:
+    """The name of the first row of a fault."""
+    place = place_of(fault, starts) or (0,)
+    return str(place[0]) if len(place) == 1 else str(place)
+
+
+def place_of(fault: Array, starts: Sequence[int] = ()) -> tuple[int, ...]:
+    """Where the first fault lies, in an array of which this is a part."""
+    return tuple(int(i) + n for i, n in zip_longest(np.argwhere(fault)[0], starts, fillvalue=0)) if fault.ndim else ()
+
+
 def _largest(
     draw: Callable[..., TopK], x: Array, k: int, address: RowNoise, drawable: Callable[[], Array],
     **given: Any,
@@ -198,11 +264,11 @@ def _rows(x: Array, size: tuple[int, ...], mask: Any, temperature: Any) -> Any:
 
 
 def _nothing(shape: tuple[int, ...], x: Array) -> tuple[Array, Array]:
-    return np.full(shape, -1, np.int64), np.full(shape, -np.inf, _perturbed_dtype(x))
+    return np.full(shape, -1, np.int64), np.full(shape, -np.inf, perturbed_dtype(x.dtype))
 
 
-def _perturbed_dtype(x: Array) -> np.dtype[Any]:
-    """The dtype of the perturbed values of such logits or weights."""
-    dtype = x.dtype if x.dtype.kind not in "iu" else np.dtype(np.float64)
-    found: np.dtype[Any] = gumbel_top_k(np.zeros(1, checks.float_dtype(dtype)), 1, rng=0).perturbed.dtype
+def perturbed_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the perturbed values of logits or weights of that dtype."""
+    counted = np.dtype(np.float64) if dtype.kind in "iu" else checks.float_dtype(dtype)
+    found: np.dtype[Any] = gumbel_top_k(np.zeros(1, counted), 1, rng=0).perturbed.dtype
     return found

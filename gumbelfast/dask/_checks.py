@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import logsumexp
 from .._engine import checks, row_checks
+from .._parts import place_of, row_name
 
 Array = NDArray[Any]
 Location = Sequence[tuple[int, int]]  # where a block begins and ends, axis by axis
@@ -59,7 +60,7 @@ def check_range(block: Array, name: str, end: int, rows: Location) -> None:
     """Refuses integers of a block, one a row, outside [0, end)."""
     fault = checks.is_outside(block, 0, end)
     if fault.any():
-        row = row_name(fault, rows)
+        row = row_name(fault, starts_of(rows))
         limit = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
         raise ValueError(f"{name} must lie in [0, {limit}), got {block[fault][0]} in row {row}")
 
@@ -68,14 +69,8 @@ def check_positive(block: Array, name: str, rows: Location) -> None:
     """Refuses temperatures of a block, one a row."""
     fault = ~((block > 0) & (block < math.inf))
     if fault.any():
-        row = row_name(fault, rows)
+        row = row_name(fault, starts_of(rows))
         raise ValueError(f"{name} must be finite and > 0, got {block[fault][0]} in row {row}")
-
-
-def row_name(fault: Array, rows: Location) -> str:
-    """The name of the first row of a fault, one a row of a block that lies there, in the whole array."""
-    place = _place(fault, rows) if fault.ndim else (0,)
-    return str(place[0]) if len(place) == 1 else str(place)
 
 
 def check_logits(x: Array, location: Location, mask: Any = None) -> None:
@@ -83,30 +78,17 @@ def check_logits(x: Array, location: Location, mask: Any = None) -> None:
     allowed = True if mask is None else mask
     for fault, what in ((np.isnan(x), "NaN"), (np.isposinf(x), "+inf")):
         if (fault & allowed).any():
-            raise ValueError(f"logits contain {what} at index {_place(fault & allowed, location)}") from None
+            raise ValueError(
+                f"logits contain {what} at index {place_of(fault & allowed, starts_of(location))}"
+            ) from None
 
 
 def check_weights(x: Array, location: Location) -> None:
     """Refuses weights of a block that are negative or not finite."""
     fault = ~((x >= 0) & (x < np.inf))
     if fault.any():
-        place = _place(fault, location)
+        place = place_of(fault, starts_of(location))
         raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {place}") from None
-
-
-def check_drawn(none: Array, rows: Location) -> None:
-    """Refuses rows of a block that had nothing to draw."""
-    if none.any():
-        raise ValueError(f"row {row_name(none, rows)} has no finite logit")
-
-
-def check_count(index: Array, k: int, what: str, rows: Location) -> None:
-    """Refuses rows of a block, their draws on the last axis, that had fewer than k entries to draw."""
-    found = (index >= 0).sum(axis=-1)
-    short = np.asarray(found < k)
-    if short.any():
-        first = found[tuple(np.argwhere(short)[0])] if short.ndim else found
-        raise ValueError(f"k={k} exceeds the {int(first)} {what} of row {row_name(short, rows)}")
 
 
 def one_a_row(values: Any, name: str, shape: tuple[int, ...]) -> Any:
@@ -132,10 +114,9 @@ def mask_of(mask: Any, shape: tuple[int, ...]) -> Any:
     return array[(None,) * (len(shape) - array.ndim)]
 
 
-def _place(fault: Array, location: Location) -> tuple[int, ...]:
-    """Where a fault of a block lies in the whole array; in the block itself along axes of unknown chunk sizes."""
-    starts = [0 if math.isnan(start) else start for start, _ in location]
-    return tuple(int(i) + start for i, start in zip(np.argwhere(fault)[0], starts, strict=True))
+def starts_of(location: Location) -> tuple[int, ...]:
+    """Where a block begins; where that is unknown, 0."""
+    return tuple(0 if math.isnan(start) else start for start, _ in location)
 
 
 def refuse_size(names: tuple[str, ...], natural: tuple[int, ...], shape: tuple[int, ...]) -> NoReturn:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from .. import shards
 from .._engine import checks, table_checks
 from .._engine.types import SeedLike
-from .._parts import draw_argmax, draw_top_k, draw_weighted, split_threshold
-from .._sampling.argmax import gumbel_top_k as _whole_top_k
+from .._parts import check_count, check_drawn, draw_argmax, draw_top_k, draw_weighted, perturbed_dtype, split_threshold
 from .._sampling.weighted import WeightedSample
 from ..shards import Argmax, TopK
 from . import _blocks, _checks
@@ -212,12 +211,6 @@ def row_chunks(x: da.Array, axis: int) -> tuple[Any, ...]:
     return tuple((1,) if place == axis else c for place, c in enumerate(x.chunks))
 
 
-def perturbed_dtype(dtype: Any) -> np.dtype[Any]:
-    """The dtype of the perturbed values of logits."""
-    found: np.dtype[Any] = _whole_top_k(np.zeros(1, dtype), 1, rng=0).perturbed.dtype
-    return found
-
-
 def _logits(
     logits: Any, axis: Any, size: Any, temperature: Any, mask: Any
 ) -> tuple[da.Array, int, int, dict[str, da.Array], dict[str, Any]]:
@@ -345,7 +338,7 @@ def _index(state: Argmax, blocks: Blocks, location: Location, address: Address, 
     index = state.indices
     if empty is None:
         none = np.asarray((index < 0).any(axis=tuple(range(address.lead))))
-        _checks.check_drawn(none, _blocks.without(location[address.lead :], (address.axis - address.lead,)))
+        check_drawn(none, _checks.starts_of(_blocks.without(location[address.lead :], (address.axis - address.lead,))))
     return np.expand_dims(index if empty is None else np.where(index < 0, empty, index), address.axis)
 
 
@@ -365,4 +358,4 @@ def _threshold(state: TopK, blocks: Blocks, location: Location, address: Address
 
 
 def _check_count(state: TopK, location: Location, address: Address, k: int, what: str) -> None:
-    _checks.check_count(state.indices[..., :k], k, what, _blocks.without(location, (address.axis,)))
+    check_count(state.indices[..., :k], k, what, _checks.starts_of(_blocks.without(location, (address.axis,))))

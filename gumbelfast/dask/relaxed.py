@@ -12,7 +12,7 @@ from .. import gumbel as _gumbel
 from .. import gumbel_softmax as _gumbel_softmax
 from .._engine import checks
 from .._engine.types import SeedLike
-from .._parts import fill_noise
+from .._parts import check_drawn, fill_noise
 from . import _blocks, _checks
 from ._blocks import Address
 from ._checks import Location
@@ -120,7 +120,7 @@ def _whole(x: Array, blocks: Blocks, location: Location, address: Address, num_t
                 out[place] = _gumbel_softmax(rows[place], float(taus[place]), **noise.row(place))
     except ValueError:
         _checks.check_logits(x, location)
-        _checks.check_drawn(np.asarray(~np.isfinite(x).any(axis=axis)), _blocks.without(location, (axis,)))
+        check_drawn(np.asarray(~np.isfinite(x).any(axis=axis)), _checks.starts_of(_blocks.without(location, (axis,))))
         raise
     return np.moveaxis(out, -1, axis)
 
@@ -153,7 +153,7 @@ def _relaxed(
 ) -> Array:
     total = blocks.pop("total")
     none = np.squeeze(np.isneginf(total.log_sum), address.axis)
-    _checks.check_drawn(none, _blocks.without(location, (address.axis,)))
+    check_drawn(none, _checks.starts_of(_blocks.without(location, (address.axis,))))
     return probabilities(_perturbed(x, blocks, location, address), total).astype(x.dtype)
 
 

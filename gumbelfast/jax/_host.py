@@ -68,7 +68,7 @@ def _integers(out: tuple[Array, ...], source: FixedKey, last: Array, threads: in
     out[0][...] = index
 
 
-def _each_example(
+def each_example(
     draw: Callable[..., None],
     results: tuple[Any, ...],
     *operands: Any,
@@ -116,13 +116,13 @@ def _softmax_backward(
 
 # By the name of the handler that it stands for.
 HANDLERS: dict[str, Callable[..., tuple[Array, ...]]] = {
-    "alias": partial(_each_example, _alias),
-    "distinct": partial(_each_example, _distinct),
-    "integers": partial(_each_example, _integers),
-    "noise": partial(_each_example, _noise),
-    "categorical": partial(_each_example, _categorical),
-    "gumbel_top_k": partial(_each_example, _gumbel_top_k),
-    "gumbel_softmax": partial(_each_example, _gumbel_softmax),
+    "alias": partial(each_example, _alias),
+    "distinct": partial(each_example, _distinct),
+    "integers": partial(each_example, _integers),
+    "noise": partial(each_example, _noise),
+    "categorical": partial(each_example, _categorical),
+    "gumbel_top_k": partial(each_example, _gumbel_top_k),
+    "gumbel_softmax": partial(each_example, _gumbel_softmax),
     "softmax": _softmax,
     "softmax_backward": _softmax_backward,
 }

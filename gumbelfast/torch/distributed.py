@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +19,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from .. import Categorical, sample_tokens, shards, weighted_sample
+from .. import Categorical, sample_tokens, weighted_sample
 from .. import logsumexp as _logsumexp
 from .._engine import checks, row_checks
-from .._parts import draw_argmax, draw_top_k, end_of_positions
+from .._parts import (
+    check_count,
+    check_drawn,
+    draw_argmax,
+    draw_top_k,
+    end_of_positions,
+    merge_messages,
+    message_of,
+    perturbed_dtype,
+)
 from ..random.generator import Generator
 from ..shards import Argmax
 from ..shards import TopK as _State
@@ -146,16 +155,9 @@ def vocab_parallel_top_k(
     with _put_back(generator):
         noise = noise_of(shard, *place, generator)
         merged = _merged(lambda: draw_top_k(shard.x, k, noise, allowed, each, None), shard, allowed, k)
-        if k and (merged.indices[..., -1] < 0).any():
-            _refuse_few(merged.indices, k)
-    return TopK(torch.from_numpy(merged.perturbed), torch.from_numpy(merged.indices))
-
-
-def _refuse_few(indices: NDArray[np.int64], k: int) -> NoReturn:
-    by_row = indices.reshape(-1, k)
-    row = int((by_row[:, -1] < 0).argmax())
-    found = int((by_row[row] >= 0).sum())
-    raise ValueError(f"k={k} exceeds the {found} allowed entries of row {checks.row_name(row, indices.shape)}")
+        check_count(merged.indices, k, "allowed entries")
+    values = merged.perturbed.astype(perturbed_dtype(shard.x.dtype))
+    return TopK(torch.from_numpy(values), torch.from_numpy(merged.indices))
 
 
 def vocab_parallel_sample_tokens(
@@ -212,7 +214,7 @@ def vocab_parallel_sample_tokens(
         noise = noise_of(shard, *place, generator)
         x = shard.x if allowed is None else np.where(allowed, shard.x, work.type(-np.inf))
         largest = _merged(lambda: _largest(x), shard, allowed, 1)
-        _refuse_empty(largest.indices[..., 0], batch)
+        check_drawn(np.asarray(largest.indices[..., 0] < 0))
         most = largest.perturbed.reshape(-1).astype(work)
         with np.errstate(divide="ignore"):
             scale = np.maximum(1 / t, float(np.finfo(work).smallest_subnormal))
@@ -389,7 +391,7 @@ def _put_back(generator: Any) -> Iterator[None]:
 def _largest(x: Array) -> Argmax:
     """The largest logit of each row, the lowest index among equals; -1 where there is none."""
     if np.isnan(x).any() or np.isposinf(x).any():
-        raise ValueError("logits contain NaN or +inf")  # `_exchanged` says where
+        raise ValueError("logits contain NaN or +inf")  # `message_of` says where
     if not x.shape[-1]:
         return Argmax(np.full(x.shape[:-1], -1), np.full(x.shape[:-1], -np.inf))
     most = x.max(axis=-1)
@@ -399,54 +401,11 @@ def _largest(x: Array) -> Argmax:
 def _winner(draw: Callable[[], Argmax], shard: Shard, allowed: Array | None) -> Tensor:
     """The indices that win among all processes."""
     index = _merged(draw, shard, allowed, 1).indices[..., 0]
-    _refuse_empty(index, shard.x.shape[:-1])
+    check_drawn(np.asarray(index < 0))
     return torch.from_numpy(np.ascontiguousarray(index))
-
-
-def _refuse_empty(index: Array, batch: tuple[int, ...]) -> None:
-    if (index < 0).any():
-        row = checks.row_name(int((index < 0).ravel().argmax()), (*batch, 1))
-        raise ValueError(f"row {row} has no finite logit")
 
 
 def _merged(draw: Callable[[], Any], shard: Shard, allowed: Array | None, entries: int) -> _State:
     """The largest of what `draw` leaves on all processes, which all hear of a fault in the logits of one."""
-    x, batch = shard.x, shard.x.shape[:-1]
-    values, ids, dtype = np.full((*batch, entries), -np.inf), np.full((*batch, entries), -1.0), x.dtype
-    try:
-        state = draw()
-    except ValueError:
-        bad = (np.isnan(x) | np.isposinf(x)) & (True if allowed is None else allowed)
-        if not bad.any():
-            raise
-        values, ids = _fault_of(x, bad, shard.start, values, ids)
-    else:
-        index, value = state if isinstance(state, _State) else (np.asarray(part)[..., None] for part in state)
-        ids[..., : index.shape[-1]] = np.where(index < 0, index, index + shard.start)
-        values[..., : index.shape[-1]], dtype = value, value.dtype
-    if not values.size:
-        return _State(ids.astype(np.int64), values.astype(dtype))
-    found = all_gathered(np.stack([values, ids]), shard.group)
-    _refuse_faults(found, batch)
-    merged: _State = shards.merge([_State(i.astype(np.int64), v) for v, i in found], k=entries)
-    return _State(merged.indices, merged.perturbed.astype(dtype))
-
-
-def _fault_of(x: Array, bad: Array, start: int, values: Array, ids: Array) -> tuple[Array, Array]:
-    """A message that names the first fault of each row: the value NaN, and the index of a NaN, or -2 - that of +inf."""
-    nan = np.isnan(x) & bad
-    column = np.where(nan.any(axis=-1), nan.argmax(axis=-1) + start, -2 - (bad.argmax(axis=-1) + start))
-    values[bad.any(axis=-1)] = np.nan
-    ids[bad.any(axis=-1)] = column[bad.any(axis=-1)][..., None]
-    return values, ids
-
-
-def _refuse_faults(found: list[Array], batch: tuple[int, ...]) -> None:
-    values, ids = (np.stack(parts)[..., 0] for parts in zip(*found, strict=True))
-    for what, fault in (("NaN", np.isnan(values) & (ids >= 0)), ("+inf", np.isnan(values) & (ids < 0))):
-        if fault.any():
-            row = tuple(int(i) for i in np.argwhere(fault.any(axis=0))[0]) if batch else ()
-            of_row: Any = (slice(None), *row)
-            column = ids[of_row][fault[of_row]]
-            first = int(column.min()) if what == "NaN" else int((-2 - column).min())
-            raise ValueError(f"logits contain {what} at index {(*row, first)}")
+    mine = message_of(draw, shard.x, allowed, shard.start, entries)
+    return merge_messages(all_gathered(mine, shard.group) if entries else [mine], entries)
