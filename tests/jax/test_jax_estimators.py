@@ -223,7 +223,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda: est.score_function(KEY, X, curved, baseline="optimal"), ValueError,
      "baseline 'optimal' needs num_samples >= 2, got 1"),
     (lambda: est.score_function(KEY, X, curved, baseline=1j), TypeError,
-     "baseline returned complex64, expected real numbers"),
+     "baseline must be real numbers, got complex64"),
     (lambda: est.straight_through(KEY, X, curved, surrogate="sigmoid"), ValueError,
      "surrogate for categorical must be 'softmax' or 'identity', got 'sigmoid'"),
     (lambda: est.reparameterized(KEY, X, curved, tau=0), ValueError, "tau must be finite and > 0, got 0"),
