@@ -166,9 +166,7 @@ def main() -> None:
         theirs = THEIRS.get(name, "")
         print(f"{name:29} {early.mean():5.2f} {late.mean():6.2f} {spread:10} {each:5.1f} {theirs:>10}", flush=True)
         assert late.max() < early.min()
-    print(
-        "Ours: two samples per image, one learning rate for all, nothing tuned. Theirs: binarised MNIST, tuned for each."
-    )
+    print("Ours: two samples per image, one learning rate for all, not tuned. Theirs: binarised MNIST, each tuned.")
     picture(options.output, marks, curves, models, held_out[:12])
 
 
