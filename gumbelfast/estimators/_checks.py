@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from .._engine import checks, table_checks
 
@@ -34,6 +34,10 @@ def check_baseline_name(baseline: Any, num_samples: int) -> None:
         raise ValueError(f"baseline must be None, {names}, a RunningMean or numbers, got {baseline!r}")
     if baseline != "self_critical" and num_samples < 2:
         raise ValueError(f"baseline {baseline!r} needs num_samples >= 2, got {num_samples}")
+
+
+def refuse_complex(dtype: Any) -> NoReturn:
+    raise TypeError(f"baseline must be real numbers, got {str(dtype).removeprefix('torch.')}")
 
 
 def check_set_baseline(method: str, baseline: str | None, k: int) -> None:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
+from estimator_cases import SETS, SLOPED
 
 import gumbelfast as gf
 from gumbelfast import distributions, estimators, sequences, shards, structures
@@ -79,8 +80,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{f"distributions.{name}.sample": (law.sample, {}) for name, law in LAWS.items()},
     **{f"estimators.{name}": (getattr(estimators, name), F | {"k": 2}) for name in ("importance_weighted",
        "unordered_set")},
-    **{f"estimators.{name}": (getattr(estimators, name), F | {"grad_f": slopes_of}) for name in ("gumbel_rao",
-       "muprop", "rebar", "reparameterized", "straight_through", "straight_through_gumbel_softmax")},
+    **{f"estimators.{name}": (getattr(estimators, name), F | {"grad_f": slopes_of}) for name in SLOPED},
+    **{f"estimators.{name}": (getattr(estimators, name), F) for name in ("arm", "disarm", "score_function")},
+    "estimators.vimco": (estimators.vimco, {"logits": X, "log_joint": values_of}),
     "Categorical": (lambda **g: gf.Categorical(X, **g).probs, {}),
     "Categorical.log_prob": (gf.Categorical(X).log_prob, {}),
     "Categorical.sample": (gf.Categorical(X).sample, {}),
@@ -94,7 +96,6 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "distributions.BinaryConcrete.sample_logits": (distributions.BinaryConcrete(X, 0.5).sample_logits, {}),
     "distributions.Gumbel.sample": (distributions.Gumbel(X).sample, {}),
     "estimators.relax": (estimators.relax, F | {"control": values_of, "grad_control": slopes_of}),
-    "estimators.score_function": (estimators.score_function, F),
     "gumbel_softmax_backward": (gf.gumbel_softmax_backward, {"grad": X, "y_soft": gf.softmax(X)}),
     "gumbel_top_k": (gf.gumbel_top_k, {"logits": X, "k": 2}),
     "distributions.inverse_transform": (gf.distributions.inverse_transform, {"probs": P, "u": U}),
@@ -119,6 +120,18 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "weighted_sample": (gf.weighted_sample, {"weights": P, "k": 2}),
 }  # fmt: skip
 
+
+def losses(prefix: str, door: Any, given: dict[str, Any], control: Any) -> dict[str, Any]:
+    """The estimators of a door, for logits and perhaps a key."""
+    several = given | {"f": lambda z: z.sum(-1)}
+    names = ("arm", "disarm", "score_function", *SLOPED)
+    found: dict[str, Any] = {name: (getattr(door, name), several) for name in names}
+    found |= {name: (getattr(door, name), several | {"k": 2}) for name in SETS}
+    found["relax"] = door.relax, several | {"control": control}
+    found["vimco"] = door.vimco, given | {"log_joint": lambda z: z.sum(-1)}
+    return {f"{prefix}.{name}": call for name, call in found.items()}
+
+
 DOORS: dict[str, Any] = {
     "": gf,
     "distributions": distributions,
@@ -132,8 +145,9 @@ if find_spec("torch"):
     import torch
 
     import gumbelfast.torch as gt
+    from gumbelfast.torch import estimators as torch_estimators
 
-    DOORS["torch"] = gt
+    DOORS |= {"torch": gt, "torch.estimators": torch_estimators}
     T = torch.from_numpy(X)
     CALLS |= {
         **{f"torch.{name}": (getattr(gt, name), {"logits": T}) for name in ("categorical", "gumbel_softmax")},
@@ -141,14 +155,16 @@ if find_spec("torch"):
         **{f"torch.{name}": (getattr(gt, name), {}) for name in ("exponential", "gumbel")},
         "torch.gumbel_top_k": (gt.gumbel_top_k, {"logits": T, "k": 2}),
         "torch.multinomial": (gt.multinomial, {"input": torch.from_numpy(P)}),
+        **losses("torch.estimators", torch_estimators, {"logits": T}, lambda z: z.detach().sum(-1)),
     }
 
 if find_spec("jax"):
     import jax
 
     import gumbelfast.jax as gj
+    from gumbelfast.jax import estimators as jax_estimators
 
-    DOORS["jax"] = gj
+    DOORS |= {"jax": gj, "jax.estimators": jax_estimators}
     SINGLE = X.astype(np.float32)
     KEYED: dict[str, Any] = {"key": jax.random.key(3), "logits": SINGLE}
     CALLS |= {
@@ -156,6 +172,7 @@ if find_spec("jax"):
         **{f"jax.{name}": (getattr(gj, name), {"key": KEYED["key"]}) for name in ("exponential", "gumbel")},
         "jax.choice": (gj.choice, {"key": KEYED["key"], "a": SINGLE}),
         "jax.gumbel_top_k": (gj.gumbel_top_k, KEYED | {"k": 2}),
+        **losses("jax.estimators", jax_estimators, KEYED, lambda z: z.sum(-1)),
     }
 
 # What goes with an argument.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from estimator_cases import SLOPED
 from helpers import assert_refused
 
 import gumbelfast as gf
@@ -10,8 +11,7 @@ from gumbelfast._engine import sources
 from gumbelfast.estimators import _problem
 
 ZEROS = np.zeros((2, 3), np.float32)
-NAMES = ("score_function", "importance_weighted", "unordered_set")
-SLOPED = ("muprop", "reparameterized", "straight_through", "straight_through_gumbel_softmax", "gumbel_rao", "rebar")
+NAMES = ("score_function", "importance_weighted", "unordered_set", "arm", "disarm", "vimco")
 
 
 class _StopError(Exception):

@@ -14,8 +14,11 @@ from helpers import Array
 
 from gumbelfast import estimators
 
-RELAXED = ("rebar", "reparameterized", "straight_through_gumbel_softmax", "gumbel_rao")
-NEEDS_SLOPE = ("muprop", "straight_through", *RELAXED)
+RELAXED = (
+    "rebar", "reparameterized", "straight_through_gumbel_softmax", "gumbel_rao", "reinmax", "gapped_straight_through",
+)  # fmt: skip
+DECOUPLED = "decoupled_straight_through_gumbel_softmax"
+NEEDS_SLOPE = ("muprop", "straight_through", DECOUPLED, *RELAXED)
 
 
 def without_replacement(s: Source) -> Call:
@@ -44,7 +47,8 @@ def without_replacement(s: Source) -> Call:
 def _estimator(name: str, s: Source) -> Call:
     dims = s.choice([(2,), (3,), (2, 3), (2, 1), (1, 2, 2), (0, 2), (), (4,)])
     sets = name in ("unordered_set", "importance_weighted")
-    binary = not sets and s.one_in(3)
+    pairs = name in ("arm", "disarm")
+    binary = pairs or (not sets and s.one_in(3))
     w = np.cos(np.arange(np.prod(dims, dtype=int))).reshape(dims)
     lead = len(dims) - 1 if sets else s.below(max(len(dims), 1))
 
@@ -68,18 +72,26 @@ def _estimator(name: str, s: Source) -> Call:
     if sets:
         functions.append(s.mostly([1, 2, 3, 2], ODD_SIZES))
         given["baseline"] = s.mostly([None, "leave_one_out"])
+    elif pairs:
+        given["num_samples"] = s.mostly([2, 4], ODD_SIZES)
     else:
         given["family"] = s.mostly(["bernoulli" if binary else "categorical"])
         if name != "exact":
             given["num_samples"] = s.mostly([1, 2, 3], ODD_SIZES)
         if name in RELAXED and s.one_in(2):
             given["tau"] = setting(s)
+        if name == DECOUPLED and s.one_in(2):
+            given |= {"tau_forward": setting(s), "tau_backward": setting(s)}
+        if name == "gapped_straight_through":
+            given["gap"] = s.mostly([1.0, 0.0, 2], [-1.0])
         if name == "gumbel_rao":
             given["num_conditional"] = s.mostly([1, 3], FEW)
         if name == "rebar":
             given["eta"] = s.mostly([1.0, 0.0, -2])
         if name == "score_function":
-            given["baseline"] = s.mostly([None, "leave_one_out", "optimal", 0.5, estimators.RunningMean()])
+            given["baseline"] = s.mostly(
+                [None, "leave_one_out", "optimal", "self_critical", 0.5, estimators.RunningMean()]
+            )
         if name == "straight_through":
             given["surrogate"] = s.mostly([None, "identity", "sigmoid" if binary else "softmax"])
 
@@ -112,6 +124,6 @@ def _estimator(name: str, s: Source) -> Call:
 
 ESTIMATORS: list[Callable[[Source], Call]] = [
     *(partial(_estimator, name) for name in (*NEEDS_SLOPE, "exact", "relax", "score_function")),
-    *(partial(_estimator, name) for name in ("importance_weighted", "unordered_set")),
+    *(partial(_estimator, name) for name in ("importance_weighted", "unordered_set", "arm", "disarm", "vimco")),
     without_replacement,
 ]

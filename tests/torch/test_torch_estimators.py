@@ -295,6 +295,8 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda **k: est.score_function(X, curved, baseline="optimal", **k), ValueError,
      "baseline 'optimal' needs num_samples >= 2, got 1"),
     (lambda **k: est.score_function(X, curved, baseline=1j, **k), TypeError, "baseline must be a real number, got 1j"),
+    (lambda **k: est.score_function(X, curved, baseline=torch.tensor(1j), **k), TypeError,
+     "baseline must be real numbers, got complex64"),
     (lambda **k: est.straight_through(X, curved, surrogate="sigmoid", **k), ValueError,
      "surrogate for categorical must be 'softmax' or 'identity', got 'sigmoid'"),
     (lambda **k: est.reparameterized(X, curved, tau=0, **k), ValueError, "tau must be finite and > 0, got 0"),

@@ -121,7 +121,10 @@ def score_function(
     if isinstance(baseline, RunningMean):
         baseline = baseline.value
     if baseline is not None and not isinstance(baseline, str):
-        baseline = draws.number(baseline, "baseline")
+        numbers = jnp.asarray(baseline)
+        if jnp.iscomplexobj(numbers):
+            _checks.refuse_complex(numbers.dtype)
+        baseline = numbers
     return Estimate(*_surrogates.score_function(draws, baseline))
 
 

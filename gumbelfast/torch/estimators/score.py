@@ -123,6 +123,8 @@ def score_function(
         found = _surrogates.score_function(draws, baseline.value.to(draws.logits.dtype))
         baseline.update(found.values)
         return Estimate(*found)
+    if isinstance(baseline, Tensor) and baseline.is_complex():
+        _checks.refuse_complex(baseline.dtype)
     if baseline is not None and not isinstance(baseline, (str, Tensor)):
         baseline = torch.full((), checks.finite_number(baseline, "baseline"), dtype=torch.float64)
     return Estimate(*_surrogates.score_function(draws, baseline))
