@@ -10,7 +10,7 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, estimators, reference, sequences, shards, structures
+from . import distributions, estimators, permutations, reference, sequences, shards, structures, subsets
 from ._bitgen import Philox4x32
 from ._engine import sources
 from ._engine.backend import backend, backends, use_backend
@@ -54,6 +54,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "permutations",
     "reference",
     "sample_tokens",
     "sequences",
@@ -62,6 +63,7 @@ __all__ = [
     "softmax",
     "softmax_backward",
     "structures",
+    "subsets",
     "use_backend",
     "weighted_sample",
 ]
