@@ -10,7 +10,17 @@ from pkgutil import extend_path
 # In the source folder Python takes this package for the installed one: the compiled core is found where pip put it.
 __path__ = extend_path(__path__, __name__)
 
-from . import distributions, estimators, reference, sequences, shards, streams, structures
+from . import (
+    distributions,
+    estimators,
+    permutations,
+    reference,
+    sequences,
+    shards,
+    streams,
+    structures,
+    subsets,
+)
 from ._bitgen import Philox4x32
 from ._engine import sources
 from ._engine.backend import backend, backends, use_backend
@@ -54,6 +64,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "permutations",
     "reference",
     "sample_tokens",
     "sequences",
@@ -63,6 +74,7 @@ __all__ = [
     "softmax_backward",
     "streams",
     "structures",
+    "subsets",
     "use_backend",
     "weighted_sample",
 ]

@@ -1,0 +1,188 @@
+"""Relaxed permutations of Gumbel-perturbed scores, by Sinkhorn's normalisation; hard ones, by matching."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._engine import row_checks
+from .._engine.types import SeedLike
+from .._sampling.noise import gumbel
+from ..reference import sinkhorn as kernel
+from . import _checks as check
+
+Array = NDArray[Any]
+
+
+def gumbel_sinkhorn(
+    logits: ArrayLike,
+    tau: ArrayLike = 1.0,
+    iterations: int = 20,
+    hard: bool = False,
+    *,
+    noise_scale: float = 1.0,
+    rng: SeedLike = None,
+    offset: int | None = None,
+    return_perturbed: bool = False,
+) -> Any:
+    r"""Relaxed permutation matrices, Sinkhorn's normalisation of ``exp((logits + noise_scale * g) / tau)``.
+
+    Parameters
+    ----------
+    logits : array_like of float16, bfloat16, float32 or float64, shape (..., n, n)
+        Scores of the item of a column at the place of a row; finite.
+    tau : float or array_like of float, default 1.0
+        Temperature of the relaxation: one number, or one per matrix, which broadcasts to the batch shape.
+    iterations : int, default 20
+        Rounds of normalisation of rows, then columns, at least 1. The smaller tau, the more it takes.
+    hard : bool, default False
+        Return exact permutation matrices, those of `match`.
+    noise_scale : float, default 1.0
+        What the Gumbel noise is multiplied by; 0 leaves the scores as they are.
+    rng, offset
+        As in `gumbelfast.gumbel`: the noise is what ``gumbel(size=logits.shape)`` draws, in the dtype of the result.
+    return_perturbed : bool, default False
+        Return ``(result, perturbed)``; `gumbel_sinkhorn_backward` wants the perturbed scores, whatever went forward.
+
+    Returns
+    -------
+    ndarray, or a tuple of two with `return_perturbed`
+        float32, or float64 for float64 logits; shape of `logits`. Columns sum to 1, rows nearly.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For logits that are not square matrices of finite floats, a bad tau, number of iterations, noise scale or
+        offset, and scores that overflow when divided by tau.
+    ImportError
+        With ``hard=True`` and without SciPy.
+
+    Notes ----- Mena, Belanger, Linderman and Snoek, "Learning latent permutations with Gumbel-Sinkhorn networks"
+    (2018): as tau tends to 0 the limit of the iteration tends to the permutation of the largest total score,
+
+    .. math:: M(X) = \arg\max_P \langle P, X \rangle, \qquad S(X / \tau) = \arg\max_{P \in \mathcal{B}_n} \langle P, X
+        \rangle + \tau h(P)
+
+    over doubly stochastic matrices with entropy h. Everything is computed in the logarithm. One Gumbel for each entry,
+    and not for each permutation, makes the law of M near the Gibbs law and not equal to it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.permutations import gumbel_sinkhorn
+    >>> p = gumbel_sinkhorn(np.zeros((4, 4)), tau=0.5, rng=0)
+    >>> bool(np.allclose(p.sum(axis=-2), 1))
+    True
+    """
+    x = check.square(logits)
+    rounds, scale = check.iterations(iterations), _scales(tau, x)
+    width = check.noise_scale(noise_scale)
+    if hard:
+        _assignment()
+    z = gumbel(size=x.shape, dtype=x.dtype, rng=rng, offset=offset) if width else np.zeros_like(x)
+    z = z * x.dtype.type(width) + x
+    rows = z.reshape(-1, *z.shape[-2:])
+    if hard:
+        result = np.zeros_like(z)
+        np.put_along_axis(result, match(z)[..., None], 1, -1)
+    else:
+        result = kernel.sinkhorn(rows, scale, rounds).reshape(z.shape)
+    return (result, z) if return_perturbed else result
+
+
+def gumbel_sinkhorn_backward(
+    grad: ArrayLike, perturbed: ArrayLike, tau: ArrayLike = 1.0, iterations: int = 20
+) -> Array:
+    r"""Gradient of `gumbel_sinkhorn` with respect to its logits.
+
+    Parameters
+    ----------
+    grad : array_like of real numbers
+        Gradient with respect to the result; broadcasts to its shape.
+    perturbed : array_like of float16, bfloat16, float32 or float64, shape (..., n, n)
+        What ``return_perturbed=True`` returned. For straight-through gradients pass it as well.
+    tau, iterations
+        As in the forward pass.
+
+    Returns
+    -------
+    ndarray
+        Shape of `perturbed`; float32, or float64 for float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For dtypes, shapes, tau or a number of iterations that do not fit.
+
+    Notes ----- The derivative of the iteration that was run, and not of its limit: of a round :math:`L' = L -
+    \mathrm{logsumexp}(L)` along one axis, :math:`G = G' - e^{L'} \sum G'` along it. The way back keeps 2 n numbers a
+    round, and not n**2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.permutations import gumbel_sinkhorn_backward
+    >>> bool(np.allclose(gumbel_sinkhorn_backward(1.0, np.eye(3)), 0, atol=1e-15))  # columns always sum to 1
+    True
+    """
+    z = check.square(perturbed, "perturbed")
+    rounds, scale = check.iterations(iterations), _scales(tau, z)
+    rows = z.reshape(-1, *z.shape[-2:])
+    outer = check.gradient(grad, z.shape).astype(z.dtype).reshape(rows.shape)
+    return kernel.sinkhorn_backward(outer, rows, scale, rounds).reshape(z.shape)
+
+
+def match(scores: ArrayLike) -> NDArray[np.int64]:
+    """The permutation of the largest total score: for each row the column that it is matched with.
+
+    Parameters
+    ----------
+    scores : array_like of float16, bfloat16, float32 or float64, shape (..., n, n)
+        Finite.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., n)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For scores that are not square matrices of finite floats.
+    ImportError
+        Without SciPy.
+
+    Notes ----- `scipy.optimize.linear_sum_assignment` (Crouse, "On implementing 2D rectangular assignment algorithms",
+    2016), matrix by matrix.
+
+    Examples
+    --------
+    >>> from gumbelfast.permutations import match
+    >>> match([[0.0, 2.0], [1.0, 0.0]])
+    array([1, 0])
+    """
+    x, solve = check.square(scores, "scores"), _assignment()
+    index = np.empty(x.shape[:-1], np.int64)
+    for each, row in zip(x.reshape(-1, *x.shape[-2:]), index.reshape(-1, x.shape[-1]), strict=True):
+        row[:] = solve(each, maximize=True)[1]
+    return index
+
+
+def _assignment() -> Any:
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "scipy":
+            raise
+        raise ImportError("hard permutations need SciPy: pip install scipy") from error
+    return linear_sum_assignment
+
+
+def _scales(tau: ArrayLike, x: Array) -> Array:
+    """1/tau of each matrix, in the working dtype."""
+    inverse = row_checks.positive_reciprocals(tau, "tau", x.shape[:-2], x.dtype)
+    count = x.size // x.shape[-1] ** 2
+    scale = np.broadcast_to(np.asarray(inverse, x.dtype).reshape(-1, 1, 1), (count, 1, 1))
+    check.overflow(x.reshape(-1, *x.shape[-2:]), scale, "logits")
+    return scale
