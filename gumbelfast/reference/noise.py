@@ -5,8 +5,8 @@ minimum M is exponential with rate 32, its place I is uniform and independent of
 M plus fresh exponentials X. The head of a tile (M and I) alone so bounds its noise by -log(M).
 
 X = k log(2) + Y: X exceeds log(2) with probability 1/2 and has no memory, so k is geometric, the number of zeros that
-fair bits begin with; Y = -log(1 - m / 2) is what is left, with m uniform on (0, 1), the bits behind the first one (Ahrens
-and Dieter 1972 cut the exponential in the same way).
+fair bits begin with; Y = -log(1 - m / 2) is what is left, with m uniform on (0, 1), the bits behind the first one
+(Ahrens and Dieter 1972 cut the exponential in the same way).
 
 Arithmetic is numpy.longdouble. With the 64-bit significand of x86 all arguments of log and log1p below are exact;
 where longdouble is double, noise is good to a few units in the last place of float64.

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks
 from .._engine.checks import Array, first_place, real, row_name
+from .._engine.refused import refuse
 
 
 def logits(x: ArrayLike, axis: Any, k: Any) -> tuple[Array, int, int]:
@@ -16,7 +17,7 @@ def logits(x: ArrayLike, axis: Any, k: Any) -> tuple[Array, int, int]:
     rows, axis = checks.rows(x, axis)
     count = checks.count(k, rows.shape[-1])
     if rows.size and not rows.max(initial=-np.inf) < np.inf:
-        checks.refuse(rows, None, axis)
+        refuse(rows, None, axis)
     finite = np.isfinite(rows.astype(checks.work_dtype(rows.dtype))).sum(axis=-1)
     if (finite < count).any():
         row = int((finite < count).ravel().argmax())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks
-from .._engine.sources import source
+from .._engine.sources import reserved
 from .._engine.types import SeedLike
 from .._sampling.argmax import categorical
 from ..random.generator import Generator
@@ -177,14 +175,10 @@ def sample_sampford(
     rows, count = pi.reshape(-1, pi.shape[-1]), int(np.prod(front))
     index = np.zeros((count, len(rows), k), np.int64)
     width = 2 * rows.shape[1]  # noise of the first item, and of the others
-
-    def call(key: int, element: int, *_: Any) -> int:
+    with reserved(rng, count * width * len(rows)) as (key, element):
         for i, row in enumerate(rows):
             first = element + i * count * width
             index[:, i] = np.sort(_one_row(row, k, count, key, first), axis=-1)
-        return 0
-
-    source(rng)._draw(count * width * len(rows), call, width)
     drawn = index.reshape(*front, *pi.shape[:-1], k)
     return drawn if axis == -1 else np.moveaxis(drawn, -1, axis - pi.ndim)
 

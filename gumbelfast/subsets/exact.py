@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, table_checks
-from .._engine.sources import source
+from .._engine.sources import reserved
 from .._engine.types import SeedLike
 from .._sampling.noise import exponential
 from ..random.generator import Generator
@@ -205,14 +205,8 @@ def sample_subsets(
 
 def draw(rows: NDArray[np.float64], k: int, count: int, rng: SeedLike) -> NDArray[np.int64]:
     """Subsets of each row (count, n, k)."""
-    drawn: list[NDArray[np.int64]] = []
-
-    def call(key: int, element: int, *_: Any) -> int:
-        drawn.append(pick(rows, k, count, key, element))
-        return 0
-
-    source(rng)._draw(count * rows.size, call, rows.shape[1])
-    return drawn[0]
+    with reserved(rng, count * rows.size) as (key, first):
+        return pick(rows, k, count, key, first)
 
 
 def pick(rows: NDArray[np.float64], k: int, count: int, key: int, element: int) -> NDArray[np.int64]:
