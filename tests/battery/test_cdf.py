@@ -1,10 +1,10 @@
 """The laws of a tile's pieces, exactly: how many of all bit patterns give at most t, on every compiled backend.
 
 From bits to the minimum M and to its noise the maps are monotone (up to an ulp), and so is that to X among words with
-the same number of leading zeros, so that bisection counts the patterns. Thresholds lie half-way between two floats, where
-a value rounded to nearest changes. Tails end at 2**-42 of the 59 bits of a head and at 2**-47 of the 64 of an element:
-2**17 patterns are left there, and counting them whole costs 2**-18 of their number. As a head is a minimum of 32, both
-are noise beyond which there is 2**-47.
+the same number of leading zeros, so that bisection counts the patterns. Thresholds lie half-way between two floats,
+where a value rounded to nearest changes. Tails end at 2**-42 of the 59 bits of a head and at 2**-47 of the 64 of an
+element: 2**17 patterns are left there, and counting them whole costs 2**-18 of their number. As a head is a minimum
+of 32, both are noise beyond which there is 2**-47.
 """
 
 from collections.abc import Callable
