@@ -76,7 +76,7 @@ class WeightedReservoir:
     """
 
     def __init__(self, k: int, *, rng: SeedLike = None, start: int = 0) -> None:
-        self._k = checks.as_integer(k, "k", 0)
+        self._k = checks.as_integer(k, "k", 0, checks.LAST_ELEMENT)
         self._next = checks.as_integer(start, "start", 0, checks.LAST_ELEMENT)
         generator = default_rng(rng)
         self._key, self._first = generator.key, generator.offset

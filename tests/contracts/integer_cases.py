@@ -12,11 +12,12 @@ import numpy as np
 from estimator_cases import SETS, SLOPED
 
 import gumbelfast as gf
-from gumbelfast import distributions, estimators, sequences, shards, structures
+from gumbelfast import distributions, estimators, permutations, sequences, shards, streams, structures, subsets
 
 X = np.log(np.arange(1.0, 10.0).reshape(3, 3))
 P = np.exp(X)
 U = np.array([0.1, 0.5, 0.9])
+HALVES = np.full((2, 2), 0.5)
 LATIN = [[0, 1, 2], [1, 2, 0], [2, 0, 1]]  # different columns along either axis
 GRID = np.log(np.arange(1.0, 9.0).reshape(2, 2, 2))
 EMPTY_ROW = np.where(np.arange(3)[:, None] == 1, -np.inf, X)
@@ -58,6 +59,12 @@ def threads_after(num_threads: Any) -> int:
 def place(rng: Any) -> Any:
     """Where a generator stands."""
     return rng.key, rng.offset, rng.bit_generator.state["state"]["counter"]
+
+
+def reservoir(rng: Any = 5, **given: Any) -> Any:
+    kept = streams.WeightedReservoir(rng=rng, **given)
+    kept.update(P[0])
+    return kept.sample()[:2]
 
 
 def words(**given: Any) -> Any:
@@ -117,6 +124,31 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "structures.perturb_and_map": (structures.perturb_and_map, {"unary": X, "solver": solve, "num_samples": 2}),
     "structures.viterbi": (structures.viterbi, {"unary": X, "pairwise": np.eye(3)}),
     "structures.viterbi_tree": (structures.viterbi_tree, {"unary": X, "pairwise": np.eye(3), "parents": [-1, 0, 0]}),
+    "structures.sample_labellings": (structures.sample_labellings, {"unary": X, "pairwise": np.eye(3)}),
+    **{f"structures.{name}": (getattr(structures, name), {"unary": X, "pairwise": np.eye(3)})
+       for name in ("label_marginals", "log_partition")},
+    "structures.label_marginals_backward": (
+        structures.label_marginals_backward,
+        {"grad_nodes": X, "grad_edges": np.ones((2, 3, 3)), "unary": X, "pairwise": np.eye(3)},
+    ),
+    "structures.log_partition_backward": (
+        structures.log_partition_backward,
+        {"grad": 1.0, "unary": X, "pairwise": np.eye(3)},
+    ),
+    "counterfactual": (gf.counterfactual, {"logits": X, "observed": 0, "new_logits": X[::-1]}),
+    "hindsight_gumbel": (gf.hindsight_gumbel, {"logits": X, "observed": 0}),
+    "distributions.HardConcrete.sample": (distributions.HardConcrete(X, 0.5).sample, {}),
+    **{f"subsets.{name}": (getattr(subsets, name), {"logits": X, "k": 2}) for name in ("relaxed_top_k",
+       "sample_subsets", "subset_log_partition", "subset_marginals")},
+    "subsets.relaxed_top_k_backward": (subsets.relaxed_top_k_backward, {"grad": X, "perturbed": X, "k": 2}),
+    "subsets.subset_marginals_backward": (subsets.subset_marginals_backward, {"grad": X, "logits": X, "k": 2}),
+    "subsets.subset_log_prob": (subsets.subset_log_prob, {"logits": X, "items": LATIN}),
+    "subsets.inclusion_probabilities": (subsets.inclusion_probabilities, {"sizes": P, "k": 2}),
+    "subsets.conditional_poisson_logits": (subsets.conditional_poisson_logits, {"inclusion": HALVES}),
+    "subsets.sample_sampford": (subsets.sample_sampford, {"inclusion": HALVES}),
+    "permutations.gumbel_sinkhorn": (permutations.gumbel_sinkhorn, {"logits": X}),
+    "permutations.gumbel_sinkhorn_backward": (permutations.gumbel_sinkhorn_backward, {"grad": X, "perturbed": X}),
+    "streams.WeightedReservoir": (reservoir, {"k": 2}),
     "weighted_sample": (gf.weighted_sample, {"weights": P, "k": 2}),
 }  # fmt: skip
 
@@ -136,9 +168,12 @@ DOORS: dict[str, Any] = {
     "": gf,
     "distributions": distributions,
     "estimators": estimators,
+    "permutations": permutations,
     "sequences": sequences,
     "shards": shards,
+    "streams": streams,
     "structures": structures,
+    "subsets": subsets,
 }
 
 if find_spec("torch"):
@@ -191,6 +226,7 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
     "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "value": (2, [0, 2, 1]), "bit_generator": (9,),
     "seed": (7,), "counter": (9, [1, 2, 3, 4]), "key": (9, [1, 2]), "delta": (9,), "jumps": (3,),
+    "observed": (1, [0, 2, 1]), "start": (4,), "iterations": (3,),
 }  # fmt: skip
 
 HUGE = [2**63, 2**64 + 1]
@@ -203,11 +239,12 @@ OUT_OF_RANGE: dict[str, list[int]] = {
     "num_conditional": [0, *HUGE], "site_ndim": [0], "event_ndim": [0], "index": COLUMNS,
     "order": COLUMNS, "items": COLUMNS, "value": COLUMNS, "parents": [-2, 0, 2**63 + 1, 2**64],
     "starts": [-1, 2**62, 2**63 + 1, 2**64], "bit_generator": [-1, 2**64], "counter": [-1, 2**128],
+    "observed": COLUMNS, "start": [-1, 2**62 + 1, *HUGE], "iterations": [-1, *HUGE],
     "key": [-1, 2**64], "seed": [], "delta": [], "jumps": [],
 }  # fmt: skip
 
 # Parameters that take integers without saying so in their annotation.
-NAMES = {"index", "items", "parents", "positions", "seed", "seeds", "starts", "top_k"}
+NAMES = {"index", "items", "observed", "parents", "positions", "seed", "seeds", "starts", "top_k"}
 QUALIFIED = {"Categorical.log_prob.value", "Philox4x32.counter", "Philox4x32.key", "Philox4x32.advance.delta",
              "Philox4x32.jumped.jumps", "Philox4x32.spawn.n_children", "distributions.plackett_luce_log_prob.order",
              "distributions.plackett_luce_log_prob_backward.order"}  # fmt: skip
@@ -217,6 +254,8 @@ EXCEPTIONS = {
     "Philox4x32.spawn.n_children": "NumPy's SeedSequence takes it",
     "structures.PerturbedArgmax.event_ndim": "a result: make_perturbed_argmax looks at what goes into it",
     "structures.PerturbedArgmax.num_samples": "a result: make_perturbed_argmax looks at what goes into it",
+    "streams.ReservoirSample.items": "a result: whatever was given",
+    "streams.WeightedReservoir.update.items": "anything that weights belong to",
     "jax.choice.a": "an integer, or an array to choose from, in test_jax_choice.py",
     "torch.logsumexp.dim": "one or several, in test_torch_logsumexp.py",
 }

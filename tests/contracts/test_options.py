@@ -93,7 +93,7 @@ CASES: dict[str, Case] = {
     "stochastic_beam_search": Case(
         lambda x, **g: gf.sequences.stochastic_beam_search(step, None, 2, 3, **g),
         lambda found: found[:5],
-        [{"return_all": True}, {"dead_ends": "drop"}, {"length_penalty": 0.0}],
+        [{"return_all": True}, {"dead_ends": "drop"}],
     ),
     "ancestral_sample": Case(
         lambda x, **g: gf.sequences.ancestral_sample(step, None, 2, 3, **g),
