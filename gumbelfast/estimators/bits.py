@@ -39,6 +39,14 @@ def arm(logits: ArrayLike, f: Function, *, num_samples: int = 2, rng: SeedLike =
     Notes
     -----
     Yin and Zhou, "ARM: augment-REINFORCE-merge gradient for stochastic binary networks" (2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> found = estimators.arm(np.zeros(3), lambda b: ((b - 0.45) ** 2).sum(-1), num_samples=20_000, rng=0)
+    >>> bool(np.allclose(found.grad, 0.25 * (0.55**2 - 0.45**2), atol=0.005))
+    True
     """
     return _antithetic("arm", logits, f, num_samples, rng)
 
@@ -64,6 +72,14 @@ def disarm(logits: ArrayLike, f: Function, *, num_samples: int = 2, rng: SeedLik
     Notes
     -----
     Dong, Mnih and Tucker, "DisARM: an antithetic gradient estimator for binary latent variables" (2020).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> found = estimators.disarm(np.zeros(3), lambda b: ((b - 0.45) ** 2).sum(-1), num_samples=20_000, rng=0)
+    >>> bool(np.allclose(found.grad, 0.25 * (0.55**2 - 0.45**2), atol=0.005))
+    True
     """
     return _antithetic("disarm", logits, f, num_samples, rng)
 

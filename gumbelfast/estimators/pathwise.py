@@ -286,6 +286,17 @@ def decoupled_straight_through_gumbel_softmax(
     -----
     Shah, Yan, Mozer and Liu, "Improving discrete optimisation via decoupled straight-through Gumbel-softmax" (2024).
     With `tau_forward` 1 it is `straight_through_gumbel_softmax`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> score = np.arange(3.0)
+    >>> options = {"tau_forward": 0.5, "tau_backward": 1.0, "num_samples": 20_000, "rng": 0}
+    >>> drawn = estimators.decoupled_straight_through_gumbel_softmax
+    >>> found = drawn(np.zeros(3), lambda z: z @ score, lambda z: score + 0 * z, **options)
+    >>> bool(found.grad[0] < 0 < found.grad[2] and abs(found.grad.sum()) < 1e-6)
+    True
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     inverse = problem.logits.dtype.type(checks.positive_reciprocal(tau_forward, "tau_forward", problem.logits.dtype))
@@ -334,6 +345,16 @@ def reinmax(
     Liu, Dong, Liu, Yu and Gao, "Bridging discrete and backpropagation: straight-through and beyond" (2023), algorithm
     2. With tau 1 the expectation is :math:`\sum_{ij} p_i p_j (e_i - e_j)^T \frac{f'(e_i) + f'(e_j)}{2} e_i`, where
     the gradient has :math:`f(e_i) - f(e_j)`: the trapezoidal rule, exact for quadratic f.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> score = np.arange(3.0)
+    >>> options = {"num_samples": 20_000, "rng": 0}
+    >>> found = estimators.reinmax(np.zeros(3), lambda z: z @ score, lambda z: score + 0 * z, **options)
+    >>> bool(np.allclose(found.grad, [-1 / 3, 0, 1 / 3], atol=0.01))
+    True
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     checks.positive_reciprocal(tau, "tau", problem.logits.dtype)
@@ -385,6 +406,16 @@ def gapped_straight_through(
     -----
     Fan, Chi, Rudnicky and Ramadge, "Training discrete deep generative models via gapped straight-through estimator"
     (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast import estimators
+    >>> score = np.arange(3.0)
+    >>> options = {"num_samples": 20_000, "rng": 0}
+    >>> found = estimators.gapped_straight_through(np.zeros(3), lambda z: z @ score, lambda z: score + 0 * z, **options)
+    >>> bool(found.grad[0] < 0 < found.grad[2] and abs(found.grad.sum()) < 1e-6)
+    True
     """
     problem = Problem(logits, num_samples, family, f, grad_f)
     checks.positive_reciprocal(tau, "tau", problem.logits.dtype)

@@ -71,6 +71,14 @@ def soft_sort_backward(grad: ArrayLike, scores: ArrayLike, tau: ArrayLike = 1.0)
     ------
     TypeError, ValueError
         As in `soft_sort`, and for a `grad` that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.permutations import soft_sort_backward
+    >>> grad = soft_sort_backward(np.eye(3), [0.1, 2.0, 1.0], tau=0.5)
+    >>> grad.shape, bool(abs(grad.sum()) < 1e-6)  # a constant added to all scores changes nothing
+    ((3,), True)
     """
     s, scale, shape = _rows(scores, tau)
     h = _pulled(grad, _soft(s, scale), shape, scale)
@@ -139,6 +147,14 @@ def neural_sort_backward(grad: ArrayLike, scores: ArrayLike, tau: ArrayLike = 1.
     ------
     TypeError, ValueError
         As in `soft_sort`, and for a `grad` that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gumbelfast.permutations import neural_sort_backward
+    >>> grad = neural_sort_backward(np.eye(3), [0.1, 2.0, 1.0], tau=0.5)
+    >>> grad.shape, bool(abs(grad.sum()) < 1e-6)  # a constant added to all scores changes nothing
+    ((3,), True)
     """
     s, scale, shape = _rows(scores, tau)
     h = _pulled(grad, _neural(s, scale), shape, scale)

@@ -11,7 +11,8 @@ import pytest
 
 HOMES = [
     "gumbelfast", "gumbelfast.random", "gumbelfast.distributions", "gumbelfast.estimators", "gumbelfast.sequences",
-    "gumbelfast.structures", "gumbelfast.shards", "gumbelfast.torch", "gumbelfast.jax",
+    "gumbelfast.structures", "gumbelfast.shards", "gumbelfast.streams", "gumbelfast.subsets", "gumbelfast.permutations",
+    "gumbelfast.torch", "gumbelfast.jax",
 ]  # fmt: skip
 
 
