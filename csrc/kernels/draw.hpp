@@ -16,7 +16,8 @@ GF_OP void draw_uniforms(Key key, const uint64_t* tile, int count, uint64_t* uni
   for (int i = 0; i < count; i += 2, uniform += 2 * tile_size) {
     const uint64_t block = 8 * tile[i], next = 8 * tile[i + 1 < count ? i + 1 : i];
     Words words[4];
-    philox8(key, {{domain_draw_high, block}, {domain_draw_low, block}, {domain_draw_high, next}, {domain_draw_low, next}},
+    philox8(key,
+            {{domain_draw_high, block}, {domain_draw_low, block}, {domain_draw_high, next}, {domain_draw_low, next}},
             words);
     store_joined(uniform, words[0].low, words[1].low);
     store_joined(uniform + 16, words[0].high, words[1].high);

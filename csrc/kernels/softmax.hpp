@@ -226,9 +226,8 @@ GF_OP void log_softmax_row(const S* x, int64_t cols, V scale, S* out, bool past_
   const bool plain = !norm.exceptional();
   const V log_sum = set(plain ? static_cast<WorkOf<S>>(log_scalar(norm.sum)) : exceptional_logsumexp(x, cols));
   if (plain) [[likely]]
-    return write_places<V>(out, cols, past_cache, [&](auto at) GF_STEP {
-      return norm.exponent(load_at<V>(x, at, norm.most)) - log_sum;
-    });
+    return write_places<V>(out, cols, past_cache,
+                           [&](auto at) GF_STEP { return norm.exponent(load_at<V>(x, at, norm.most)) - log_sum; });
   for_blocks<V>(cols, [&](int64_t j, int n) {
     const V y = load_block(x + j, n, norm.most) - log_sum;
     store_block(out + j, n, select(simd::unordered(y, y), set(not_a_number<V>()), y));

@@ -144,13 +144,11 @@ GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<
   // From here up what was left out of the sum is less than an eighth of its last bit.
   constexpr double enough = 8.0 * double{largest_grad} * double{tiny<T>} / double{ulp_of_one<T>};
   const bool complete = !some_large && __builtin_fabs(dot) >= enough * static_cast<double>(cols);
-  const T lifted_sum =
-      complete ? static_cast<T>(dot) * Format<V>::lifted_one : round_sum(lifted_dot(row, cols), T{});
+  const T lifted_sum = complete ? static_cast<T>(dot) * Format<V>::lifted_one : round_sum(lifted_dot(row, cols), T{});
   if (is_moderate(lifted_sum * Format<V>::dropped_one) && is_moderate(scale))
     softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
   else
-    softmax_backward_given(row, cols,
-                           row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at) * row.y(at); }));
+    softmax_backward_given(row, cols, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at) * row.y(at); }));
 }
 
 // Sums of short rows, of a term of their blocks; a negative zero counts as zero, as it does in `row_sum`.
@@ -241,9 +239,11 @@ GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, Wor
   const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : half);
   const bool is_plain = is_moderate(one_sum) && is_moderate(scale);
   // exp(y) below 2**-63 (double: 2**-510) times the sum is nothing beside a gradient of this size.
-  const V low = set(static_cast<T>(Format<V>::exp_least / 2)), zero = set(T{0}), infinity = set(-Storage<T>::minus_infinity);
+  const V low = set(static_cast<T>(Format<V>::exp_least / 2)), zero = set(T{0}),
+          infinity = set(-Storage<T>::minus_infinity);
   const bool may_vanish = is_plain && !is_below(one_sum, tiny<T>);
-  const auto beside = set(__builtin_bit_cast(Word, may_vanish ? (one_sum < 0 ? -one_sum : one_sum) * T(0x1p-36) : T{0}));
+  const auto beside =
+      set(__builtin_bit_cast(Word, may_vanish ? (one_sum < 0 ? -one_sum : one_sum) * T(0x1p-36) : T{0}));
   write_places<V>(row.out, cols, row.past_cache, [&](auto at) GF_STEP {
     const auto y = load_at<V>(row.y_row, at, set(T{-1}));
     const auto grad = row.grad(at);

@@ -67,7 +67,10 @@ constexpr Sweep<float> sweeps[] = {
     {"minus-log", {0x00800000, 0x7E7FFFFF}, 0, [](uint32_t w) { return -std::log(float_of(w)); }},
     {"exp", {0x80000000, 0xFF800000}, subnormal, [](uint32_t w) { return std::exp(float_of(w)); }},
     {"log1p", {0, 0x3F800000}, subnormal, [](uint32_t w) { return std::log1p(float_of(w)); }},
-    {"word", {0x00020000, 0xFFFFFFFF}, subnormal, [](uint32_t w) {
+    {"word",
+     {0x00020000, 0xFFFFFFFF},
+     subnormal,
+     [](uint32_t w) {
        const uint32_t digits = w << std::countl_zero(w) << 1 >> 9;
        return std::countl_zero(w) * std::numbers::ln2 - std::log1p(-(digits + 0.5) * 0x1p-24);
      }},
