@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .._core import choose_keyed, lies_within, relax_keyed
-from .._engine import address, checks, draws, sources, table_checks, thread_count
+from .._engine import checks, draws, sources, table_checks, thread_count
 from .._engine.backend import active
 from .._engine.refused import Refused
 from .._engine.sources import Source
@@ -33,7 +33,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
     result = _tensors.tensor(np.empty(shape, _STORED[dtype]), dtype, -1)
     target, write, threads = _tensors.array(result), getattr(active(), kind), thread_count.resolve(None)
 
-    address.draw_flat(partial(write, target, 0.0, 1.0, threads), target.size, _key.source(generator), None)
+    sources.draw(_key.source(generator), target.size, partial(write, target, 0.0, 1.0, threads), target.size)
     return result
 
 
@@ -47,8 +47,8 @@ def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: i
             return (None, torch.from_numpy(drawn)) if hard else (torch.from_numpy(drawn), None)
     soft_result, soft_rows = _tensors.result_like(logits, x, dim) if soft else (None, None)
     hard_result, hard_rows = _tensors.result_like(logits, x, dim) if hard else (None, None)
-    where = (_key.source(generator, lies_within(x, *_ORDINARY)),)
-    draws.relax((x, None, scale), soft_rows, hard_rows, dim, thread_count.resolve(None), where)
+    where, threads = _place(x, generator, (), 0), thread_count.resolve(None)
+    draws.relax((x, None, scale), soft_rows, hard_rows, dim, threads, where, draw_rows=_draw_rows)
     if dim != -1 or not logits.is_contiguous():
         for result, written in ((soft_result, soft_rows), (hard_result, hard_rows)):
             if result is not None and written is not None:
