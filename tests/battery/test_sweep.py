@@ -48,7 +48,7 @@ class Drawn(NamedTuple):
 
 # Ulp are those of the result; for minus-log64 and gumbel64 those of max(1, |result|).
 DRAWN = {
-    "minus-log64": Drawn(1148707, B_minus-log64, {10**6: "f5f24a914d49b701", 10**9: "D_minus-log64"}),
+    "minus-log64": Drawn(1148707, B_minus - log64, {10**6: "f5f24a914d49b701", 10**9: "D_minus-log64"}),
     "exp64": Drawn(1173660, B_exp64, {10**6: "4a1c5f14bbacd876", 10**9: "D_exp64"}),
     "log1p64": Drawn(579892, B_log1p64, {10**6: "6a44529fef842e20", 10**9: "D_log1p64"}),
     "word64": Drawn(59878, B_word64, {10**6: "bbace865518f1072", 10**9: "D_word64"}),
@@ -56,8 +56,7 @@ DRAWN = {
     "exponential64": Drawn(59878, B_exponential64, {10**6: "6033dc50a0a72f15", 10**9: "D_exponential64"}),
 }
 # Where the error is largest, of gumbel64 and exponential64 found by a search near such places: bits and ulp.
-WORST = {
-W_ALL}
+WORST = {W_ALL}
 X87 = np.finfo(np.longdouble).nmant == 63  # without it the program measures no errors of float64
 
 
