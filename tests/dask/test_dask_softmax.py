@@ -1,5 +1,6 @@
 """softmax and its kin on chunked arrays: NumPy's bytes where rows are whole, the exact values where they are cut."""
 
+import sys
 from typing import Any
 
 import dask.array as da
@@ -105,7 +106,7 @@ def test_unknown_chunk_sizes_work() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_long_blocks_are_summed_a_piece_at_a_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gumbelfast.dask.softmax._PIECE", 64)
+    monkeypatch.setattr(sys.modules["gumbelfast.dask.softmax"], "_PIECE", 64)
     x = np.random.default_rng(0).normal(size=(3, 1000)) * 10
     temperature = np.array([0.5, 1, 2])
     wanted = exact(name, x, -1, temperature[:, None])
