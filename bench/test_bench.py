@@ -94,3 +94,13 @@ def test_small_calls(tmp_path: Path) -> None:
     rows = [line.split(" | ") for line in table.read_text(encoding="utf-8").splitlines()[2:]]
     assert len(rows) >= 18
     assert all(float(us) > 0 and float(ratio.removesuffix(" |")) > 0 for _, us, ratio in rows)
+
+
+def test_scale(tmp_path: Path) -> None:
+    """Every call on a file runs and gets a figure beside Dask's maximum."""
+    pytest.importorskip("dask")
+    script, table = str(Path(__file__).with_name("scale.py")), tmp_path / "table.md"
+    subprocess.run([sys.executable, script, "--quick", "--output", str(table)], check=True, capture_output=True)
+    rows = [line.split(" | ") for line in table.read_text(encoding="utf-8").splitlines()[2:]]
+    assert len(rows) == 5
+    assert all(float(seconds) > 0 and float(ratio) > 0 for _, _, seconds, ratio, _ in rows)

@@ -25,6 +25,8 @@ Array = NDArray[Any]
 Blocks = dict[str, Array]
 Axes = Any  # int, tuple of ints or None
 
+_PIECE = 1 << 18  # numbers that are float64 at a time: 2 MB
+
 
 def softmax(x: Any, *, axis: Axes = -1, temperature: Any = 1.0, num_threads: int | None = 1) -> da.Array:
     r"""Softmax of a chunked array, :math:`\exp(x_i / T) / \sum_j \exp(x_j / T)`, as `gumbelfast.softmax`.
@@ -129,16 +131,27 @@ def log_sums(x: da.Array, axes: tuple[int, ...], blocks: dict[str, da.Array], gi
 
 
 def log_sum_of(x: Array, axes: tuple[int, ...], temperature: Any, num_threads: Any = 1) -> LogSum:
-    """Of float64 numbers; the temperature is a number, or has one for each row and the axes kept."""
-    most = x.max(axis=axes, keepdims=True, initial=-np.inf)
+    """Of a block, a piece at a time; the temperature is a number, or has one for each row and the axes kept."""
+    longest = max(axes, key=lambda axis: x.shape[axis])
+    step = max(1, _PIECE * x.shape[longest] // max(x.size, 1))
+    parts = range(0, max(x.shape[longest], 1), step)
+    whole = (slice(None),) * longest
+    return merge_log_sums(
+        [_piece_sum(x[(*whole, slice(start, start + step))], axes, temperature, num_threads) for start in parts]
+    )
+
+
+def _piece_sum(x: Array, axes: tuple[int, ...], temperature: Any, num_threads: Any) -> LogSum:
+    wide = x.astype(np.float64)
+    most = wide.max(axis=axes, keepdims=True, initial=-np.inf)
     most = np.where(np.isfinite(most), most, 0.0)
     inverse = np.broadcast_to(1.0 / np.asarray(temperature, np.float64), most.shape)
     if 0 in (x.shape[axis] for axis in axes):
         return LogSum(np.full(most.shape, -np.inf), most, inverse)
     rows = np.squeeze(temperature, axes) if np.ndim(temperature) else temperature
     with np.errstate(over="ignore"):
-        above = x - most
-    log_sum = _logsumexp(above, axis=axes, temperature=rows, keepdims=True, num_threads=num_threads)
+        wide -= most
+    log_sum = _logsumexp(wide, axis=axes, temperature=rows, keepdims=True, num_threads=num_threads)
     return LogSum(np.asarray(log_sum), most, inverse)
 
 
@@ -210,7 +223,7 @@ def _log_sum(x: Array, blocks: Blocks, location: Location, axes: tuple[int, ...]
     if "temperature" in blocks:
         rows_temperature(blocks["temperature"], "temperature", axes, location)
         temperature = blocks["temperature"].astype(np.float64)
-    return log_sum_of(x.astype(np.float64), axes, temperature)
+    return log_sum_of(x, axes, temperature)
 
 
 def _probabilities(x: Array, blocks: dict[str, Any], location: Location) -> Array:

@@ -1,5 +1,6 @@
 """softmax and its kin on chunked arrays: NumPy's bytes where rows are whole, the exact values where they are cut."""
 
+import sys
 from typing import Any
 
 import dask.array as da
@@ -101,3 +102,15 @@ def test_unknown_chunk_sizes_work() -> None:
         np.testing.assert_allclose(getattr(gfd, name)(kept).compute(), wanted, rtol=1e-13)
         wanted = getattr(gf, name)(wanted_rows, axis=0)
         np.testing.assert_allclose(getattr(gfd, name)(kept, axis=0).compute(), wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_long_blocks_are_summed_a_piece_at_a_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["gumbelfast.dask.softmax"], "_PIECE", 64)
+    x = np.random.default_rng(0).normal(size=(3, 1000)) * 10
+    temperature = np.array([0.5, 1, 2])
+    wanted = exact(name, x, -1, temperature[:, None])
+    found = getattr(gfd, name)(da.from_array(x, chunks=(2, 700)), temperature=temperature).compute()
+    np.testing.assert_allclose(found, wanted.astype(np.float64), rtol=1e-13)
+    both = getattr(gfd, name)(da.from_array(x, chunks=(2, 700)), axis=None).compute()
+    np.testing.assert_allclose(both, exact(name, x, None, 1.0).astype(np.float64), rtol=1e-13)
