@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import gumbelfast as gf
 from estimator_problems import Problem, belief_net, network, toy
 from gumbelfast import estimators as est
 
@@ -26,15 +27,26 @@ WITHOUT_TAU: dict[str, Call] = {
     "score function": lambda x, f, g, **k: est.score_function(x, f, **k),
     "  leave-one-out": lambda x, f, g, **k: est.score_function(x, f, baseline="leave_one_out", **k),
     "  optimal scalar": lambda x, f, g, **k: est.score_function(x, f, baseline="optimal", **k),
+    "  self-critical": lambda x, f, g, **k: est.score_function(x, f, baseline="self_critical", **k),
     "MuProp": est.muprop,
     "straight-through": est.straight_through,
     "  identity": lambda x, f, g, **k: est.straight_through(x, f, g, surrogate="identity", **k),
+    "ReinMax": est.reinmax,
+}
+OF_BITS: dict[str, Call] = {
+    "ARM": lambda x, f, g, family, **k: est.arm(x, f, **k),
+    "DisARM": lambda x, f, g, family, **k: est.disarm(x, f, **k),
+}
+OF_ROWS: dict[str, Call] = {
+    "unordered set": lambda x, f, g, family, num_samples, **k: est.unordered_set(x, f, num_samples, **k),
+    "importance-weighted": lambda x, f, g, family, num_samples, **k: est.importance_weighted(x, f, num_samples, **k),
 }
 WITH_TAU: dict[str, Call] = {
     "REBAR": est.rebar,
     "Gumbel-softmax": est.reparameterized,
     "ST Gumbel-softmax": est.straight_through_gumbel_softmax,
     "Gumbel-Rao, 10": est.gumbel_rao,
+    "gapped ST": est.gapped_straight_through,
 }
 
 
@@ -57,10 +69,11 @@ def measure(problem: Problem, call: Call, rows: int, **options: Any) -> dict[str
 def run(problem: Problem, rows: int) -> dict[str, Any]:
     """All estimators on one problem."""
     truth = est.exact(problem.logits, problem.f, family=problem.family)
+    plain = WITHOUT_TAU | (OF_BITS if problem.family == "bernoulli" else OF_ROWS)
     found: dict[str, Any] = {
         "title": problem.title,
         "gradient": float(np.linalg.norm(truth.grad)),
-        "plain": {name: measure(problem, call, rows) for name, call in WITHOUT_TAU.items()},
+        "plain": {name: measure(problem, call, rows) for name, call in plain.items()},
         "tau": {name: {tau: measure(problem, call, rows, tau=tau) for tau in TAUS} for name, call in WITH_TAU.items()},
     }
     return found
@@ -94,19 +107,51 @@ def picture(results: list[dict[str, Any]], path: Path) -> None:
             for number, (name, by_tau) in enumerate(result["tau"].items()):
                 y = [_shown(m, quantity) / size for m in by_tau.values()]
                 axis.loglog(list(by_tau), y, marker="o", color=f"C{number}", label=name)
-            for number, (name, m) in enumerate(result["plain"].items()):
-                style = ("-", "--", ":")[number % 3]
-                axis.axhline(_shown(m, quantity) / size, color=f"C{4 + number}", ls=style, lw=2, label=name.strip())
+            for name, m in result["plain"].items():
+                number = list(WITHOUT_TAU | OF_BITS | OF_ROWS).index(name)
+                style: dict[str, Any] = {"color": f"C{number % 10}", "ls": ("--", ":", "-.")[number % 3], "lw": 2}
+                axis.axhline(_shown(m, quantity) / size, label=name.strip(), **style)
             axis.set_xticks(TAUS, [str(tau) for tau in TAUS])
             axis.minorticks_off()
             axis.grid(alpha=0.25)
             axis.set_ylabel(label if column == 0 else "")
         axes[0, column].set_title(result["title"])
         axes[1, column].set_xlabel("tau")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    drawn = {label: h for a in axes[0] for h, label in zip(*a.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=6, frameon=False)
     figure.suptitle("Gradient estimators: a bias within 2 standard errors of nothing is drawn at 2 standard errors")
     figure.savefig(path, dpi=110)
+
+
+def learn_polynomial(call: Call, power: float, steps: int) -> float:
+    """Minimise E[mean |z - 0.45|^p] over 128 bits (Liu et al. 2023, section 6.1): what is left above the minimum."""
+    logits, rng = np.zeros(128), gf.default_rng(0)
+    first, second = np.zeros(128), np.zeros(128)
+
+    def f(z: Any) -> Any:
+        return (np.abs(z - 0.45) ** power).mean(axis=-1)
+
+    def grad_f(z: Any) -> Any:
+        return power * np.sign(z - 0.45) * np.abs(z - 0.45) ** (power - 1) / 128
+
+    for step in range(1, steps + 1):
+        grad = call(logits, f, grad_f, num_samples=16, family="bernoulli", rng=rng).grad
+        first += 0.1 * (grad - first)
+        second += 0.001 * (grad**2 - second)
+        logits -= 0.01 * first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-12)
+    p = gf.softmax(np.stack([np.zeros(128), logits], axis=-1))[:, 1]
+    return float((p * (0.55**power - 0.45**power)).mean() / (0.55**power - 0.45**power))
+
+
+def polynomials(steps: int) -> str:
+    """Share of the way to the minimum that is left: 0.5 at the start, 0 at the minimum."""
+    calls = {name: WITHOUT_TAU[name] for name in ("score function", "  leave-one-out", "straight-through", "ReinMax")}
+    calls |= OF_BITS | {f"{name}, tau = 1": call for name, call in WITH_TAU.items()}
+    powers = (1.5, 2.0, 3.0)
+    lines = [f"polynomial programming, {steps} steps: P(z = 1), 0 at the minimum", " " * 28 + "p = 1.5      2      3"]
+    for name, call in calls.items():
+        lines.append(f"{name:27}" + "".join(f"{learn_polynomial(call, p, steps):7.3f}" for p in powers))
+    return "\n".join(lines)
 
 
 def _shown(m: dict[str, float], quantity: str) -> float:
@@ -123,6 +168,7 @@ def main() -> None:
     for problem in (toy(), network(), belief_net(3 if options.quick else 300)):
         results.append(run(problem, 50 if options.quick else problem.rows))
         print(table(results[-1]), end="\n\n")
+    print(polynomials(20 if options.quick else 1000))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "estimators.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     picture(results, options.out / "estimators.png")

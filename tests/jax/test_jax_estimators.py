@@ -1,5 +1,7 @@
 """Estimators as losses of JAX: NumPy's at equal noise, without bias, and two gradients that do not mix."""
 
+import doctest
+import importlib
 import re
 from typing import Any
 
@@ -264,3 +266,15 @@ def test_bad_logits_are_refused_where_they_are_drawn_from() -> None:
     found = est.rebar(KEY, jnp.array([0.0, jnp.nan]), lambda z: z[..., 0])
     assert jnp.isnan(gradient(Case("rebar", "categorical", {}), jnp.array([0.0, jnp.nan]), lambda z: z[..., 0])).all()
     assert found.loss.shape == ()
+
+
+MODULES = ("score", "pathwise", "control", "distinct", "bits", "multisample", "exact")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_the_docstrings_run(name: str) -> None:
+    module = importlib.import_module(f"gumbelfast.jax.estimators.{name}")
+    assert doctest.testmod(module).failed == 0
+    public = [getattr(module, thing) for thing in est.__all__ if hasattr(module, thing)]
+    assert public
+    assert all(thing.__doc__ for thing in public)

@@ -1,5 +1,7 @@
 """Estimators as losses of torch: NumPy's at equal noise, without bias, and two gradients that do not mix."""
 
+import doctest
+import importlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -366,3 +368,15 @@ def test_integers_and_temperatures_in_tensors_are_taken() -> None:
     tau = torch.tensor(0.5)
     first, second = (est.rebar(X, curved, tau=t, generator=gf.default_rng(3)).loss for t in (0.5, tau))
     assert first == second
+
+
+MODULES = ("score", "pathwise", "control", "distinct", "bits", "multisample", "exact")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_the_docstrings_run(name: str) -> None:
+    module = importlib.import_module(f"gumbelfast.torch.estimators.{name}")
+    assert doctest.testmod(module).failed == 0
+    public = [getattr(module, thing) for thing in est.__all__ if hasattr(module, thing)]
+    assert public
+    assert all(thing.__doc__ for thing in public)
