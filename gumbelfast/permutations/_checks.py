@@ -21,10 +21,14 @@ def square(values: ArrayLike, name: str = "logits") -> Array:
     """Finite square matrices in their working dtype."""
     given = np.asarray(values)
     x = np.ascontiguousarray(given, work_dtype(float_dtype(given.dtype)))
-    if x.ndim < 2 or x.shape[-1] != x.shape[-2] or x.shape[-1] == 0:
-        raise ValueError(f"{name} must be square matrices (..., n, n) with n > 0, got shape {given.shape}")
+    square_shape(given.shape, name)
     _finite(x, name)
     return x
+
+
+def square_shape(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
+        raise ValueError(f"{name} must be square matrices (..., n, n) with n > 0, got shape {shape}")
 
 
 def scores(values: ArrayLike) -> Array:

@@ -77,19 +77,23 @@ def gumbel_sinkhorn(
     True
     """
     x = check.square(logits)
-    rounds, scale = check.iterations(iterations), _scales(tau, x)
+    rounds, scale = check.iterations(iterations), scales(tau, x)
     width = check.noise_scale(noise_scale)
     if hard:
         _assignment()
     z = gumbel(size=x.shape, dtype=x.dtype, rng=rng, offset=offset) if width else np.zeros_like(x)
     z = z * x.dtype.type(width) + x
-    rows = z.reshape(-1, *z.shape[-2:])
-    if hard:
-        result = np.zeros_like(z)
-        np.put_along_axis(result, match(z)[..., None], 1, -1)
-    else:
-        result = kernel.sinkhorn(rows, scale, rounds).reshape(z.shape)
+    result = relax(z, scale, rounds, hard)
     return (result, z) if return_perturbed else result
+
+
+def relax(z: Array, scale: Array, rounds: int, hard: bool) -> Array:
+    """The relaxed or hard permutations of perturbed scores (..., n, n), with one 1/tau a matrix (count, 1, 1)."""
+    if not hard:
+        return kernel.sinkhorn(z.reshape(-1, *z.shape[-2:]), scale, rounds).reshape(z.shape)
+    hot = np.zeros_like(z)
+    np.put_along_axis(hot, match(z)[..., None], 1, -1)
+    return hot
 
 
 def gumbel_sinkhorn_backward(
@@ -128,7 +132,7 @@ def gumbel_sinkhorn_backward(
     True
     """
     z = check.square(perturbed, "perturbed")
-    rounds, scale = check.iterations(iterations), _scales(tau, z)
+    rounds, scale = check.iterations(iterations), scales(tau, z)
     rows = z.reshape(-1, *z.shape[-2:])
     outer = check.gradient(grad, z.shape).astype(z.dtype).reshape(rows.shape)
     return kernel.sinkhorn_backward(outer, rows, scale, rounds).reshape(z.shape)
@@ -179,7 +183,7 @@ def _assignment() -> Any:
     return linear_sum_assignment
 
 
-def _scales(tau: ArrayLike, x: Array) -> Array:
+def scales(tau: ArrayLike, x: Array) -> Array:
     """1/tau of each matrix, in the working dtype."""
     inverse = row_checks.positive_reciprocals(tau, "tau", x.shape[:-2], x.dtype)
     count = x.size // x.shape[-1] ** 2

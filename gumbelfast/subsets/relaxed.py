@@ -83,14 +83,7 @@ def relaxed_top_k(
     z = conditional_gumbel(
         x, upper=np.inf, rng=rng, seeds=seeds, positions=positions, offset=offset, row_stride=row_stride
     )
-    rows = z.reshape(-1, z.shape[-1])
-    if hard:
-        y = np.zeros_like(rows)
-        order = np.argsort(-rows, axis=-1, kind="stable")[:, :k]
-        np.put_along_axis(y, order, 1, -1)
-    else:
-        y = kernel.relaxed_top_k(rows, k, scale)
-    result = checks.restored(y.reshape(z.shape), axis)
+    result = checks.restored(relax(z.reshape(-1, z.shape[-1]), k, scale, hard).reshape(z.shape), axis)
     return (result, checks.restored(z, axis)) if return_perturbed else result
 
 
@@ -140,6 +133,15 @@ def relaxed_top_k_backward(
     outer = check.rows_like(grad, "grad", x.shape, axis).astype(work)
     found = kernel.relaxed_top_k_backward(outer, x.reshape(-1, x.shape[-1]).astype(work), k, scale)
     return checks.restored(found.reshape(x.shape), axis)
+
+
+def relax(z: Array, k: int, scale: Array, hard: bool) -> Array:
+    """The relaxed or hard subsets of rows of perturbed logits, with one 1/tau a row in a column."""
+    if not hard:
+        return kernel.relaxed_top_k(z, k, scale)
+    y = np.zeros_like(z)
+    np.put_along_axis(y, np.argsort(-z, axis=-1, kind="stable")[:, :k], 1, -1)
+    return y
 
 
 def _scales(tau: ArrayLike, x: Array) -> Array:

@@ -8,10 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._tensors import count_of, last, negative_dim, refuse, require_columns, size_of
+from ._tensors import check, count_of, last, negative_dim, refuse, require_columns, size_of
 
 # What a number is in a traced program too.
 _SYMBOLS = (int, torch.SymInt)
+
+
+def require_plain(x: Any, name: str, function: str) -> None:
+    """For functions without operators of their own: a plain tensor, with nobody but reverse mode looking on."""
+    if not check(x, name, "torch's own operators"):
+        raise NotImplementedError(
+            f"{function} works in plain eager code: {name} is compiled, traced, transformed or a subclass here"
+        )
 
 
 def negative_dims(dim: Any, ndim: int) -> tuple[int, ...]:

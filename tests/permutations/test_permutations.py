@@ -44,9 +44,9 @@ def test_the_limit_is_the_best_permutation(compiled: str) -> None:
     assert np.array_equal(match(z), best)
     assert np.array_equal(hard.argmax(axis=-1), best)
     assert (hard.sum(axis=-1) == 1).all()
-    # The error is about exp(-gap / (2 tau)): a pair that is exchanged shares the gap to the second best.
+    # The error is about exp(-gap / (4 tau)) at most: a cycle of four items shares the gap to the second best.
     gap = np.diff(np.sort(total, axis=-1)[:, -2:])[:, 0].min()
-    cold = gumbel_sinkhorn(X, gap / 20, 4000, rng=2)
+    cold = gumbel_sinkhorn(X, gap / 40, 4000, rng=2)
     np.testing.assert_allclose(cold, hard, atol=1e-3)
 
 
