@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ from .._bitgen import Philox4x32, draw
 from . import checks
 from .types import SeedLike
 
-__all__ = ["FixedKey", "KeySource", "Source", "draw", "reserved", "source"]
+__all__ = ["FixedKey", "KeySource", "Source", "draw", "reserved", "reserved_from", "source"]
 
 Taken = tuple[int, int, Any]
 
@@ -135,10 +135,14 @@ def source(rng: SeedLike) -> Source:
     return Philox4x32(as_seed(rng))
 
 
-@contextmanager
-def reserved(rng: SeedLike, elements: int) -> Iterator[tuple[int, int]]:
+def reserved(rng: SeedLike, elements: int) -> AbstractContextManager[tuple[int, int]]:
     """A key and the first of so many elements that no other call gets; an error in the block puts them back."""
-    given = source(rng)
+    return reserved_from(source(rng), elements)
+
+
+@contextmanager
+def reserved_from(given: Source, elements: int) -> Iterator[tuple[int, int]]:
+    """The same of a source."""
     taken = given._take(elements)
     try:
         yield taken[:2]

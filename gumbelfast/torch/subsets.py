@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import subsets
+from .._engine.sources import reserved_from
 from ..reference import relaxed_top_k as kernel
 from ..subsets import _checks as check
 from ..subsets import exact
@@ -172,15 +173,10 @@ def sample_k_hot(logits: Tensor, k: int, dim: int = -1, *, generator: Any = None
     """
     dim, k, rows = _checked(logits, k, dim, "sample_k_hot")
     wide = rows.astype(np.float64).reshape(-1, rows.shape[-1])
-    drawn: list[Array] = []
-
-    def call(key: int, first: int, *_: Any) -> int:
-        drawn.append(exact.pick(wide, k, 1, key, first)[0])
-        return 0
-
-    _key.draw(generator, wide.size, call, wide.shape[1])
+    with reserved_from(_key.source(generator), wide.size) as (key, first):
+        drawn = exact.pick(wide, k, 1, key, first)[0]
     hot = np.zeros(wide.shape, rows.dtype)
-    np.put_along_axis(hot, drawn[0], 1, -1)
+    np.put_along_axis(hot, drawn, 1, -1)
     found = torch.from_numpy(hot.reshape(rows.shape))
     if logits.requires_grad and torch.is_grad_enabled():
         found = _Through.apply(_Marginals.apply(_tensors.last(logits, dim), k), found)
