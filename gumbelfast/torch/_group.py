@@ -78,7 +78,7 @@ def noise_of(shard: Shard, seeds: Array | None, positions: Array | None, generat
         return seeded_noise(seeds, positions, size, (shard.start, shard.start + shard.x.shape[-1]))
     number = np.arange(int(np.prod(batch)), dtype=np.uint64).reshape(batch)
     if isinstance(generator, Generator):
-        key, first = reserve(generator, number.size * size, size)
+        key, first = reserve(generator, number.size * size)
     elif generator is None or isinstance(generator, torch.Generator):
         key, first = agreed_key(generator, shard.group), 0
     else:

@@ -24,7 +24,7 @@ OUTS: dict[str, Any] = {
 }  # fmt: skip
 POPULATIONS: list[Any] = [
     3, 0, -1, 3.0, "abc", np.array(3), [1, 2, 3], ["a", "b", "c"], [], np.arange(9).reshape(3, 3), np.float64(3),
-    np.array(["x", 2, None], object), range(3),
+    np.array(["x", "y", "z"], object), range(3),
 ]  # fmt: skip
 EVEN = [0.2, 0.3, 0.5]
 WEIGHTS: list[Any] = [

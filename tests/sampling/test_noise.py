@@ -156,7 +156,8 @@ def test_noise_is_gumbel(compiled: str, dtype: str) -> None:
 
 def test_both_dtypes_agree_in_the_bulk(compiled: str) -> None:
     single, double = fill(0, 10**5), fill(0, 10**5, "float64")
-    assert np.abs(single - double)[double < 4].max() < 2.0**-21
+    # A float32 word has 23 digits: what follows them moves E by less than 2**-24.
+    assert (np.abs(single - double) < 2.0**-21 + 2.0**-24 * np.exp(double))[double < 4].all()
 
 
 def test_reference_backend_gives_the_same_noise() -> None:
