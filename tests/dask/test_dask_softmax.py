@@ -111,6 +111,6 @@ def test_long_blocks_are_summed_a_piece_at_a_time(name: str, monkeypatch: pytest
     temperature = np.array([0.5, 1, 2])
     wanted = exact(name, x, -1, temperature[:, None])
     found = getattr(gfd, name)(da.from_array(x, chunks=(2, 700)), temperature=temperature).compute()
-    np.testing.assert_allclose(found, wanted.astype(np.float64), rtol=1e-13)
+    np.testing.assert_allclose(found, wanted.astype(np.float64), rtol=1e-13, atol=1e-13)
     both = getattr(gfd, name)(da.from_array(x, chunks=(2, 700)), axis=None).compute()
-    np.testing.assert_allclose(both, exact(name, x, None, 1.0).astype(np.float64), rtol=1e-13)
+    np.testing.assert_allclose(both, exact(name, x, None, 1.0).astype(np.float64), rtol=1e-13, atol=1e-13)
