@@ -116,7 +116,11 @@ def exact(mp: Any, name: str, pattern: int) -> Any:
     if name == "word64":
         return x
     head = (pattern << 32 | pattern >> 32) % 2**64
-    x -= mp.log(1 - ((head >> 5) + mp.mpf(0.5)) / 2**59) / 32
+    # Of V and 1 - V the law takes the smaller, rounded to float64.
+    if head >> 63:
+        x -= mp.log(mp.mpf(float(2**59 - 1 - (head >> 5)) + 0.5) / 2**59) / 32
+    else:
+        x -= mp.log1p(-mp.mpf(float((head >> 5) + 1) - 0.5) / 2**59) / 32
     return -mp.log(x) if name == "gumbel64" else x
 
 
