@@ -32,7 +32,10 @@ def client() -> Iterator[Any]:
         name: {"cls": distributed.Nanny, "options": {"nthreads": 1, "dashboard": False, "memory_limit": 0, "env": env}}
         for name, env in ((i, {"GUMBELFAST_BACKEND": backend}) for i, backend in enumerate(BACKENDS))
     }
-    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}}
+    scheduler = {
+        "cls": distributed.Scheduler,
+        "options": {"dashboard": False, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"},
+    }
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "60s"}),
         distributed.SpecCluster(workers=workers, scheduler=scheduler, silence_logs=50) as cluster,
