@@ -105,6 +105,7 @@ def test_other_dtypes(case: Case, dtype: Any) -> None:
     np.testing.assert_allclose(np.asarray(found, np.float32), wanted.grad, rtol=rough, atol=1e-2)
 
 
+@pytest.mark.battery  # NumPy's are unbiased, and these are the same
 @pytest.mark.parametrize("case", UNBIASED, ids=str)
 def test_unbiased(case: Case) -> None:
     """10**6 samples, 5 standard errors: rows are independent estimates."""
