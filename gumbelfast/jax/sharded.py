@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from .._engine import checks
+from .._engine.sources import FixedKey
 from .._parts import check_count, check_drawn, draw_top_k, merge_messages, message_of, noise_of_rows
 from ..shards import TopK
 from . import _callback, _calls, _checks, _host, _keys
@@ -128,19 +129,19 @@ def _drawn(name: str, key: Any, logits: Any, k: Any, rows: Any, columns: Any, ma
     return found[0], found[1]
 
 
-def _message(out: tuple[Array, ...], key: int, x: Array, place: Array, threads: int, whole: int) -> None:
+def _message(out: tuple[Array, ...], source: FixedKey, x: Array, place: Array, threads: int, whole: int) -> None:
     row, column = (int(i) for i in place)
     number = np.arange(math.prod(x.shape[:-1]), dtype=np.uint64).reshape(x.shape[:-1])
     first, start = row * number.size * whole, column * x.shape[-1]
     entries = out[0].shape[-2]
 
     def draw() -> TopK:
-        return draw_top_k(x, entries, noise_of_rows(key, first + start, number, whole), num_threads=threads)
+        return draw_top_k(x, entries, noise_of_rows(source.draw_key(), first + start, number, whole), num_threads=threads)
 
     out[0][...] = message_of(draw, x, None, start, entries)[..., None].view(np.uint32)
 
 
-def _merge(out: tuple[Array, ...], key: int, messages: Array, place: Array, threads: int, what: str) -> None:
+def _merge(out: tuple[Array, ...], source: FixedKey, messages: Array, place: Array, threads: int, what: str) -> None:
     numbers = np.ascontiguousarray(messages).view(np.float64)[..., 0]
     entries = numbers.shape[-1]
     starts = (int(place[0]) * numbers.shape[2],) if numbers.ndim > 3 else ()
