@@ -136,7 +136,9 @@ def _message(out: tuple[Array, ...], source: FixedKey, x: Array, place: Array, t
     entries = out[0].shape[-2]
 
     def draw() -> TopK:
-        return draw_top_k(x, entries, noise_of_rows(source.draw_key(), first + start, number, whole), num_threads=threads)
+        return draw_top_k(
+            x, entries, noise_of_rows(source.draw_key(), first + start, number, whole), num_threads=threads
+        )
 
     out[0][...] = message_of(draw, x, None, start, entries)[..., None].view(np.uint32)
 
