@@ -71,8 +71,7 @@ html_theme_options = {
     "logo": {"text": "gumbelfast"},
     "show_prev_next": True,
     "header_links_before_dropdown": 7,
-    # Pages with much code take the whole width.
-    "secondary_sidebar_items": {"**": ["page-toc"], "tutorials/**": [], "lecture/**": [], "gallery/**": []},
+    "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "navigation_depth": 2,
