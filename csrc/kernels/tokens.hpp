@@ -177,6 +177,7 @@ Result sample_token_rows(const TokenArgs& args, const Span& span) {
       index = largest_logit(row, 0, cols, draws.met).index;
     } else if (filters.top_k > 0) {
       take_top_k(row, cols, filters.top_k, left, draws.met);
+      if (draws.met.refused()) return refused;  // what `left` holds is of another row
       const bool listed = worth_a_list(left.n, cols);
       if (!listed) left.spread(cols);
       index = draw_passing(row_of<T>(left.value, left.n), left.n, listed, filters, left, draws);

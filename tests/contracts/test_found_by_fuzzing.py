@@ -68,3 +68,15 @@ def test_a_state_that_is_an_array() -> None:
 def test_one_bernoulli_variable_that_is_nan() -> None:
     assert_refused(lambda rng: gf.estimators.score_function(np.array(np.nan), np.sum, family="bernoulli", rng=rng),
                    ValueError, "logits contain NaN at index ()")  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [16, 100, 5000])
+def test_nan_behind_a_row_that_top_k_has_filtered(backend: str, columns: int) -> None:
+    """What was left of the row before it was taken for its own, and memory written to: sanitizers see that."""
+    x = np.random.default_rng(2).standard_normal((5, columns)).astype(np.float16)
+    x[3, columns - 3] = np.nan
+    text = f"logits contain NaN at index (3, {columns - 3})"
+    for k in (1, 3):
+        assert_refused(lambda rng, k=k: gf.sample_tokens(x, top_k=k, rng=rng), ValueError, text)
+    x[3] = x[2]
+    assert gf.sample_tokens(x, top_k=1, rng=1).tolist() == x.argmax(-1).tolist()
