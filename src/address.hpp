@@ -24,10 +24,9 @@ struct GivenLogits {
   gf::DType dtype;
   int64_t size;
 
-  size_t itemsize() const { return dtype == gf::DType::f64 ? 8 : dtype == gf::DType::f32 ? 4 : 2; }
   bool has_size_of(const py::array& other) const { return other.size() == size; }
   bool fits(const py::array& other) const {
-    return has_size_of(other) && static_cast<size_t>(other.itemsize()) == itemsize();
+    return has_size_of(other) && other.itemsize() == gf::size_of(dtype);
   }
   // Of the working type, `count` entries.
   bool fits_work(const py::array& other, int64_t count) const {

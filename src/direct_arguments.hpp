@@ -202,15 +202,23 @@ struct Draw {
 
   template <class Call>
   bool run(Call call) {
-    PyThreadState* const waiting = x.count * x.cols > most ? PyEval_SaveThread() : nullptr;
-    const Outcome outcome = call().outcome;
-    if (waiting) PyEval_RestoreThread(waiting);
-    if (outcome != Outcome::done) return false;
+    if (without_lock(call) != Outcome::done) return false;
     noise.keep();
     return true;
   }
 
  private:
+  // A call that takes a while gives up the GIL, and has it back whatever it throws.
+  template <class Call>
+  Outcome without_lock(Call call) const {
+    struct Waiting {
+      PyThreadState* thread;
+      ~Waiting() {
+        if (thread) PyEval_RestoreThread(thread);
+      }
+    } const waiting{x.count * x.cols > most ? PyEval_SaveThread() : nullptr};
+    return call().outcome;
+  }
   bool read_mask(PyObject* given) {
     if (is_left_out(given)) return true;
     PyArrayObject* const mask = plain_array(given, {NPY_BOOL});

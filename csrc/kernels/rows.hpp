@@ -142,10 +142,9 @@ template <class V, class S>
 GF_OP void store_at(S* p, PartOfBlock at, V a) {
   store_block(p + at.column, at.lanes, a);
 }
-// Calls step(at) for places that make up columns [0, cols).
+// Calls step(at) for places that make up columns [j, cols).
 template <class V, class Step>
-GF_OP void for_places(int64_t cols, Step step) {
-  int64_t j = 0;
+GF_OP void for_places(int64_t cols, Step step, int64_t j = 0) {
   for (; j + abreast * V::lanes <= cols; j += abreast * V::lanes) step(Blocks<abreast>{j});
   for (; j < cols; j += V::lanes) step(PartOfBlock{j, static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes)});
 }
@@ -153,30 +152,20 @@ GF_OP void for_places(int64_t cols, Step step) {
 // Stores value(at) for places that make up columns [0, cols); whole lines go past the cache where that is asked for.
 template <class V, class S, class Value>
 GF_OP void write_places(S* out, int64_t cols, bool past_cache, Value value) {
+  const auto put = [&](auto at) GF_STEP { store_at(out, at, value(at)); };
   int64_t j = 0;
   if (past_cache) {
     constexpr int64_t line = 64 / sizeof(S), blocks = abreast > 1 ? abreast : 2, step = blocks * V::lanes;
     const int64_t ahead = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) / sizeof(S)) & (line - 1);
-    for (const int64_t lead = ahead < cols ? ahead : cols; j < lead;) {
-      const int n = static_cast<int>(lead - j < V::lanes ? lead - j : V::lanes);
-      const PartOfBlock at{j, n};
-      store_at(out, at, value(at));
-      j += n;
-    }
+    j = ahead < cols ? ahead : cols;
+    for_places<V>(j, put);
     for (; j + step <= cols; j += step) {
       alignas(64) S lines[step];
       store_at(lines, Blocks<blocks>{0}, value(Blocks<blocks>{j}));
       for (int64_t i = 0; i < step; i += line) simd::store_past_cache(out + j + i, lines + i);
     }
   }
-  for (; j + abreast * V::lanes <= cols; j += abreast * V::lanes) {
-    const Blocks<abreast> at{j};
-    store_at(out, at, value(at));
-  }
-  for (; j < cols; j += V::lanes) {
-    const PartOfBlock at{j, static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes)};
-    store_at(out, at, value(at));
-  }
+  for_places<V>(cols, put, j);
 }
 
 template <class T>

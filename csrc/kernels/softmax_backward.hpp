@@ -18,7 +18,7 @@ struct BackwardRow {
         y_row(static_cast<const S*>(args.y) + i * args.y_stride),
         out(static_cast<S*>(args.out) + i * args.cols),
         scale(set(scale_of<WorkOf<S>>(args.scale, i))),
-        past_cache(args.past_cache) {}
+        past_cache(args.past_cache && !is_short<S>(args.cols)) {}
   GF_OP auto grad(auto at) const { return load_at<V>(grad_row, at, set(WorkOf<S>{0})); }
   GF_OP auto y(auto at) const { return load_at<V>(y_row, at, set(WorkOf<S>{0})); }
 };

@@ -1,10 +1,10 @@
 // Tiles of noise: the smallest exponential of each first, then the others above it (see docs/stream.md).
 //
 //             32 elements, in blocks of 64 bytes             head
-//   tile 0    | e0    e1    ...              ...    e31  |   M0   I0   \
+//   tile 0    | e0    e1    ...              ...    e31  |   M0   I0    |
 //   tile 1    | e32   e33   ...              ...    e63  |   M1   I1    |  a group: 16 heads, 64 bits each,
 //    ...                                                      ...       |  from one call of philox8
-//   tile 15   | e480  e481  ...              ...    e511 |   M15  I15  /
+//   tile 15   | e480  e481  ...              ...    e511 |   M15  I15   |
 //
 // A head tells the smallest exponential M of its tile and the place I where it lies: what all noise of the tile is
 // bounded by. The tile itself costs 32 words more: each other element is M plus an exponential of its own. Lazy kernels

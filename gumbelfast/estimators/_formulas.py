@@ -100,7 +100,7 @@ def log_inclusion(xp: Any, t: Array) -> Array:
 
 
 def leave_out(xp: Any, inside: Array, outside: Array) -> tuple[Array, Array, Array]:
-    """Log-probabilities that the first draws are a set, the set less one item, less two: those of `_subsets`."""
+    """Log-probabilities that the first draws are a set, the set less one item, less two: those of `subsets`."""
     return (_by_orders if inside.shape[-1] <= _FEW else _by_integral)(xp, inside, outside)
 
 

@@ -59,7 +59,9 @@ def gumbel_sinkhorn(
     ImportError
         With ``hard=True`` and without SciPy.
 
-    Notes ----- Mena, Belanger, Linderman and Snoek, "Learning latent permutations with Gumbel-Sinkhorn networks"
+    Notes
+    -----
+    Mena, Belanger, Linderman and Snoek, "Learning latent permutations with Gumbel-Sinkhorn networks"
     (2018): as tau tends to 0 the limit of the iteration tends to the permutation of the largest total score,
 
     .. math:: M(X) = \arg\max_P \langle P, X \rangle, \qquad S(X / \tau) = \arg\max_{P \in \mathcal{B}_n} \langle P, X
@@ -120,7 +122,9 @@ def gumbel_sinkhorn_backward(
     TypeError, ValueError
         For dtypes, shapes, tau or a number of iterations that do not fit.
 
-    Notes ----- The derivative of the iteration that was run, and not of its limit: of a round :math:`L' = L -
+    Notes
+    -----
+    The derivative of the iteration that was run, and not of its limit: of a round :math:`L' = L -
     \mathrm{logsumexp}(L)` along one axis, :math:`G = G' - e^{L'} \sum G'` along it. The way back keeps 2 n numbers a
     round, and not n**2.
 
@@ -157,7 +161,9 @@ def match(scores: ArrayLike) -> NDArray[np.int64]:
     ImportError
         Without SciPy.
 
-    Notes ----- `scipy.optimize.linear_sum_assignment` (Crouse, "On implementing 2D rectangular assignment algorithms",
+    Notes
+    -----
+    `scipy.optimize.linear_sum_assignment` (Crouse, "On implementing 2D rectangular assignment algorithms",
     2016), matrix by matrix.
 
     Examples

@@ -158,12 +158,10 @@ def neural_sort_backward(grad: ArrayLike, scores: ArrayLike, tau: ArrayLike = 1.
     """
     s, scale, shape = _rows(scores, tau)
     h = _pulled(grad, _neural(s, scale), shape, scale)
-    n = s.shape[-1]
-    weight = (n + 1 - 2 * np.arange(1, n + 1)).astype(s.dtype)[:, None]
     column = h.sum(axis=-2)
     sign = np.sign(s[..., :, None] - s[..., None, :])
     towards = (sign * (column[..., :, None] + column[..., None, :])).sum(axis=-1)
-    found: Array = (h * weight).sum(axis=-2) - towards
+    found: Array = (h * _weights(s)).sum(axis=-2) - towards
     return found.reshape(shape)
 
 
@@ -187,10 +185,16 @@ def _soft(s: Array, scale: Array) -> Array:
 
 
 def _neural(s: Array, scale: Array) -> Array:
-    n = s.shape[-1]
-    weight = (n + 1 - 2 * np.arange(1, n + 1)).astype(s.dtype)[:, None]
     spread = np.abs(s[..., :, None] - s[..., None, :]).sum(axis=-1)
-    found: Array = softmax(weight * s[..., None, :] - spread[..., None, :], temperature=_each(scale, n))
+    of = _weights(s) * s[..., None, :] - spread[..., None, :]
+    found: Array = softmax(of, temperature=_each(scale, s.shape[-1]))
+    return found
+
+
+def _weights(s: Array) -> Array:
+    """n + 1 - 2 i, down the rows of the matrix."""
+    n = s.shape[-1]
+    found: Array = (n + 1 - 2 * np.arange(1, n + 1)).astype(s.dtype)[:, None]
     return found
 
 

@@ -85,7 +85,9 @@ def conditional_poisson_logits(inclusion: ArrayLike, *, axis: int = -1) -> F64:
     TypeError, ValueError
         For probabilities out of range or with another sum, with the row.
 
-    Notes ----- Of all designs with these probabilities, conditional Poisson sampling has the largest entropy. Its
+    Notes
+    -----
+    Of all designs with these probabilities, conditional Poisson sampling has the largest entropy. Its
     logits are the fixed point of :math:`x \leftarrow x + \mathrm{logit}(\pi) - \mathrm{logit}(P(i \in S))` from
     :math:`x = \mathrm{logit}(\pi)` on (Chen, Dempster and Liu, "Weighted finite population sampling to maximize
     entropy", 1994, whose update it sharpens), to 1e-12.

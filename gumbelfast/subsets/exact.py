@@ -40,7 +40,9 @@ def subset_log_partition(logits: ArrayLike, k: int, *, axis: int = -1) -> Any:
     TypeError, ValueError
         For logits as in `gumbel_top_k`, and a k that they cannot fill.
 
-    Notes ----- The elementary symmetric polynomial of the weights, by :math:`e_j(i) = e_j(i-1) + w_i e_{j-1}(i-1)` in
+    Notes
+    -----
+    The elementary symmetric polynomial of the weights, by :math:`e_j(i) = e_j(i-1) + w_i e_{j-1}(i-1)` in
     the logarithm, O(K k) (Gail, Lubin and Rubinstein, "Likelihood calculations for matched case-control studies", 1981;
     Ahmed, Zeng, Niepert and Van den Broeck, "SIMPLE: a gradient estimator for k-subset sampling", 2023).
 
@@ -73,7 +75,9 @@ def subset_marginals(logits: ArrayLike, k: int, *, axis: int = -1) -> NDArray[np
     TypeError, ValueError
         As in `subset_log_partition`.
 
-    Notes ----- :math:`w_i \sum_j e_j(\text{before } i)\, e_{k-1-j}(\text{behind } i) / e_k` from the polynomials of
+    Notes
+    -----
+    :math:`w_i \sum_j e_j(\text{before } i)\, e_{k-1-j}(\text{behind } i) / e_k` from the polynomials of
     both sides, O(K k): sums of positive numbers, so small probabilities keep their relative accuracy.
 
     Examples
@@ -183,7 +187,9 @@ def sample_subsets(
     TypeError, ValueError
         As in `subset_log_partition`; the generator is then left as it was.
 
-    Notes ----- From the last item to the first, item i is taken with probability :math:`w_i e_{j-1}(i-1) / e_j(i)`
+    Notes
+    -----
+    From the last item to the first, item i is taken with probability :math:`w_i e_{j-1}(i-1) / e_j(i)`
     where j are still to be taken (Chen and Liu, "Statistical applications of the Poisson-binomial and conditional
     Bernoulli distributions", 1997): if its exponential, one element of ``exponential(size=(*size, ..., K),
     dtype=float64)``, is below :math:`\log e_j(i) - \log e_j(i - 1)`. This is conditional Poisson sampling, the law of

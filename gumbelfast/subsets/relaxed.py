@@ -60,7 +60,9 @@ def relaxed_top_k(
     TypeError, ValueError
         As in `gumbel_top_k`, and for a bad tau.
 
-    Notes ----- Xie and Ermon, "Reparameterizable subset sampling via continuous relaxations" (2019), after Plötz and
+    Notes
+    -----
+    Xie and Ermon, "Reparameterizable subset sampling via continuous relaxations" (2019), after Plötz and
     Roth (2018): with :math:`\alpha_1 = x + g`,
 
     .. math:: p_j = \mathrm{softmax}(\alpha_j / \tau), \qquad \alpha_{j+1} = \alpha_j + \log(1 - p_j), \qquad

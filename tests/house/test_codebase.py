@@ -47,6 +47,17 @@ def test_backends_share_no_code(backend: str, tmp_path: Path) -> None:
     assert len(outside) == 1, outside
 
 
+def test_no_merge_is_left_half_done() -> None:
+    """Of Markdown no tool would complain."""
+    marks = re.compile(r"^(<{7} |>{7} )", re.MULTILINE)
+    texts = {".c", ".cpp", ".def", ".hpp", ".md", ".py", ".pyi", ".pyx", ".rst", ".toml"}
+    folders = ("bench", "csrc", "docs", "examples", "gumbelfast", "src", "tests", "tools")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*")] + list(ROOT.glob("*"))
+    found = [path for path in paths if path.suffix in texts and path.is_file()]
+    assert len(found) > 300
+    assert [path for path in found if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_stub_names_what_the_module_has() -> None:
     tree = ast.parse((ROOT / "gumbelfast" / "_core.pyi").read_text(encoding="utf-8"))
     backend = next(node for node in tree.body if isinstance(node, ast.ClassDef))
