@@ -192,7 +192,7 @@ def _neural(s: Array, scale: Array) -> Array:
 
 
 def _weights(s: Array) -> Array:
-    """n + 1 - 2 i, down the rows of the matrix."""
+    """Factors n + 1 - 2 i, down the rows of the matrix."""
     n = s.shape[-1]
     found: Array = (n + 1 - 2 * np.arange(1, n + 1)).astype(s.dtype)[:, None]
     return found
