@@ -92,7 +92,7 @@ Result run(const Kernels<SelectArgs>& kernels, DType dtype, const SelectArgs& ar
                                : run_in_parts<float>(kernel, args, rows, parts, workers);
   Tally tally;
   const auto body = [&](int64_t begin, int64_t end) { tally.add(kernel(args, {begin, end, 0, cols})); };
-  return tally.result(parallel_for(rows, args.plan().cost, workers, body));
+  return tally.result(parallel_for(rows, args.plan().cost, workers, std::ref(body)));
 }
 
 namespace {

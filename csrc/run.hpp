@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <functional>
 
 #include "backend.hpp"
 #include "dispatch.hpp"
@@ -14,7 +15,7 @@ class Tally {
  public:
   void add(const Result& part) {
     if (part.outcome != Outcome::done) (part.outcome == Outcome::refused ? refusal : lack) = true;
-    opened += part.opened;
+    if (part.opened) opened += part.opened;
   }
   Result result(bool completed) const {
     const Outcome outcome = refusal ? Outcome::refused : lack ? Outcome::lacking : Outcome::done;
@@ -26,7 +27,7 @@ class Tally {
   std::atomic<bool> refusal{false}, lack{false};
 };
 
-// The kernel on all items, as its arguments plan it.
+// The kernel on all items, as its arguments plan it. A function handed over by reference needs no memory of its own.
 template <class Args>
 Result run(Kernel<Args> kernel, const Args& args, int64_t items, const Workers& workers) {
   const Plan plan = args.plan();
@@ -36,7 +37,7 @@ Result run(Kernel<Args> kernel, const Args& args, int64_t items, const Workers& 
     tally.add(kernel(
         args, {std::max<int64_t>(0, begin * plan.unit - plan.lead), std::min(items, end * plan.unit - plan.lead)}));
   };
-  return tally.result(parallel_for(units, static_cast<double>(plan.unit) * plan.cost, workers, body));
+  return tally.result(parallel_for(units, static_cast<double>(plan.unit) * plan.cost, workers, std::ref(body)));
 }
 
 // Bytes that the arrays of a call must have together before its results go past the cache: by measurement, where such

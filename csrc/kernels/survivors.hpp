@@ -127,6 +127,7 @@ void take_top_k(const Row<S, masked>& row, int64_t cols, int64_t k, Survivors<Wo
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const int64_t tiles = tile_maxima(row, cols, left.tile_most, met);
+  left.clear();  // of the last row, whose columns a refused one must not be spread by
   if (met.refused()) return;
   T* finite = left.tile_most + tiles;
   int64_t count = 0;
@@ -137,7 +138,6 @@ void take_top_k(const Row<S, masked>& row, int64_t cols, int64_t k, Survivors<Wo
     count += __builtin_popcount(bits(chosen));
   }
   const T reach = count >= k ? kth_largest(finite, count, k) : -static_cast<T>(__builtin_inff());
-  left.clear();
   for (int64_t i = 0; i < tiles; i += V::lanes)
     for (uint32_t pick = bits(load(left.tile_most + i) >= set(reach)); pick; pick &= pick - 1) {
       const int64_t start = (i + __builtin_ctz(pick)) * tile_size;

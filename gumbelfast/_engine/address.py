@@ -85,8 +85,9 @@ def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
     """``call(key)``; a generator of ours stays where it is, a numpy Generator gives a key for a call that succeeds."""
     if rng is None:
         raise ValueError("offset addresses the noise of a key: rng must be given")
-    given = sources.FixedKey(rng.key) if sources.is_ours(rng) else sources.source(rng)
-    return sources.draw(given, 0, lambda place: call(place[0]), 0)
+    if sources.is_ours(rng):
+        return call(rng.key)
+    return sources.draw(sources.source(rng), 0, lambda place: call(place[0]), 0)
 
 
 def _first_element(offset: Any, extent: int) -> int:

@@ -188,5 +188,6 @@ def gumbel_top_k(
     allowed = None if mask is None else checks.mask_for(mask, np.shape(logits), axis)
     k = checks.count(k, x.shape[-1])
     where = rng, seeds, positions, offset, row_stride
-    drawn = draws.choose_distinct((x, allowed, scale), k, axis, thread_count.resolve(num_threads), where)
-    return TopK(*(checks.restored(part, axis) for part in drawn))
+    rows, threads = (x, allowed, scale), thread_count.resolve(num_threads)
+    index, perturbed = draws.choose_distinct(rows, k, axis, threads, where)
+    return TopK(checks.restored(index, axis), checks.restored(perturbed, axis))

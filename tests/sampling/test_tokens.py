@@ -292,3 +292,13 @@ def test_bad_logits(compiled: str, columns: int, given_: dict[str, Any]) -> None
     assert (gf.sample_tokens(x, mask=allowed, rng=0, **given_) != 2).all()
     x[1] = -np.inf
     assert_refused(lambda rng: gf.sample_tokens(x, rng=rng, **given_), ValueError, "row 1 has no finite logit")
+
+
+def test_a_late_row_that_is_refused_after_others_were_filtered(compiled: str) -> None:
+    """What top-k left of the rows before is no part of it: columns that were never written would be followed."""
+    x = normal("float32", (6, 3))
+    x[4, 1] = np.nan
+    for size in range(400, 1400, 8):
+        bytearray(b"\x7f" * size)  # leaves what new memory of that size then holds
+        with pytest.raises(ValueError, match=r"logits contain NaN at index \(4, 1\)"):
+            gf.sample_tokens(x, top_k=1, rng=0, num_threads=1)
