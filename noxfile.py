@@ -50,7 +50,7 @@ def site(session: nox.Session) -> None:
     """The site into build/site, warnings being errors, and its tests."""
     shutil.rmtree(ROOT / "build" / "site", ignore_errors=True)
     python(session, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", "build/site")
-    python(session, "-m", "pytest", "-m", "site", "tests/site", "tests/house")
+    python(session, "-m", "pytest", "-m", "site", "tests/site")
 
 
 @nox.session

@@ -28,7 +28,8 @@ extensions = [
 ]
 exclude_patterns = ["_templates"]
 default_role = "py:obj"
-nitpicky = False
+# Two hyphens are an option, not a dash.
+smartquotes = False
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 4
@@ -43,7 +44,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["tutorials", "lecture", "gallery"],
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("matplotlib", "example_pages.saved_picture"),
+    "image_scrapers": ("example_pages.saved_picture", "matplotlib"),
     "reset_argv": "example_pages.quick_arguments",
     "backreferences_dir": "gallery/used",
     "doc_module": ("gumbelfast",),
@@ -71,7 +72,8 @@ html_theme_options = {
     "logo": {"text": "gumbelfast"},
     "show_prev_next": True,
     "header_links_before_dropdown": 7,
-    "secondary_sidebar_items": ["page-toc"],
+    # Pages with much code take the whole width.
+    "secondary_sidebar_items": {"modules/**": ["page-toc"], **{path.stem: ["page-toc"] for path in HERE.glob("*.md")}},
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "navigation_depth": 2,
