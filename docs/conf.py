@@ -28,7 +28,8 @@ extensions = [
 ]
 exclude_patterns = ["_templates"]
 default_role = "py:obj"
-nitpicky = False
+# Two hyphens are an option, not a dash.
+smartquotes = False
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 4
@@ -43,7 +44,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["tutorials", "lecture", "gallery"],
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("matplotlib", "example_pages.saved_picture"),
+    "image_scrapers": ("example_pages.saved_picture", "matplotlib"),
     "reset_argv": "example_pages.quick_arguments",
     "backreferences_dir": "gallery/used",
     "doc_module": ("gumbelfast",),

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
@@ -74,4 +75,6 @@ def saved_picture(_: object, block: dict[str, Any], configuration: dict[str, Any
         return ""
     shown = next(block["image_path_iterator"])
     shutil.move(saved, shown)
+    # What is open still is that picture.
+    pyplot.close("all")
     return figure_rst([shown], configuration["src_dir"])
