@@ -45,6 +45,14 @@ struct Span {
   int64_t col_begin, col_end;
 };
 
+// What is drawn, place by place of the rows of a span: the column; the perturbed value in double, which may be null, as may
+// the error of its rounding (docs/stream.md), which only logits in double have.
+struct Drawn {
+  int64_t* index;
+  double* perturbed = nullptr;
+  double* rest = nullptr;
+};
+
 // Noise n goes out as loc + scale * n.
 struct NoiseArgs {
   void* out;
@@ -149,11 +157,10 @@ struct Backend {
   void (*row_keys)(const uint64_t* seeds, int64_t count, uint64_t* keys);
   NoiseKernel gumbel[dtype_count];
   NoiseKernel exponential[dtype_count];
-  // index and perturbed hold one entry a row of the span; perturbed is of the working type and may be null.
-  int64_t (*gumbel_max[dtype_count])(const Logits&, const Address&, const Span&, int64_t* index, void* perturbed);
-  // index and perturbed hold k entries a row, largest first; places without an element hold -1 and -inf.
-  int64_t (*gumbel_top_k[dtype_count])(const Logits&, const Address&, const Span&, int64_t k, int64_t* index,
-                                       void* perturbed);
+  // One place a row of the span.
+  int64_t (*gumbel_max[dtype_count])(const Logits&, const Address&, const Span&, const Drawn&);
+  // k places a row, largest first; those without an element hold -1 and -inf.
+  int64_t (*gumbel_top_k[dtype_count])(const Logits&, const Address&, const Span&, int64_t k, const Drawn&);
   // Whether gumbel_softmax and conditional_gumbel would refuse these rows of the data.
   bool (*refuses[dtype_count])(const Logits&, int64_t begin, int64_t end);
   int64_t (*gumbel_softmax[dtype_count])(const GumbelSoftmaxArgs&, int64_t begin, int64_t end);

@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,75 +52,67 @@ int64_t parts_of_row(int64_t rows, int64_t cols, int threads) {
 }
 
 // Merges `parts` runs of k entries each into one of k; empty places hold index -1 and stay last.
-template <class T>
-void merge_parts(int64_t parts, int64_t k, const int64_t* index, const T* value, int64_t* out_index, T* out_value) {
-  std::vector<std::pair<T, int64_t>> entries;  // values negated, so that the natural order is the wanted one
+void merge_parts(int64_t parts, int64_t k, const Drawn& in, const Drawn& out) {
+  std::vector<std::tuple<double, double, int64_t>> entries;  // values negated, so that the natural order is the wanted one
   for (int64_t i = 0; i < parts * k; ++i)
-    if (index[i] >= 0) entries.emplace_back(-value[i], index[i]);
+    if (in.index[i] >= 0) entries.emplace_back(-in.perturbed[i], -in.rest[i], in.index[i]);
   const int64_t count = std::min<int64_t>(k, static_cast<int64_t>(entries.size()));
   std::partial_sort(entries.begin(), entries.begin() + count, entries.end());
   for (int64_t j = 0; j < k; ++j) {
-    const bool present = j < count;
-    out_index[j] = present ? entries[static_cast<size_t>(j)].second : -1;
-    out_value[j] = present ? -entries[static_cast<size_t>(j)].first : -std::numeric_limits<T>::infinity();
+    const auto [value, rest, index] = j < count ? entries[static_cast<size_t>(j)]
+                                                : std::tuple{std::numeric_limits<double>::infinity(), 0.0, int64_t{-1}};
+    out.index[j] = index;
+    out.perturbed[j] = -value;
   }
 }
 
-template <class T>
-T* advance(void* p, int64_t n) {
-  return p ? static_cast<T*>(p) + n : nullptr;
+// What is drawn, from place n on.
+Drawn from_place(const Drawn& drawn, int64_t n) {
+  return {drawn.index + n, drawn.perturbed ? drawn.perturbed + n : nullptr, drawn.rest ? drawn.rest + n : nullptr};
 }
 
-// scan(span, index, perturbed) over all rows, whole or in parts; T is the working type of `perturbed`.
-template <class T, class Scan>
-Result scan_rows(const Logits& logits, int64_t rows, int64_t k, double cost, int64_t* index, void* perturbed,
+// scan(span, drawn) over all rows, whole or in parts.
+template <class Scan>
+Result scan_rows(const Logits& logits, int64_t rows, int64_t k, double cost, int64_t* index, double* perturbed,
                  const Workers& workers, Scan scan) {
   Tally tally;
+  const Drawn drawn{index, perturbed};
   const int64_t cols = logits.cols, parts = rows ? parts_of_row(rows, cols, workers.threads) : 1;
   if (parts == 1) {
     const bool completed =
         parallel_for(rows, static_cast<double>(cols) * cost, workers, [&](int64_t begin, int64_t end) {
-          tally.add(scan(Span{begin, end, 0, cols}, index + begin * k, advance<T>(perturbed, begin * k)));
+          tally.add(scan(Span{begin, end, 0, cols}, from_place(drawn, begin * k)));
         });
     return tally.result(completed);
   }
   const int64_t width = (cols + parts - 1) / parts;
   std::vector<int64_t> part_index(static_cast<size_t>(rows * parts * k), -1);
-  std::vector<T> part_value(part_index.size());
+  std::vector<double> part_value(part_index.size()), part_rest(part_index.size()), merged(static_cast<size_t>(k));
+  const Drawn of_parts{part_index.data(), part_value.data(), part_rest.data()};
   const bool completed =
       parallel_for(rows * parts, static_cast<double>(width) * cost, workers, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           const int64_t row = i / parts, from = i % parts * width, to = std::min(from + width, cols);
-          if (from < to)
-            tally.add(scan(Span{row, row + 1, from, to}, part_index.data() + i * k, part_value.data() + i * k));
+          if (from < to) tally.add(scan(Span{row, row + 1, from, to}, from_place(of_parts, i * k)));
         }
       });
   const Result result = tally.result(completed);
   if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
   // A part may lack what the row has.
   bool lack = false;
-  std::vector<T> merged(static_cast<size_t>(k));
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t at = row * parts * k;
-    int64_t* const places = index + row * k;
-    merge_parts(parts, k, part_index.data() + at, part_value.data() + at, places, merged.data());
+    const Drawn places{index + row * k, merged.data()};
+    merge_parts(parts, k, from_place(of_parts, row * parts * k), places);
     // Of values that overflow in several parts, only the whole row tells the order.
     for (int64_t j = 0; j < k; ++j)
-      if (places[j] >= 0 && std::isinf(merged[static_cast<size_t>(j)])) {
-        tally.add(scan(Span{row, row + 1, 0, cols}, places, merged.data()));
+      if (places.index[j] >= 0 && std::isinf(merged[static_cast<size_t>(j)])) {
+        tally.add(scan(Span{row, row + 1, 0, cols}, places));
         break;
       }
-    if (perturbed) std::copy(merged.begin(), merged.end(), advance<T>(perturbed, row * k));
-    lack = lack || places[k - 1] < 0;
+    if (perturbed) std::copy(merged.begin(), merged.end(), perturbed + row * k);
+    lack = lack || places.index[k - 1] < 0;
   }
   return {lack ? Outcome::lacking : Outcome::done, result.opened};
-}
-
-template <class Scan>
-Result scan_rows(DType dtype, const Logits& logits, int64_t rows, int64_t k, double cost, int64_t* index,
-                 void* perturbed, const Workers& workers, Scan scan) {
-  return dtype == DType::f64 ? scan_rows<double>(logits, rows, k, cost, index, perturbed, workers, scan)
-                             : scan_rows<float>(logits, rows, k, cost, index, perturbed, workers, scan);
 }
 
 Result plain(bool completed) { return {completed ? Outcome::done : Outcome::interrupted, 0}; }
@@ -143,19 +136,17 @@ Result fill(NoiseKernel kernel, const NoiseArgs& args, int64_t count, const Work
 }
 
 Result gumbel_max(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,
-                  int64_t* index, void* perturbed, const Workers& workers) {
-  return scan_rows(dtype, logits, rows, 1, scan_cost, index, perturbed, workers,
-                   [&](const Span& span, int64_t* at, void* value) {
-                     return backend.gumbel_max[index_of(dtype)](logits, address, span, at, value);
-                   });
+                  int64_t* index, double* perturbed, const Workers& workers) {
+  return scan_rows(logits, rows, 1, scan_cost, index, perturbed, workers, [&](const Span& span, const Drawn& drawn) {
+    return backend.gumbel_max[index_of(dtype)](logits, address, span, drawn);
+  });
 }
 
 Result gumbel_top_k(const Backend& backend, DType dtype, const Logits& logits, const Address& address, int64_t rows,
-                    int64_t k, int64_t* index, void* perturbed, const Workers& workers) {
-  return scan_rows(dtype, logits, rows, k, 2 * scan_cost, index, perturbed, workers,
-                   [&](const Span& span, int64_t* at, void* value) {
-                     return backend.gumbel_top_k[index_of(dtype)](logits, address, span, k, at, value);
-                   });
+                    int64_t k, int64_t* index, double* perturbed, const Workers& workers) {
+  return scan_rows(logits, rows, k, 2 * scan_cost, index, perturbed, workers, [&](const Span& span, const Drawn& drawn) {
+    return backend.gumbel_top_k[index_of(dtype)](logits, address, span, k, drawn);
+  });
 }
 
 Result refuses(const Backend& backend, DType dtype, const Logits& logits, const Workers& workers) {

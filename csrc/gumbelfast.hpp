@@ -16,13 +16,13 @@ struct Result {
 // Gumbels and exponentials: `kernel` is the backend's entry for the dtype.
 Result fill(NoiseKernel kernel, const NoiseArgs&, int64_t count, const Workers&);
 
-// index: one a row; perturbed: null, or one value of the working type a row.
-Result gumbel_max(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t* index, void* perturbed,
+// index: one a row; perturbed: null, or one value a row.
+Result gumbel_max(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t* index, double* perturbed,
                   const Workers&);
 
 // index and perturbed: k a row.
 Result gumbel_top_k(const Backend&, DType, const Logits&, const Address&, int64_t rows, int64_t k, int64_t* index,
-                    void* perturbed, const Workers&);
+                    double* perturbed, const Workers&);
 
 // refused for what gumbel_softmax and conditional_gumbel refuse, after they may have written some rows.
 Result refuses(const Backend&, DType, const Logits&, const Workers&);

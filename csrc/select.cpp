@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,13 +52,15 @@ void sort_descending(float* value, uint32_t* column, int64_t n) {
   }
 }
 
-void sort_descending(double* value, uint64_t* column, int64_t n) {
-  std::vector<std::pair<double, uint64_t>> entries(static_cast<size_t>(n));
-  for (int64_t i = 0; i < n; ++i) entries[static_cast<size_t>(i)] = {-value[i], column[i]};
+void sort_descending(double* value, uint64_t* column, int64_t n, double* rest) {
+  std::vector<std::tuple<double, double, uint64_t>> entries(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) entries[static_cast<size_t>(i)] = {-value[i], rest ? -rest[i] : 0, column[i]};
   std::sort(entries.begin(), entries.end());
   for (int64_t i = 0; i < n; ++i) {
-    value[i] = -entries[static_cast<size_t>(i)].first;
-    column[i] = entries[static_cast<size_t>(i)].second;
+    const auto& [negated, negated_rest, place] = entries[static_cast<size_t>(i)];
+    value[i] = -negated;
+    if (rest) rest[i] = -negated_rest;
+    column[i] = place;
   }
 }
 

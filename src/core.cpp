@@ -36,9 +36,10 @@ struct Bound {
     const int64_t rows = index.size();
     const gf::Logits logits = logits_of(x, mask, scale);
     const gf::Address address{key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)};
-    require(index.itemsize() == 8 && (!perturbed || perturbed->size() == rows), "results do not fit");
+    require(index.itemsize() == 8 && (!perturbed || (perturbed->size() == rows && perturbed->itemsize() == 8)),
+            "results do not fit");
     auto* out = static_cast<int64_t*>(mutable_data_of(index));
-    void* value = mutable_data_of(perturbed);
+    auto* value = static_cast<double*>(mutable_data_of(perturbed));
     const gf::DType dtype = dtype_of(x);
     return run(rows * logits.cols,
                [&] { return gf::gumbel_max(*backend, dtype, logits, address, rows, out, value, workers_of(threads)); });
@@ -49,12 +50,13 @@ struct Bound {
                        const MaybeArray& keys, const MaybeArray& offsets) const {
     if (index.size() == 0) return 0;
     const int64_t k = columns_of(index);
-    require(k > 0 && index.itemsize() == 8 && perturbed.size() == index.size(), "results do not fit");
+    require(k > 0 && index.itemsize() == 8 && perturbed.size() == index.size() && perturbed.itemsize() == 8,
+            "results do not fit");
     const int64_t rows = index.size() / k;
     const gf::Logits logits = logits_of(x, mask, scale);
     const gf::Address address{key_of(key), offset, row_stride, words_of(keys, rows), words_of(offsets, rows)};
     auto* out = static_cast<int64_t*>(mutable_data_of(index));
-    void* value = mutable_data_of(perturbed);
+    auto* value = static_cast<double*>(mutable_data_of(perturbed));
     const gf::DType dtype = dtype_of(x);
     return run(rows * logits.cols, [&] {
       return gf::gumbel_top_k(*backend, dtype, logits, address, rows, k, out, value, workers_of(threads));

@@ -78,10 +78,10 @@ PyObject* draw_top_k(const Given& given) {
   std::copy_n(PyArray_DIMS(draw.x.array), ndim, shape);
   shape[ndim - 1] = k;
   const Reference index(PyArray_SimpleNew(ndim, shape, NPY_INT64)),
-      value(PyArray_SimpleNew(ndim, shape, draw.x.type()));
+      value(PyArray_SimpleNew(ndim, shape, NPY_FLOAT64));
   const bool done = index && value && draw.run([&] {
     return gumbel_top_k(*draw.backend, draw.x.dtype, draw.logits, draw.address, draw.x.count, k,
-                        static_cast<int64_t*>(index.data()), value.data(), alone);
+                        static_cast<int64_t*>(index.data()), static_cast<double*>(value.data()), alone);
   });
   if (!done) return nullptr;
   const Reference pair(PyTuple_Pack(2, index.get(), value.get()));

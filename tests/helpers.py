@@ -48,11 +48,8 @@ def normal(name: str, shape: int | tuple[int, ...], seed: int = 0, deviation: fl
 
 
 def perturb(x: Array, noise: Array, temperature: float = 1.0) -> Array:
-    """fl(fl(x * s) + g) in the working dtype, s = 1/T rounded to it."""
-    work = noise.dtype.type
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = x.astype(work) if temperature == 1 else x.astype(work) * work(1 / temperature)
-        return scaled + noise
+    """fl(x / T) + g in float64."""
+    return x.astype(np.float64) * (1 / temperature) + noise
 
 
 def exact(offset: int, count: int, name: str, key: int = KEY) -> NDArray[np.longdouble]:

@@ -5,6 +5,7 @@
 #include "../kernels/short_rows.hpp"
 #include "../kernels/tiles.hpp"
 #include "../kernels/noise.hpp"
+#include "../kernels/perturbed.hpp"
 #include "../kernels/scan.hpp"
 #include "../kernels/groups.hpp"
 #include "../kernels/gumbel_max.hpp"

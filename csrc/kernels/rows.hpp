@@ -150,6 +150,20 @@ GF_OP void for_places(int64_t cols, Step step) {
   for (; j < cols; j += V::lanes) step(PartOfBlock{j, static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes)});
 }
 
+// One number in the working type.
+GF_OP float work_value(float x) { return x; }
+GF_OP double work_value(double x) { return x; }
+template <class S>
+  requires(sizeof(S) == 2)
+GF_OP float work_value(S x) {
+  float lanes[16];
+  const S padded[16] = {x};
+  store(lanes, load(padded));
+  return lanes[0];
+}
+
+template <class T>
+constexpr T largest_finite = sizeof(T) == 4 ? static_cast<T>(0x1.fffffep127) : static_cast<T>(0x1.fffffffffffffp1023);
 template <class T>
 GF_OP bool is_finite(T x) {
   return x - x == 0;

@@ -86,8 +86,7 @@ def categorical(
     Returns
     -------
     ndarray of int64, or `Argmax` with `return_perturbed`
-        The perturbed logits are float32 (float64 for float64 logits), -inf for an empty row. A value that overflows is
-        infinite.
+        The perturbed logits are float64, -inf for an empty row. A value that overflows is infinite.
 
     Raises
     ------
@@ -100,10 +99,10 @@ def categorical(
     Notes
     -----
     :math:`\arg\max_j (x_j / T + g_j)` with standard Gumbels g has distribution :math:`\mathrm{softmax}(x / T)`
-    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits * s + gumbel(...))`` at the same
-    address, s = 1/T rounded to the working dtype, the lowest index among equals; almost none of that noise is ever
-    computed (``docs/stream.md``). Where products overflow, logits decide: the result tends to their argmax as T tends
-    to 0. Draws from a table take one element each instead of one per logit.
+    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits.astype(float64) / T + gumbel(...))``
+    at the same address, the lowest index among equals; almost none of that noise is ever computed (``docs/stream.md``).
+    The sum keeps all that the noise says, so a constant added to all logits changes no distribution. Where products
+    overflow, logits decide: the result tends to their argmax as T tends to 0. Draws from a table take one element each instead of one per logit.
 
     Examples
     --------
@@ -129,7 +128,7 @@ def categorical(
         if empty is not None:
             index[..., none] = empty
         return index if index.ndim else index[()]
-    perturbed = np.empty(drawn[:-1], checks.work_dtype(x.dtype)) if return_perturbed else None
+    perturbed = np.empty(drawn[:-1]) if return_perturbed else None
     call: RowCall = partial(active().gumbel_max, x, allowed, scale, index, perturbed, thread_count.resolve(num_threads))
     if empty is not None:
         call = _empty_allowed(call)
@@ -173,7 +172,7 @@ def gumbel_top_k(
     Returns
     -------
     TopK
-        ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 logits), with k entries along `axis`,
+        ``indices`` (int64) and ``perturbed`` (float64), with k entries along `axis`,
         the largest perturbed logit first. In this order, and not that of `torch.topk`, which
         `gumbelfast.torch.gumbel_top_k` keeps. A value that overflows is infinite, and in the order
         of its logit.
@@ -201,7 +200,7 @@ def gumbel_top_k(
     k = checks.count(k, x.shape[-1])
     shape = (*x.shape[:-1], k)
     index = np.empty(shape, _INT64)
-    perturbed = np.empty(shape, checks.work_dtype(x.dtype))
+    perturbed = np.empty(shape)
     call = partial(active().gumbel_top_k, x, allowed, scale, index, perturbed, thread_count.resolve(num_threads))
     tiles = address.draw_rows(call, x.shape, x.size, rng, seeds, positions, offset, row_stride)
     if tiles < -1:

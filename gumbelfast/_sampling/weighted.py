@@ -50,7 +50,7 @@ def weighted_sample(
     Returns
     -------
     WeightedSample
-        ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 weights) hold k entries along `axis` in
+        ``indices`` (int64) and ``perturbed`` (float64) hold k entries along `axis` in
         the order of the draw; ``kappa`` has the shape of the batch: the largest perturbed log-weight that was not
         drawn, -inf where nothing is left. Given kappa, item i was drawn with probability
         :math:`1 - \exp(-\exp(\log w_i - \kappa))`, which estimators without replacement divide by.
@@ -95,7 +95,7 @@ def with_threshold(logits: Array, k: int, what: str, *given: Any, num_threads: i
     """
     # One more than asked for: its perturbed value is the threshold.
     shape = (*logits.shape[:-1], min(k + 1, logits.shape[-1]))
-    index, perturbed = np.empty(shape, np.int64), np.empty(shape, logits.dtype)
+    index, perturbed = np.empty(shape, np.int64), np.empty(shape)
     draw = partial(active().gumbel_top_k, logits, None, 1.0, index, perturbed, thread_count.resolve(num_threads))
 
     def call(*place: Any) -> int:

@@ -31,13 +31,13 @@ def _categorical(out: tuple[Array, ...], key: int, x: Array, threads: int, axis:
 
 
 def _gumbel_top_k(out: tuple[Array, ...], key: int, x: Array, threads: int, axis: int) -> None:
-    index = np.empty(out[0].shape, np.int64)
-    tiles = active().gumbel_top_k(x, None, 1.0, index, out[1], threads, key, 0, x.shape[-1], None, None)
+    index, values = np.empty(out[0].shape, np.int64), np.empty(out[0].shape)
+    tiles = active().gumbel_top_k(x, None, 1.0, index, values, threads, key, 0, x.shape[-1], None, None)
     if tiles < -1:
         checks.too_few(x, out[0].shape[-1], index)
     if tiles < 0:
         checks.refuse(x, None, -1 - axis)
-    out[0][...] = index
+    out[0][...], out[1][...] = index, values
 
 
 def _gumbel_softmax(

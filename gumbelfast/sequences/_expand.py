@@ -27,7 +27,7 @@ class Draw:
     def top(self, model: Model, logits: Array, places: NDArray[np.int64], m: int) -> tuple[NDArray[np.int64], Array]:
         """Columns and perturbed logits, largest first; -1 and -inf where a row has no more."""
         index = np.empty((places.size, m), np.int64)
-        perturbed = np.empty(index.shape, logits.dtype)
+        perturbed = np.empty(index.shape)
         draw = partial(active().gumbel_top_k, logits, None, 1.0, index, perturbed, thread_count.resolve(None))
 
         def call(*address: Any) -> int:

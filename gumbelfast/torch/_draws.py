@@ -92,12 +92,13 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
     k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
     shape = (*x.shape[:-1], k)
-    index, values = np.empty(shape, np.int64), np.empty(shape, _tensors.WORK[logits.dtype])
-    tiles = _largest(x, index, values, generator, shared)
+    index, exact = np.empty(shape, np.int64), np.empty(shape)
+    tiles = _largest(x, index, exact, generator, shared)
     if tiles < -1:
         checks.too_few(x, k, index, "finite logits")
     if tiles < 0:
         _tensors.refuse(logits, dim)
+    values = exact.astype(_tensors.WORK[logits.dtype], copy=False)
     if dim == -1:
         return torch.from_numpy(values), torch.from_numpy(index)
     first, second = (torch.from_numpy(part).movedim(-1, dim).contiguous() for part in (values, index))
@@ -113,7 +114,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
             if drawn is not None:
                 return torch.from_numpy(drawn)
         index = np.empty((*logs.shape[:-1], draws), np.int64)
-        tiles = _largest(logs, index, np.empty(index.shape, logs.dtype), generator, shared)
+        tiles = _largest(logs, index, np.empty(index.shape), generator, shared)
         if tiles < 0:
             _refuse_weights(_tensors.wide(weights, -1), index if tiles < -1 else None)
         return torch.from_numpy(index)
