@@ -203,7 +203,7 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
             return soft
         picks = got[-1].argmax(axis=-1)[:, None]
         exact_one_hot = np.arange(case.columns) == picks
-        hard = _picks(picks, index, least, most)
+        hard = _picks(picks, index, *(perturb(x, end, 1).sum for end in (low, high)))
         return Verdict(
             soft.error, hard.near_ties, hard.fault or _where(got[-1] != exact_one_hot, got[-1], exact_one_hot)
         )
