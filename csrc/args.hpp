@@ -82,14 +82,15 @@ struct NoiseArgs {
   Plan plan() const { return {fill_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }
 };
 
-// The k largest perturbed logits of each row. index and perturbed hold k entries a row, largest first; places without
-// an element hold -1 and -inf. A perturbed value that overflows is infinite, and its index the right one.
+// The k largest perturbed logits of each row. index, perturbed and rest hold k entries a row, largest first; places
+// without an element hold -1 and -inf. A perturbed value that overflows is infinite, and its index the right one.
 struct SelectArgs {
   Logits logits;
   Address noise;
   int64_t k;
   int64_t* index;
-  void* perturbed;  // of the working type; may be null where k is 1
+  double* perturbed;       // may be null where k is 1
+  double* rest = nullptr;  // the error of its rounding (docs/stream.md), zero but for logits in double; may be null
 
   Plan plan() const { return {static_cast<double>(logits.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
 };

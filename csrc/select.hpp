@@ -5,8 +5,8 @@
 
 namespace gumbelfast {
 
-// Sorts values with their columns, the largest value first, the lower column first among equals.
-void sort_descending(float* value, uint32_t* column, int64_t n);
-void sort_descending(double* value, uint64_t* column, int64_t n);
+// Sorts values with the errors of their rounding and their columns: the largest value first, of equal ones the one with
+// the largest rest, then the one with the lowest column.
+void sort_descending(double* value, double* rest, uint64_t* column, int64_t n);
 
 }  // namespace gumbelfast

@@ -64,7 +64,7 @@ class Backend:
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` into ``index`` (int64; -1 where the row has nothing to draw).
 
-        ``perturbed``, where given, takes the maximum (working dtype; -inf for an empty row).
+        ``perturbed``, where given, takes the maximum (float64; -inf for an empty row).
         """
 
     def gumbel_top_k(
@@ -77,7 +77,7 @@ class Backend:
     ) -> int:
         """The k largest of ``logits * scale + g`` per row, largest first, the lower index first among equals.
 
-        ``index`` (int64) and ``perturbed`` (working dtype) have k columns; places beyond what a row allows hold -1
+        ``index`` (int64) and ``perturbed`` (float64) have k columns; places beyond what a row allows hold -1
         and -inf.
         """
 

@@ -11,11 +11,6 @@
 
 namespace {
 
-int64_t* indices_of(py::array& index) {
-  require(index.itemsize() == 8, "indices have 64 bits");
-  return static_cast<int64_t*>(mutable_data_of(index));
-}
-
 // A table of kernels as Python knows it: the class `Backend` of _core.pyi.
 struct BackendObject {
   const gf::Backend* backend;
@@ -41,8 +36,7 @@ struct BackendObject {
   int64_t gumbel_max(const GivenLogits& x, py::array index, MaybeArray perturbed, int threads,
                      const GivenAddress& at) const {
     const int64_t rows = index.size();
-    require(!perturbed || x.fits_work(*perturbed, rows), "results do not fit");
-    const gf::SelectArgs args{x.rows, at.of(rows), 1, indices_of(index), mutable_data_of(perturbed)};
+    const gf::SelectArgs args{x.rows, at.of(rows), 1, indices_of(index), values_of(perturbed, rows)};
     return run<&gf::Backend::gumbel_max>(x.dtype, args, rows, rows * x.rows.cols, threads);
   }
 
@@ -50,8 +44,7 @@ struct BackendObject {
                        const GivenAddress& at) const {
     if (index.size() == 0) return 0;
     const int64_t k = columns_of(index), rows = index.size() / k;
-    require(x.fits_work(perturbed, index.size()), "results do not fit");
-    const gf::SelectArgs args{x.rows, at.of(rows), k, indices_of(index), mutable_data_of(perturbed)};
+    const gf::SelectArgs args{x.rows, at.of(rows), k, indices_of(index), values_of(perturbed, index.size())};
     return run<&gf::Backend::gumbel_top_k>(x.dtype, args, rows, rows * x.rows.cols, threads);
   }
 

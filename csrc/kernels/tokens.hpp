@@ -27,7 +27,7 @@ T min_p_threshold(T most, T scale, T limit) {
 
 // The argmax over a list of few values with their columns, as a place in the list: only the tiles of these are drawn.
 template <class T, class Word>
-int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, T scale, Best<T>& best) {
+int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, double scale, Best& best) {
   uint64_t tile[group_tiles], group = ~uint64_t{0};
   Head<T> head[group_tiles];
   Heads<T> heads;
@@ -51,11 +51,12 @@ int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNois
       if (!(value[i] > -static_cast<T>(__builtin_inff()))) continue;
       const uint64_t element = noise.first + column[i];
       while (tile[at] != tile_of(element)) ++at;
-      const T perturbed = value[i] * scale + gumbel[static_cast<uint64_t>(at) * tile_size + element % tile_size];
+      const T noise_of_it = gumbel[static_cast<uint64_t>(at) * tile_size + element % tile_size];
+      const Value perturbed = value_of(value[i], scale, noise_of_it);
       if (perturbed > best.value) best = {perturbed, i};
     }
   }
-  if (!is_finite(best.value)) {  // as settle_overflow
+  if (!is_finite(best.value.sum)) {  // as settle_overflow
     T most = -static_cast<T>(__builtin_inff());
     for (int64_t i = 0; i < n; ++i)
       if (value[i] > most) {
@@ -93,6 +94,7 @@ struct TokenDraws {
   // Of the row that `start` names.
   int64_t row = 0;
   T scale{};
+  double exact_scale{};
   const T* gumbel = nullptr;
   Met<V> met;
 
@@ -100,7 +102,8 @@ struct TokenDraws {
       : args(a), span{s.begin, s.end, 0, cols}, lazy(cols), batch(a.noise, span) {}
   void start(int64_t i) {
     row = i;
-    scale = static_cast<T>(args.scale[i]);
+    exact_scale = args.scale[i];
+    scale = static_cast<T>(exact_scale);
     gumbel = long_rows ? nullptr : batch.row(i, opened);
     met = {};
   }
@@ -108,21 +111,22 @@ struct TokenDraws {
 
   template <class S, bool masked>
   int64_t from_row(const Row<S, masked>& from) {
-    Best<T> best;
+    Best best;
+    const RowScale<T> of_row(exact_scale);
     if (long_rows) {
       const int64_t ahead = flat ? (span.end - 1 - row) * cols : 0;
-      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, set(scale), lazy, met, best);
+      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, of_row, lazy, met, best);
     } else {
-      best = filled_row(from, 0, cols, set(scale), gumbel, met);
+      best = filled_row(from, 0, cols, of_row, gumbel, met);
     }
-    settle_overflow(from, 0, cols, scale, best);
+    settle_overflow(from, 0, cols, exact_scale, best);
     return best.index;
   }
   // The place in the list.
   template <class Word>
   int64_t from_list(const T* value, const Word* column, int64_t n) {
-    Best<T> best;
-    opened += draw_listed(value, column, n, RowNoise(args.noise, row), scale, best);
+    Best best;
+    opened += draw_listed(value, column, n, RowNoise(args.noise, row), exact_scale, best);
     return best.index;
   }
 };

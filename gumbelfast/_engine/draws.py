@@ -70,7 +70,7 @@ def choose(
     x = logits[0]
     shape = size + x.shape
     index = np.empty(shape[:-1], _INT64)
-    best = np.empty(shape[:-1], checks.work_dtype(x.dtype)) if perturbed else None
+    best = np.empty(shape[:-1]) if perturbed else None
     call: RowCall = partial(active().gumbel_max, logits, index, best, threads)
     if empty_allowed:
         call = _tolerate(call, lambda: False)
@@ -95,7 +95,7 @@ def choose_distinct(
     """
     x = logits[0]
     shape = (*x.shape[:-1], k)
-    index, best = np.empty(shape, _INT64), np.empty(shape, checks.work_dtype(x.dtype))
+    index, best = np.empty(shape, _INT64), np.empty(shape)
     call: RowCall = partial(active().gumbel_top_k, logits, index, best, threads)
     wanted = k if needed is None else needed
     if wanted < k:

@@ -72,8 +72,7 @@ def categorical(
     Returns
     -------
     ndarray of int64, or `Argmax` with `return_perturbed`
-        The perturbed logits are float32 (float64 for float64 logits), -inf for an empty row. A value that overflows is
-        infinite.
+        The perturbed logits are float64, -inf for an empty row. A value that overflows is infinite.
 
     Raises
     ------
@@ -86,10 +85,10 @@ def categorical(
     Notes
     -----
     :math:`\arg\max_j (x_j / T + g_j)` with standard Gumbels g has distribution :math:`\mathrm{softmax}(x / T)`
-    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits * s + gumbel(...))`` at the same
-    address, s = 1/T rounded to the working dtype, the lowest index among equals; almost none of that noise is ever
-    computed (``docs/stream.md``). Where products overflow, logits decide: the result tends to their argmax as T tends
-    to 0. Draws from a table take one element each instead of one per logit.
+    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits.astype(float64) / T + gumbel(...))``
+    at the same address, the lowest index among equals; almost none of that noise is ever computed (``docs/stream.md``).
+    The sum keeps all that the noise says, so a constant added to all logits changes no distribution. Where products
+    overflow, logits decide: the result tends to their argmax as T tends to 0. Draws from a table take one element each instead of one per logit.
 
     Examples
     --------
@@ -161,7 +160,7 @@ def gumbel_top_k(
     Returns
     -------
     TopK
-        ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 logits), with k entries along `axis`,
+        ``indices`` (int64) and ``perturbed`` (float64), with k entries along `axis`,
         the largest perturbed logit first. In this order, and not that of `torch.topk`, which
         `gumbelfast.torch.gumbel_top_k` keeps. A value that overflows is infinite, and in the order
         of its logit.

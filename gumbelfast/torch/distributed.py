@@ -30,7 +30,6 @@ from .._parts import (
     end_of_positions,
     merge_messages,
     message_of,
-    perturbed_dtype,
 )
 from ..random.generator import Generator
 from ..shards import Argmax
@@ -156,7 +155,7 @@ def vocab_parallel_top_k(
         noise = noise_of(shard, *place, generator)
         merged = _merged(lambda: draw_top_k(shard.x, k, noise, allowed, each, None), shard, allowed, k)
         check_count(merged.indices, k, "allowed entries")
-    values = merged.perturbed.astype(perturbed_dtype(shard.x.dtype))
+    values = merged.perturbed.astype(shard.x.dtype)
     return TopK(torch.from_numpy(values), torch.from_numpy(merged.indices))
 
 

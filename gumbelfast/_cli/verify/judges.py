@@ -14,7 +14,7 @@ import numpy as np
 
 from ...reference import kernels
 from ...reference.gumbel_max import gumbel_max, perturb
-from ...reference.gumbel_softmax import gumbel_softmax
+from ...reference.gumbel_softmax import gumbel_softmax, relaxed_logits
 from ...reference.noise import exact_exponential, exact_gumbel
 from ...reference.rows import addresses, load_logits, repeat_rows
 from ...reference.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward, times, widen
@@ -162,7 +162,7 @@ def _selection(case: Case, given: Inputs) -> Judge:
         index, best = gumbel_top_k(x, exact.astype(x.dtype), scale, case.k)
     else:
         index, best = (a[:, None] for a in gumbel_max(x, exact.astype(x.dtype), scale))
-    least, most = (perturb(x, end, scale) for end in (low, high))
+    least, most = (perturb(x, end, scale).sum for end in (low, high))
 
     def look(got: Results) -> Verdict:
         if not got:
@@ -187,7 +187,7 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
     exact, low, high, _ = noise_bounds(case, x.dtype)
     noise = exact.astype(x.dtype)
     y, one_hot = gumbel_softmax(x, noise, scale)
-    p, least, most = (perturb(x, g, 1) for g in (noise, low, high))
+    p, least, most = (relaxed_logits(x, g) for g in (noise, low, high))
     wide, s = widen(p, scale)
     t = _exponent(wide, s)
     # Noise within its bounds moves log y_i by that of its exponent, and by that of the logarithm of the sum.
@@ -204,7 +204,7 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
             return soft
         picks = got[-1].argmax(axis=-1)[:, None]
         exact_one_hot = np.arange(case.columns) == picks
-        hard = _picks(picks, index, least, most)
+        hard = _picks(picks, index, *(perturb(x, end, 1).sum for end in (low, high)))
         return Verdict(
             soft.error, hard.near_ties, hard.fault or _where(got[-1] != exact_one_hot, got[-1], exact_one_hot)
         )

@@ -57,7 +57,7 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
     if case.kernel in ("gumbel_max", "gumbel_top_k"):
         shape = (rows,) if case.kernel == "gumbel_max" else (rows, case.k)
         index = np.empty(shape, np.int64)
-        perturbed = np.empty(shape, np.float64 if x.dtype == np.float64 else np.float32)
+        perturbed = np.empty(shape)
         status = kernel((x, given.mask, scale), index, perturbed, threads, given.address)
         return () if status == REFUSED else (index, perturbed, np.array([status == LACKING]))
     if case.kernel == "sample_tokens":
