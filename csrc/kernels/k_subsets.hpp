@@ -123,7 +123,7 @@ Result subset_marginals(const SubsetArgs& args, const Span& span) {
     log_sum.read(args.log_sum, first, 1, n);
     if (!args.out) return;
     sums.for_items(whole,
-                   [&](int64_t i, V log_p) { out.put(i, exp_above(whole_range<T>, simd::min(log_p, set(T{0})))); });
+                   [&](int64_t i, V log_p) { out.put(i, exp_above(whole_range<T>, simd::min(set(T{0}), log_p))); });
     out.read(args.out, first, args.cols, n);
   });
   return {};
@@ -139,7 +139,8 @@ Result subset_marginals_backward(const SubsetArgs& args, const Span& span) {
     sums.x.log.fill(args.x, first, args.cols, n);
     const V power = sums.x.rate.fill(args.grad, first, args.cols, n);
     sums.for_items(sums.whole(), [&](int64_t i, Moving<V> p) {
-      out.put(i, (exp_above(multiplied_range<T>, simd::min(p.log, set(T{0}))) * p.rate) * power);
+      const V share = exp_above(multiplied_range<T>, simd::min(set(T{0}), p.log));
+      out.put(i, swept(share * p.rate) * power);
     });
     out.read(args.out, first, args.cols, n);
   });

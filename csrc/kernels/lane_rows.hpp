@@ -55,10 +55,10 @@ GF_OP V reciprocal(V x) {
   return load(lanes);
 }
 
-// exp(x) for x <= 0, and 0 from `least` down.
+// exp(x) for x <= 0, and 0 from `least` down; NaN stays.
 template <class V>
 GF_OP V exp_above(typename V::Scalar least, V x) {
-  return select(x > set(least), exp_normal(simd::max(x, set(least))), set(typename V::Scalar{0}));
+  return select(set(least) >= x, set(typename V::Scalar{0}), exp_normal(simd::max(set(least), x)));
 }
 template <class T>
 constexpr T whole_range = Format<VectorOf<T>>::exp_least;

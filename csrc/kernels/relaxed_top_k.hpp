@@ -38,7 +38,7 @@ struct RelaxedStep {
   GF_OP V exponent(int64_t j) const { return (alpha[j] - largest) * scale; }
   // Of the others, relative to the second largest.
   GF_OP V share(int64_t j) const {
-    return select(is_largest(j), set(T{0}), exp_above(least, simd::min(exponent(j) - second, set(T{0}))));
+    return select(is_largest(j), set(T{0}), exp_above(least, simd::min(set(T{0}), exponent(j) - second)));
   }
   GF_OP V p(int64_t j) const { return exp_above(least, exponent(j) - log_sum); }
   // log(1 - p).

@@ -41,7 +41,7 @@ struct LaneMatrices {
     normalise(columns, column, row);
   }
   GF_OP V value(int64_t i, int64_t k, T least) const {
-    return exp_above(least, simd::min((start[rows.at(i, k)] - row[i]) - column[k], set(T{0})));
+    return exp_above(least, simd::min(set(T{0}), (start[rows.at(i, k)] - row[i]) - column[k]));
   }
 };
 

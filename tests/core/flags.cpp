@@ -210,7 +210,7 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
     }
   }
   if (type.size < 4 || cols > 300) return;
-  const int64_t few = std::min<int64_t>(cols, kind.one_left ? 1 : kind.half_masked ? 1 : 5);
+  const int64_t few = kind.half_masked || kind.one_left ? 1 : std::min<int64_t>(cols, 5);
   for (const void* g : {static_cast<const void*>(nullptr), static_cast<const void*>(grad.data())}) {
     const auto& relaxed = g ? backend.relaxed_top_k_backward : backend.relaxed_top_k;
     run(g ? "relaxed_top_k_backward" : "relaxed_top_k", false,
@@ -222,13 +222,14 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   if (cols > 40) return;
   if (!kind.half_masked && !kind.one_left) {
     const size_t cells = count * static_cast<size_t>(cols);
-    Array matrices = as_type(type, normals(backend, cells, 9)), above = as_type(type, normals(backend, cells, 10)),
+    std::vector<double> numbers = normals(backend, cells, 9);
+    for (double& each : numbers) each *= kind.factor;
+    Array matrices = as_type(type, numbers), above = as_type(type, normals(backend, cells, 10)),
           result(cells * type.size);
     for (const void* g : {static_cast<const void*>(nullptr), static_cast<const void*>(above.data())}) {
       const auto& sinkhorn = g ? backend.sinkhorn_backward : backend.sinkhorn;
-      run(g ? "sinkhorn_backward" : "sinkhorn", false, [&] {
-        sinkhorn.of[t]({{g, matrices.data(), cols, 3, {kind.scale * kind.factor}, result.data()}}, {0, rows});
-      });
+      run(g ? "sinkhorn_backward" : "sinkhorn", false,
+          [&] { sinkhorn.of[t]({{g, matrices.data(), cols, 3, scale, result.data()}}, {0, rows}); });
     }
   }
   const int64_t nodes = 5;

@@ -65,8 +65,8 @@ BOUNDS = {
     "relaxed_top_k_backward": "8 eps a (1 + 1/T)^k sum |grad|",
     "sinkhorn": "eps y a (1 + 2 rounds)",
     "sinkhorn_backward": "4 eps a (1 + 2 rounds) sum |grad| / T",
-    "subset_marginals": "eps p (n + a) and eps (n + a): sums of n steps; a = 4 + 2 k max |x|",
-    "subset_marginals_backward": "8 eps (n + a) sum |grad|",
+    "subset_marginals": "eps p a, and eps a for the sum; a = (n + 3) (1 + k (max |x| + log n))",
+    "subset_marginals_backward": "2 eps a sum |grad|",
 }
 
 
@@ -243,11 +243,11 @@ def _lanes(case: Case, given: Inputs) -> Judge:
             return _near(eps, (y, y * a))
         most = total.reshape(case.rows, n, 1).sum(axis=1, keepdims=True)
         return _near(eps, (sinkhorn_backward(g, z, inverse, k), 4 * a * scale * most))
-    steps = n + 4 + 2 * k * size
+    a = (n + 3) * (1 + k * (size + np.log(n)))
     if case.kernel == "subset_marginals_backward":
-        return _near(eps, (derivatives(x, k, grad), 8 * steps * total))
+        return _near(eps, (derivatives(x, k, grad), 2 * a * total))
     p = marginals(x, k)
-    return _near(eps, (p, p * steps), (sums(x, k)[-1, :, k], steps[:, 0]))
+    return _near(eps, (p, p * a), (sums(x, k)[-1, :, k], a[:, 0]))
 
 
 def _near(eps: Any, *expected: tuple[Array, Array]) -> Judge:
