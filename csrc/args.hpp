@@ -67,10 +67,13 @@ struct Plan {
 
 // Nanoseconds an element is reckoned at.
 inline constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05;
+                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05, share_cost = 1;
 
 // Groups of tiles: within one no two threads draw the same block of words.
 inline constexpr int64_t noise_unit = 512;
+
+// Rows that take a lane each: whole blocks of either type.
+inline constexpr int64_t lane_unit = 16;
 
 // Noise n goes out as loc + scale * n; an item is an element.
 struct NoiseArgs {
@@ -197,9 +200,46 @@ struct ViterbiArgs {
   int64_t* index;  // nodes a row
   void* score;     // one a row
 
+  Plan plan() const { return {static_cast<double>(nodes * labels * (labels + 4)) * edge_cost, lane_unit}; }
+};
+
+// Steps that follow each other on each row, or square matrix, of `cols` columns; all arrays without gaps.
+struct IteratedArgs {
+  const void* grad;  // of the backward passes alone
+  const void* x;
+  int64_t cols;
+  int64_t steps;
+  Scale scale;  // 1/tau
+  void* out;
+
+  Plan plan_of(int64_t elements) const {
+    return {static_cast<double>(elements) * static_cast<double>(steps) * (grad ? 3 : 1) * share_cost, lane_unit};
+  }
+};
+
+// k softmaxes of rows with at least k finite entries.
+struct RelaxedTopKArgs : IteratedArgs {
+  int64_t elements() const { return cols; }
+  Plan plan() const { return plan_of(elements()); }
+};
+
+// Rounds over the rows and columns of finite matrices.
+struct SinkhornArgs : IteratedArgs {
+  int64_t elements() const { return cols * cols; }
+  Plan plan() const { return plan_of(elements()); }
+};
+
+// Subsets of k items of rows with at least k finite entries; all arrays without gaps.
+struct SubsetArgs {
+  const void* grad;  // of the backward pass alone
+  const void* x;
+  int64_t cols;
+  int64_t k;
+  void* out;      // may be null in the forward pass
+  void* log_sum;  // one a row; of the forward pass alone
+
   Plan plan() const {
-    constexpr int64_t together = 16;  // rows: whole blocks of either type
-    return {static_cast<double>(nodes * labels * (labels + 4)) * edge_cost, together};
+    return {static_cast<double>(cols) * static_cast<double>(k + 1) * (grad ? 6 : 3) * share_cost, lane_unit};
   }
 };
 

@@ -181,6 +181,36 @@ class Backend:
         row, -2 if all labellings of some row score -inf, else 0.
         """
 
+    # The kernels below know float32 and float64, one of both in all arrays of a call, and arrays without gaps.
+
+    def relaxed_top_k(self, z: _Array, k: int, scale: float | _Array, out: _Array, threads: int) -> None:
+        """The sum of k softmaxes of ``z * scale``, each of what the ones before left; rows have k finite entries."""
+
+    def relaxed_top_k_backward(
+        self, grad: _Array, z: _Array, k: int, scale: float | _Array, out: _Array, threads: int
+    ) -> None:
+        """The gradient with respect to ``z``."""
+
+    def sinkhorn(self, z: _Array, rounds: int, scale: float | _Array, out: _Array, threads: int) -> None:
+        """``exp(z * scale)`` of matrices (count, n, n), rows and then columns divided by their sums, ``rounds`` times.
+
+        ``scale`` has one entry per matrix here.
+        """
+
+    def sinkhorn_backward(
+        self, grad: _Array, z: _Array, rounds: int, scale: float | _Array, out: _Array, threads: int
+    ) -> None:
+        """The gradient with respect to ``z``."""
+
+    def subset_marginals(self, x: _Array, k: int, out: _Array | None, log_sum: _Array, threads: int) -> None:
+        """Of subsets of k items, proportional to products of ``exp(x)``: the probability of each item into ``out``.
+
+        ``log_sum`` (one a row) takes the logarithm of the sum over all subsets. Rows have k finite entries.
+        """
+
+    def subset_marginals_backward(self, grad: _Array, x: _Array, k: int, out: _Array, threads: int) -> None:
+        """The gradient with respect to ``x``."""
+
 def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""
 

@@ -167,7 +167,44 @@ struct BackendObject {
     return run<&gf::Backend::viterbi>(dtype_of(unary), args, rows, unary.size(), threads);
   }
 
+  template <class Args, gf::Kernels<Args> gf::Backend::* kernels>
+  void iterate(const py::array& x, int64_t steps, const py::object& scale, py::array out, int threads) const {
+    iterate_backward<Args, kernels>({}, x, steps, scale, std::move(out), threads);
+  }
+
+  template <class Args, gf::Kernels<Args> gf::Backend::* kernels>
+  void iterate_backward(const MaybeArray& grad, const py::array& x, int64_t steps, const py::object& scale,
+                        py::array out, int threads) const {
+    Args args{{grad ? data_of(*grad) : nullptr, data_of(x), columns_of(x), steps, {}, mutable_data_of(out)}};
+    const int64_t rows = args.cols ? x.size() / args.elements() : 0;
+    require(x.size() == rows * args.elements() && fits_wide(x, out) && (!grad || fits_wide(x, *grad)),
+            "arrays do not fit each other");
+    args.scale = scale_of(scale, rows);
+    run<kernels>(dtype_of(x), args, rows, x.size() * std::min<int64_t>(steps, 1000), threads);
+  }
+
+  void subset_marginals(const py::array& x, int64_t k, MaybeArray out, py::array log_sum, int threads) const {
+    const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
+    require((!out || fits_wide(x, *out)) && log_sum.size() == rows && log_sum.itemsize() == x.itemsize(),
+            "arrays do not fit each other");
+    const gf::SubsetArgs args{nullptr, data_of(x), cols, k, mutable_data_of(out), mutable_data_of(log_sum)};
+    run<&gf::Backend::subset_marginals>(dtype_of(x), args, rows, x.size() * (k + 1), threads);
+  }
+
+  void subset_marginals_backward(const py::array& grad, const py::array& x, int64_t k, py::array out,
+                                 int threads) const {
+    const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
+    require(fits_wide(x, out) && fits_wide(x, grad), "arrays do not fit each other");
+    const gf::SubsetArgs args{data_of(grad), data_of(x), cols, k, mutable_data_of(out), nullptr};
+    run<&gf::Backend::subset_marginals_backward>(dtype_of(x), args, rows, x.size() * (k + 1), threads);
+  }
+
  private:
+  // Whether both are float32 or float64, of one size.
+  static bool fits_wide(const py::array& x, const py::array& other) {
+    return x.itemsize() >= 4 && other.size() == x.size() && other.itemsize() == x.itemsize();
+  }
+
   template <auto kernels, class Args>
   int64_t run(gf::DType dtype, const Args& args, int64_t items, int64_t elements, int threads) const {
     return status_of(elements, [&] { return gf::run(backend->*kernels, dtype, args, items, workers_of(threads)); });
@@ -229,7 +266,14 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("draw_inverse", &BackendObject::draw_inverse)
       .def("draw_integers", &BackendObject::draw_integers)
       .def("draw_weights", &BackendObject::draw_weights)
-      .def("viterbi", &BackendObject::viterbi);
+      .def("viterbi", &BackendObject::viterbi)
+      .def("relaxed_top_k", &BackendObject::iterate<gf::RelaxedTopKArgs, &gf::Backend::relaxed_top_k>)
+      .def("relaxed_top_k_backward",
+           &BackendObject::iterate_backward<gf::RelaxedTopKArgs, &gf::Backend::relaxed_top_k_backward>)
+      .def("sinkhorn", &BackendObject::iterate<gf::SinkhornArgs, &gf::Backend::sinkhorn>)
+      .def("sinkhorn_backward", &BackendObject::iterate_backward<gf::SinkhornArgs, &gf::Backend::sinkhorn_backward>)
+      .def("subset_marginals", &BackendObject::subset_marginals)
+      .def("subset_marginals_backward", &BackendObject::subset_marginals_backward);
   m.def("backends", [] {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(BackendObject{backend}));

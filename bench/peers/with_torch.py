@@ -204,6 +204,52 @@ def viterbi_chains_last(unary: Any, pairwise: Any) -> Call:
     return call
 
 
+def _with_gradient(function: Any, x: Any, grad: Any) -> Call:
+    z, g = _tensor(x).requires_grad_(), _tensor(grad)
+
+    def call() -> Any:
+        y = function(z)
+        return y.detach(), *torch.autograd.grad(y, z, g)
+
+    return call
+
+
+@contender("relaxed_top_k", "torch")
+def relaxed_top_k(z: Any, grad: Any, k: int) -> Call:
+    def function(alpha: Any) -> Any:
+        y = torch.zeros_like(alpha)
+        for _ in range(k):
+            p = alpha.softmax(-1)
+            y, alpha = y + p, alpha + (-p).log1p()
+        return y
+
+    return _with_gradient(function, z, grad)
+
+
+@contender("sinkhorn", "torch")
+def sinkhorn(z: Any, grad: Any, rounds: int) -> Call:
+    def function(x: Any) -> Any:
+        for _ in range(rounds):
+            x = x.log_softmax(-1).log_softmax(-2)
+        return x.exp()
+
+    return _with_gradient(function, z, grad)
+
+
+@contender("subset_marginals", "torch")
+def subset_marginals(x: Any, grad: Any, k: int) -> Call:
+    def function(x: Any) -> Any:
+        # Marginals are the gradient of log e_k.
+        log_e = torch.full((len(x), k + 1), -1e30, dtype=x.dtype)  # of -inf there is no gradient
+        log_e[:, 0] = 0
+        for item in x.T:
+            taken = log_e[:, :-1] + item[:, None]
+            log_e = torch.cat([log_e[:, :1], torch.logaddexp(log_e[:, 1:], taken)], 1)
+        return torch.autograd.grad(log_e[:, k].sum(), x, create_graph=True)[0]
+
+    return _with_gradient(function, x, grad)
+
+
 @contender("softmax", "torch")
 def softmax(x: Any) -> Call:
     tensor = _tensor(x)

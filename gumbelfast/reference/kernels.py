@@ -13,8 +13,11 @@ from .conditional import conditional_gumbel as conditional_rows
 from .conditional import maximum_at
 from .gumbel_max import gumbel_max as gumbel_max_rows
 from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
+from .k_subsets import derivatives, marginals, sums
 from .noise import exponential_noise, gumbel_noise
 from .philox import U64, block_words, row_key
+from .relaxed_top_k import relaxed_top_k as relaxed_top_k_rows
+from .relaxed_top_k import relaxed_top_k_backward as relaxed_top_k_backward_rows
 from .rows import (
     LACKING,
     REFUSED,
@@ -31,6 +34,8 @@ from .rows import (
     store,
     working_dtype,
 )
+from .sinkhorn import sinkhorn as sinkhorn_matrices
+from .sinkhorn import sinkhorn_backward as sinkhorn_backward_matrices
 from .softmax import log_softmax as log_softmax_rows
 from .softmax import log_softmax_backward as log_softmax_backward_rows
 from .softmax import logsumexp as logsumexp_rows
@@ -279,3 +284,43 @@ def viterbi(unary: Array, pairwise: Array, parents: Array, index: Array, score: 
         if each is not None:
             index[i], score[i] = each
     return LACKING if np.isneginf(score).any() else 0
+
+
+def _column(scale: float | Array, x: Array) -> Array:
+    """1/tau of each row of `x`, in a column."""
+    return np.broadcast_to(np.asarray(scale, x.dtype).reshape(-1, 1), (len(x), 1))
+
+
+def relaxed_top_k(z: Array, k: int, scale: float | Array, out: Array, threads: int) -> None:
+    """The sum of k softmaxes of ``z * scale``, each of what the ones before left."""
+    rows = load(z)
+    store(out, relaxed_top_k_rows(rows, k, _column(scale, rows)))
+
+
+def relaxed_top_k_backward(grad: Array, z: Array, k: int, scale: float | Array, out: Array, threads: int) -> None:
+    """The gradient with respect to ``z``."""
+    rows = load(z)
+    store(out, relaxed_top_k_backward_rows(load(grad), rows, k, _column(scale, rows)))
+
+
+def sinkhorn(z: Array, rounds: int, scale: float | Array, out: Array, threads: int) -> None:
+    """``exp(z * scale)`` of matrices, rows and then columns divided by their sums, ``rounds`` times."""
+    out[...] = sinkhorn_matrices(z, _column(scale, z)[..., None], rounds)
+
+
+def sinkhorn_backward(grad: Array, z: Array, rounds: int, scale: float | Array, out: Array, threads: int) -> None:
+    """The gradient with respect to ``z``."""
+    out[...] = sinkhorn_backward_matrices(grad, z, _column(scale, z)[..., None], rounds)
+
+
+def subset_marginals(x: Array, k: int, out: Array | None, log_sum: Array, threads: int) -> None:
+    """The probability of each item, and the logarithm of the sum over all subsets of k items."""
+    rows = load(x)
+    store(log_sum, sums(rows, k)[-1, :, k])
+    if out is not None:
+        store(out, marginals(rows, k))
+
+
+def subset_marginals_backward(grad: Array, x: Array, k: int, out: Array, threads: int) -> None:
+    """The gradient with respect to ``x``: the Jacobian is symmetric."""
+    store(out, derivatives(load(x), k, load(grad)))

@@ -304,6 +304,51 @@ void cases(const Backend& backend, const std::string& name, const Kernels<Viterb
   (type.dtype == DType::f64 ? viterbi_cases<double> : viterbi_cases<float>)(backend, name, kernels, type);
 }
 
+// Rows, columns and steps of what takes a lane a row; a block is sixteen rows of float32, eight of float64.
+constexpr struct {
+  int64_t rows, cols, steps;
+} lane_shapes[] = {{61, 10, 3}, {17, 33, 12}, {3, 40, 2}};
+
+template <class Args>
+void iterated_cases(const Backend& backend, const std::string& name, const Kernels<Args>& kernels, const Type& type) {
+  const bool back = name.ends_with("-backward");
+  for (const auto& [rows, cols, steps] : lane_shapes) {
+    // A small tau drives most shares to 0.
+    for (const int inverse_tau : {2, 30}) {
+      Args args{{nullptr, nullptr, cols, steps, {static_cast<double>(inverse_tau)}, nullptr}};
+      const Bytes x = logits(backend, type, rows * args.elements(), 1),
+                  grad = logits(backend, type, rows * args.elements(), 1 << 20);
+      Bytes out(x.size());
+      args.grad = back ? grad.data() : nullptr;
+      args.x = x.data();
+      args.out = out.data();
+      run(kernels, type.dtype, args, rows, workers);
+      put(name + "/" + type.name + "/" + std::to_string(cols) + "/" + std::to_string(inverse_tau), out);
+    }
+  }
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<RelaxedTopKArgs>& kernels, const Type& type) {
+  iterated_cases(backend, name, kernels, type);
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SinkhornArgs>& kernels, const Type& type) {
+  iterated_cases(backend, name, kernels, type);
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SubsetArgs>& kernels, const Type& type) {
+  const bool back = name.ends_with("-backward");
+  for (const auto& [rows, cols, k] : lane_shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
+    Bytes out(x.size()), log_sum(static_cast<size_t>(rows) * type.size);
+    run(kernels, type.dtype, {back ? grad.data() : nullptr, x.data(), cols, k, out.data(), log_sum.data()}, rows,
+        workers);
+    const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
+    put(name + tag, out);
+    if (!back) put(name + "-log-sum" + tag, log_sum);
+  }
+}
+
 template <class Args>
 void walk(const Backend& backend, std::string name, const Kernels<Args>& kernels, int type_count) {
   std::replace(name.begin(), name.end(), '_', '-');

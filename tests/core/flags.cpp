@@ -5,6 +5,7 @@
 // subnormal numbers here: what it reads of them shows as well.
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -208,7 +209,29 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
       run("exponential", stores_half, [&] { backend.exponential.of[t](args, {0, rows * cols}); });
     }
   }
-  if (type.size < 4 || cols > 40) return;
+  if (type.size < 4 || cols > 300) return;
+  const int64_t few = kind.half_masked || kind.one_left ? 1 : std::min<int64_t>(cols, 5);
+  for (const void* g : {static_cast<const void*>(nullptr), static_cast<const void*>(grad.data())}) {
+    const auto& relaxed = g ? backend.relaxed_top_k_backward : backend.relaxed_top_k;
+    run(g ? "relaxed_top_k_backward" : "relaxed_top_k", false,
+        [&] { relaxed.of[t]({{g, x.data(), cols, few, scale, out.data()}}, {0, rows}); });
+    const auto& subsets = g ? backend.subset_marginals_backward : backend.subset_marginals;
+    run(g ? "subset_marginals_backward" : "subset_marginals", false,
+        [&] { subsets.of[t]({g, x.data(), cols, few, out.data(), g ? nullptr : value.data()}, {0, rows}); });
+  }
+  if (cols > 40) return;
+  if (!kind.half_masked && !kind.one_left) {
+    const size_t cells = count * static_cast<size_t>(cols);
+    std::vector<double> numbers = normals(backend, cells, 9);
+    for (double& each : numbers) each *= kind.factor;
+    Array matrices = as_type(type, numbers), above = as_type(type, normals(backend, cells, 10)),
+          result(cells * type.size);
+    for (const void* g : {static_cast<const void*>(nullptr), static_cast<const void*>(above.data())}) {
+      const auto& sinkhorn = g ? backend.sinkhorn_backward : backend.sinkhorn;
+      run(g ? "sinkhorn_backward" : "sinkhorn", false,
+          [&] { sinkhorn.of[t]({{g, matrices.data(), cols, 3, scale, result.data()}}, {0, rows}); });
+    }
+  }
   const int64_t nodes = 5;
   std::vector<double> unary = normals(backend, static_cast<size_t>(rows * nodes * cols), 7),
                       pairwise = normals(backend, static_cast<size_t>(cols * cols), 8);

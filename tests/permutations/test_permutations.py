@@ -84,7 +84,7 @@ def differences(function: Any, x: Array, h: float = 1e-6) -> Array:
 
 @pytest.mark.parametrize("iterations", [1, 4, 20])
 @pytest.mark.parametrize("tau", [0.3, 1.0, [0.2, 1.0, 3.0]])
-def test_gradient_of_sinkhorn(iterations: int, tau: Any) -> None:
+def test_gradient_of_sinkhorn(backend: str, iterations: int, tau: Any) -> None:
     g = np.random.default_rng(4).normal(size=X.shape)
     found = gumbel_sinkhorn_backward(g, X, tau, iterations)
     wanted = differences(lambda x: float((g * gumbel_sinkhorn(x, tau, iterations, noise_scale=0)).sum()), X)

@@ -127,6 +127,20 @@ LABELLINGS: list[dict[str, Any]] = [
     {"k": 5, "logits": "nan", "place": "forest"},
 ]
 
+# rows, and columns of each row or of each square matrix; k is the number of steps, and of items in a subset.
+LANES = [(1, 1), (40, 5), (3, 17), (17, 33), (8, 9), (16, 2), (1, 64)]
+
+STEPS: list[dict[str, Any]] = [
+    {"k": 2},
+    {"k": 1, "temperature": 0.5},
+    {"k": 4, "temperature": 3.0},
+    {"k": 2, "temperature": 0.5, "logits": "wide"},
+    {"k": 2, "logits": "equal"},
+    {"k": 3, "logits": "ascending", "temperature": 2.0},
+]
+
+SUBSETS: list[dict[str, Any]] = [{"k": 1}, {"k": 5}, {"k": 2, "logits": "wide"}, {"k": 3, "logits": "equal"}]
+
 OPTIONS = {
     "philox": PHILOX,
     "gumbel": NOISE,
@@ -146,7 +160,19 @@ OPTIONS = {
     "draw_integers": TABLES,
     "draw_weights": TABLES,
     "viterbi": LABELLINGS,
+    "relaxed_top_k": STEPS,
+    "relaxed_top_k_backward": STEPS,
+    "sinkhorn": STEPS,
+    "sinkhorn_backward": STEPS,
+    "subset_marginals": SUBSETS,
+    "subset_marginals_backward": SUBSETS,
 }
+
+
+def in_lanes(kernel: str) -> bool:
+    """Whether rows, or square matrices, take a lane each; such kernels know float32 and float64."""
+    return kernel.startswith(("relaxed_top_k", "sinkhorn", "subset_marginals"))
+
 
 # Large enough for three threads, and for the parts that long rows are cut into.
 LARGE = [
@@ -170,12 +196,17 @@ LARGE = [
     Case("draw_integers", 3, 1000, draws=50_000, offset=77),
     Case("draw_weights", 3, 40_009, draws=30_000, offset=77),
     Case("viterbi", 200, 20, k=30),
+    *(Case(kernel, 200, 20, k=5) for kernel in OPTIONS if in_lanes(kernel)),
 ]
+
+
+def _shapes(kernel: str) -> list[tuple[int, int]]:
+    return TREES if kernel == "viterbi" else LANES if in_lanes(kernel) else SHAPES
 
 
 def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
-    if kernel == "gumbel_top_k":
+    if kernel == "gumbel_top_k" or in_lanes(kernel):
         return options | {"k": min(options.get("k", 1), columns)}
     if kernel in ("sample_tokens", "viterbi"):
         return options
@@ -187,7 +218,7 @@ def cases(quick: bool = False) -> list[Case]:
     small = [
         Case(kernel, rows, columns, **_fits(kernel, options, columns))
         for kernel, choices in OPTIONS.items()
-        for rows, columns in (TREES if kernel == "viterbi" else SHAPES)[:: 4 if quick else 1]
+        for rows, columns in _shapes(kernel)[:: 4 if quick else 1]
         for options in choices
     ]
     return small if quick else small + LARGE
@@ -199,6 +230,6 @@ def dtypes(case: Case, half: tuple[np.dtype[Any], ...]) -> list[np.dtype[Any]]:
         return [np.dtype(np.uint32)]
     if case.kernel.startswith("draw"):
         return [np.dtype(np.float64)]
-    if case.kernel == "viterbi":
+    if case.kernel == "viterbi" or in_lanes(case.kernel):
         return [np.dtype(np.float32), np.dtype(np.float64)]
     return [*half, np.dtype(np.float32), np.dtype(np.float64)]

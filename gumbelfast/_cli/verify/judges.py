@@ -15,11 +15,14 @@ import numpy as np
 from ...reference import kernels
 from ...reference.gumbel_max import gumbel_max, perturb
 from ...reference.gumbel_softmax import gumbel_softmax, relaxed_logits
+from ...reference.k_subsets import derivatives, marginals, sums
 from ...reference.noise import exact_exponential, exact_gumbel
+from ...reference.relaxed_top_k import relaxed_top_k, relaxed_top_k_backward
 from ...reference.rows import addresses, load_logits, repeat_rows
+from ...reference.sinkhorn import sinkhorn, sinkhorn_backward
 from ...reference.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward, times, widen
 from ...reference.top_k import gumbel_top_k
-from .cases import Case
+from .cases import Case, in_lanes
 from .inputs import Array, Inputs, address
 
 Results = tuple[Array, ...]  # empty where the kernel refused its input
@@ -58,12 +61,19 @@ BOUNDS = {
     "draw_integers": "the draws of the reference",
     "draw_weights": "the draws of the reference",
     "viterbi": "the labels and scores of the reference",
+    "relaxed_top_k": "eps k a (1 + 1/T)^k, a = 4 + log n + 2 max |x| / T, n columns",
+    "relaxed_top_k_backward": "8 eps a (1 + 1/T)^k sum |grad|",
+    "sinkhorn": "eps y a (1 + 2 rounds)",
+    "sinkhorn_backward": "4 eps a (1 + 2 rounds) sum |grad| / T",
+    "subset_marginals": "eps p a, and eps a for the sum; a = (n + 3) (1 + k (max |x| + log n))",
+    "subset_marginals_backward": "2 eps a sum |grad|",
 }
 
 
 def judge(case: Case, given: Inputs) -> Judge:
     """What looks at the results of a case; `given` is float32 or float64, or words for philox."""
     judges = dict.fromkeys(("gumbel_max", "gumbel_top_k"), _selection)
+    judges |= dict.fromkeys(filter(in_lanes, BOUNDS), _lanes)
     judges |= {"philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
     return judges.get(case.kernel, _smooth)(case, given)
 
@@ -208,6 +218,44 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
         return Verdict(
             soft.error, hard.near_ties, hard.fault or _where(got[-1] != exact_one_hot, got[-1], exact_one_hot)
         )
+
+    return look
+
+
+def _lanes(case: Case, given: Inputs) -> Judge:
+    """The pages of the reference in a wider format, and bounds that grow with the steps that follow each other."""
+    eps, scale, n, k = np.finfo(given.x.dtype).eps, 1 / case.temperature, case.columns, case.k
+    wide = np.dtype(np.longdouble if given.x.dtype == np.float64 else np.float64)
+    x, grad = given.x.astype(wide), given.grad.astype(wide)
+    size, total = np.abs(x).max(axis=-1, keepdims=True), np.abs(grad).sum(axis=-1, keepdims=True)
+    a = 4 + np.log(n) + 2 * size * scale
+    if case.kernel.startswith("relaxed"):
+        column, growth = np.full((len(x), 1), scale, wide), (1 + scale) ** k
+        if case.kernel == "relaxed_top_k":
+            return _near(eps, (relaxed_top_k(x, k, column), k * a * growth))
+        return _near(eps, (relaxed_top_k_backward(grad, x, k, column), 8 * a * growth * total))
+    if case.kernel.startswith("sinkhorn"):
+        stack = (case.rows, n, n)
+        z, g, inverse = x.reshape(stack), grad.reshape(stack), np.full((case.rows, 1, 1), scale, wide)
+        a = a.reshape(case.rows, n, 1).max(axis=1, keepdims=True) * (1 + 2 * k)
+        if case.kernel == "sinkhorn":
+            y = sinkhorn(z, inverse, k)
+            return _near(eps, (y, y * a))
+        most = total.reshape(case.rows, n, 1).sum(axis=1, keepdims=True)
+        return _near(eps, (sinkhorn_backward(g, z, inverse, k), 4 * a * scale * most))
+    a = (n + 3) * (1 + k * (size + np.log(n)))
+    if case.kernel == "subset_marginals_backward":
+        return _near(eps, (derivatives(x, k, grad), 2 * a * total))
+    p = marginals(x, k)
+    return _near(eps, (p, p * a), (sums(x, k)[-1, :, k], a[:, 0]))
+
+
+def _near(eps: Any, *expected: tuple[Array, Array]) -> Judge:
+    """Each result within so many eps."""
+
+    def look(got: Results) -> Verdict:
+        found = [_close(g, wanted, eps * units) for g, (wanted, units) in zip(got, expected, strict=True)]
+        return Verdict(max(each.error for each in found), fault="".join(each.fault for each in found))
 
     return look
 

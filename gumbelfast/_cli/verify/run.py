@@ -16,7 +16,7 @@ from ..._engine.tables import bits_of, bounds_of, guide_of
 from ..._engine.types import LACKING, REFUSED
 from ...reference import kernels as reference
 from .. import text
-from .cases import Case, cases, dtypes
+from .cases import Case, cases, dtypes, in_lanes
 from .conditional import conditional
 from .inputs import KEY, Array, Inputs, condition, inputs, tree
 from .judges import BOUNDS, Results, Verdict, judge, same
@@ -74,6 +74,8 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         nodes = x.reshape(case.rows, case.k, case.columns)
         status = kernel(nodes, *tree(case, x.dtype), labels, score, threads)
         return () if status == REFUSED else (labels, score, np.array([status == LACKING]))
+    if in_lanes(case.kernel):
+        return _lanes(kernel, case, given, threads)
     if case.kernel.startswith("draw"):
         return (_draws(backend, case, x, threads),)
     if case.kernel == "gumbel_softmax":
@@ -93,6 +95,21 @@ def half_types() -> tuple[np.dtype[Any], ...]:
     """float16, and bfloat16 where ml_dtypes is installed."""
     ml_dtypes = text.optional("ml_dtypes")
     return (np.dtype(np.float16), *((np.dtype(ml_dtypes.bfloat16),) if ml_dtypes else ()))
+
+
+def _lanes(kernel: Any, case: Case, given: Inputs, threads: int) -> Results:
+    """Relaxed subsets and permutations, and sums over subsets."""
+    x, grad, out = given.x, given.grad, np.empty_like(given.x)
+    if case.kernel.startswith("sinkhorn"):
+        x, grad, out = (each.reshape(case.rows, case.columns, case.columns) for each in (x, grad, out))
+    arguments = (grad, x, case.k) if case.kernel.endswith("backward") else (x, case.k)
+    if case.kernel == "subset_marginals":
+        log_sum = np.empty(case.rows, x.dtype)
+        kernel(*arguments, out, log_sum, threads)
+        return out, log_sum
+    scale = () if case.kernel.startswith("subset") else (1 / case.temperature,)
+    kernel(*arguments, *scale, out, threads)
+    return (out,)
 
 
 def _draws(backend: Kernels, case: Case, x: Array, threads: int) -> Array:
