@@ -12,13 +12,13 @@ struct Perturbed {
 };
 
 // Columns [begin, end) of a row, or of several in a row: `p` holds the noise and takes (logits - most) + noise, where
-// most(j) are the largest logits of the rows of the block at column j.
+// most(j, n) are the largest logits of the rows of the n columns from j on.
 template <class S, class Most, class V = VectorOf<S>>
 GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, Most most, WorkOf<S>* p,
                       Perturbed<V>& seen) {
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
-    const V sum = (x - most(begin + j)) + load_block(p + begin + j, n, set(WorkOf<S>{0}));
+    const V sum = (x - most(begin + j, n)) + load_block(p + begin + j, n, set(WorkOf<S>{0}));
     seen.met.see(x);
     seen.range.see(sum, n);
     store_block(p + begin + j, n, sum);
@@ -156,7 +156,7 @@ Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
         for (int64_t j = 0; j < cols; j += V::lanes) store(most + r * cols + j, largest);
       }
       fill_noise(noise.key, noise.first, count * cols, p);
-      add_logits(row, 0, count * cols, [&](int64_t j) { return load(most + j); }, p, seen);
+      add_logits(row, 0, count * cols, [&](int64_t j, int n) { return load_block(most + j, n, set(T{0})); }, p, seen);
       if (seen.met.refused()) return refused;
       if (!finish_rows<S>(args, i, i + count, p)) return refused;
       continue;
@@ -165,7 +165,7 @@ Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
     for (int64_t j = 0, next; j < cols; j = next) {
       next = chunk_end(noise.first, j, cols);
       fill_noise(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
-      add_logits(row, j, next, [&](int64_t) { return largest; }, p, seen);
+      add_logits(row, j, next, [&](int64_t, int) { return largest; }, p, seen);
     }
     if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return refused;
   }

@@ -84,12 +84,13 @@ void cases(const Backend& backend, const std::string& name, const Kernels<Select
       const Address at{key, 99, static_cast<uint64_t>(cols), special ? keys.data() : nullptr,
                        special ? offsets.data() : nullptr};
       std::vector<int64_t> index(static_cast<size_t>(rows * k));
-      Bytes value(static_cast<size_t>(rows * k) * type.work_size);
+      std::vector<double> value(index.size()), rest(index.size());
       const std::string tag =
           std::string("/") + type.name + "/" + std::to_string(cols) + (special ? "-masked-seeds-temperature" : "");
-      run(kernels, type.dtype, {in, at, k, index.data(), value.data()}, rows, workers);
+      run(kernels, type.dtype, {in, at, k, index.data(), value.data(), rest.data()}, rows, workers);
       put(prefix + "-index" + tag, index.data(), index.size() * 8);
-      put(prefix + "-value" + tag, value);
+      put(prefix + "-value" + tag, value.data(), value.size() * 8);
+      put(prefix + "-rest" + tag, rest.data(), rest.size() * 8);
     }
   }
 }

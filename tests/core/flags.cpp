@@ -155,6 +155,7 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   }
   Array x = as_type(type, values), grad = as_type(type, grads), y(count * type.size), log_y(count * type.size),
         out(count * 8), hard(count * 8), value(count * 8);
+  std::vector<double> perturbed(count);
   std::vector<int64_t> index(count), picked(static_cast<size_t>(rows));
   const Scale scale{kind.scale};
   const Address at{key, 99, static_cast<uint64_t>(cols), nullptr, nullptr};
@@ -175,10 +176,10 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
       [&] { backend.gumbel_softmax.of[t]({logits, at, y.data(), hard.data()}, {0, rows}); });
   run("refuses", false, [&] { backend.refuses.of[t]({logits}, {0, rows}); });
   run("gumbel_max", false,
-      [&] { backend.gumbel_max.of[t]({logits, at, 1, index.data(), value.data()}, {0, rows, 0, cols}); });
+      [&] { backend.gumbel_max.of[t]({logits, at, 1, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
   const int64_t k = 1 + cols / 4;
   run("gumbel_top_k", false,
-      [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), value.data()}, {0, rows, 0, cols}); });
+      [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
   for (int64_t i = 0; i < rows; ++i) picked[static_cast<size_t>(i)] = cols / 2;
   const std::vector<double> bound(static_cast<size_t>(rows), 1.5);
   const Logits raw{x.data(), rows, cols, cols};
