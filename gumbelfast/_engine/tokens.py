@@ -80,7 +80,7 @@ class _Call:
         self._settings, self._index, self._threads, self._invalid = settings, index, threads, invalid
 
     def __call__(self, place: Address) -> int:
-        draws_a_row, rows = self._index.shape
+        rows = self._index.shape[1]
         status = self._draw(0, rows, place)
         if status >= 0 or self._invalid is None:
             return status
