@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import address, draws, row_checks
 from .backend import active
+from .refused import refuse
 from .types import LACKING, REFUSED, Address, Logits
 
 Array = NDArray[Any]
@@ -25,9 +27,13 @@ class Settings(NamedTuple):
     top_p: NDArray[np.float64] | None
     min_p: NDArray[np.float64] | None
 
+    def changed(self, change: Callable[[Array], Array]) -> Settings:
+        """The settings with another array for each that is there."""
+        return Settings(*(None if each is None else change(each) for each in self))  # type: ignore[arg-type]
+
     def part(self, rows: slice) -> Settings:
         """Those of some rows."""
-        return Settings(*(None if each is None else each[rows] for each in self))  # type: ignore[arg-type]
+        return self.changed(lambda each: each[rows])
 
 
 def as_settings(
@@ -98,7 +104,7 @@ class _Call:
             index = np.empty(draws_a_row, np.int64)
             for row in range(begin, end):
                 x = np.broadcast_to(self._x[row], (draws_a_row, self._columns))
-                same = Settings(*(None if s is None else np.full(draws_a_row, s[row]) for s in self._settings))
+                same = self._settings.changed(lambda each, row=row: np.full(draws_a_row, each[row]))  # type: ignore[misc]
                 status = self._run(x, slice(row, row + 1), same, index, _strided(place, row, rows, draws_a_row))
                 if status < 0:
                     return status
@@ -144,3 +150,54 @@ def _strided(place: Address, first: int, step: int, count: int) -> Address:
         None if keys is None else np.ascontiguousarray(keys[some]),
         None if offsets is None else np.ascontiguousarray(offsets[some]),
     )
+
+
+def edges(logits: Logits, settings: Settings, threads: int, invalid_allowed: bool = False) -> NDArray[np.float64]:
+    """What the filters leave of each row, as `token_edges` of the backend says it; NaN for a row that is refused."""
+    x, mask, _ = logits
+    columns = x.shape[-1]
+    rows = x.reshape(-1, columns)
+    found = np.empty((len(rows), 5))
+    status = active().token_edges(logits, *settings, found, threads)
+    if status < 0 and not invalid_allowed:
+        refuse(x, mask, -1)
+    if status == REFUSED:
+        each_mask = None if mask is None else np.broadcast_to(mask.reshape(-1, columns), rows.shape)
+        for i in range(len(rows)):
+            one = rows[i : i + 1], None if each_mask is None else each_mask[i], 1.0
+            if active().token_edges(one, *settings.part(slice(i, i + 1)), found[i : i + 1], 1) == REFUSED:
+                found[i] = np.nan
+    found[found[:, 2] < 0] = np.nan
+    return found
+
+
+def log_masses(
+    logits: Logits, settings: Settings, threads: int, invalid_allowed: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The edges, and the logarithm of each row's sum of weights at temperature 1."""
+    found = edges(logits, settings, threads, invalid_allowed)
+    plain = Settings(np.ones(len(found)), None, None, None)
+    if not (settings.scale == 1).all():
+        return found, np.log(edges(logits, plain, threads, invalid_allowed)[:, 4])
+    return found, np.log(found[:, 4])
+
+
+def best_tokens(
+    logits: Logits, count: int, threads: int, log_sums: NDArray[np.float64], invalid_allowed: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The most probable tokens of each row, the lower index first among equals, and their log-probabilities."""
+    x, mask, _ = logits
+    columns = x.shape[-1]
+    rows = x.reshape(-1, columns)
+    asked = Settings(np.ones(len(rows)), np.full(len(rows), count, np.int64), None, None)
+    found = edges(logits, asked, threads, invalid_allowed)
+    tokens, values = np.full((len(rows), count), -1, np.int64), np.full((len(rows), count), -np.inf)
+    each_mask = None if mask is None else np.broadcast_to(mask.reshape(-1, columns), rows.shape)
+    for i, (most, least, *_) in enumerate(found):
+        reaching = np.asarray(rows[i] >= least)
+        best = np.flatnonzero(reaching if each_mask is None else reaching & each_mask[i])
+        value = rows[i, best].astype(np.float64)
+        first = np.argsort(-value, kind="stable")[:count]
+        tokens[i, : len(first)] = best[first]
+        values[i, : len(first)] = value[first] - most - log_sums[i]
+    return tokens, values

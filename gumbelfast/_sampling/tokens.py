@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, table_checks, thread_count, tokens
 from .._engine.direct import in_one_step
 from .._engine.types import SeedLike
+
+
+class TokenSample(NamedTuple):
+    """Tokens, and what they were drawn from: `sample_tokens` with ``return_logprobs=True``.
+
+    Log-probabilities are natural logarithms, float64; NaN for a row that yields `invalid`.
+    """
+
+    tokens: NDArray[np.int64]
+    """The tokens, shape ``size + batch shape``."""
+    logprobs: NDArray[np.float64]
+    """Of each token under what it was drawn from: 0 where temperature is 0, or one token was left."""
+    raw_logprobs: NDArray[np.float64]
+    """Of each token under the softmax of its allowed logits, without temperature and filters."""
+    log_kept: NDArray[np.float64]
+    """Of the probability that the filters kept, at the row's temperature; one a row, 0 if it is all."""
+    top_tokens: NDArray[np.int64] | None
+    """The most probable tokens of each row, shape ``batch shape + (top_logprobs,)``; -1 where there are no more."""
+    top_logprobs: NDArray[np.float64] | None
+    """Theirs under the softmax that `raw_logprobs` is of."""
 
 
 @in_one_step
@@ -25,6 +47,8 @@ def sample_tokens(
     positions: ArrayLike | None = None,
     rng: SeedLike = None,
     invalid: int | None = None,
+    return_logprobs: bool = False,
+    top_logprobs: int = 0,
     num_threads: int | None = None,
 ) -> Any:
     r"""Draw one token per row from the logits that top-k, top-p and min-p leave, each row with its own settings.
@@ -58,12 +82,16 @@ def sample_tokens(
     invalid : int, optional
         What a row yields that has NaN or +inf among its allowed logits, or nothing to draw, instead of an error for all
         rows. The other rows are what they would be without it.
+    return_logprobs : bool, default False
+        Return log-probabilities as well. The tokens are the same.
+    top_logprobs : int, default 0
+        With `return_logprobs`: so many of the most probable tokens, with theirs.
     num_threads : int, optional
         The most threads to use; no number changes a result.
 
     Returns
     -------
-    ndarray of int64, shape (...)
+    ndarray of int64, shape (...), or `TokenSample` with `return_logprobs`
         The tokens; a scalar for one draw from one row of logits.
 
     Raises
@@ -97,6 +125,80 @@ def sample_tokens(
     shape = () if size is None else checks.size_tuple(size)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
-    where = rng, seeds, positions
-    index = tokens.draw((x, allowed, 1.0), settings, shape, thread_count.resolve(num_threads), where, invalid)
-    return index if index.ndim else index[()]
+    best = checks.as_integer(top_logprobs, "top_logprobs", 0, checks.INT64_END)
+    if best and not return_logprobs:
+        raise ValueError("top_logprobs needs return_logprobs=True")
+    best = min(best, x.shape[-1])
+    given, threads = (x, allowed, 1.0), thread_count.resolve(num_threads)
+    index = tokens.draw(given, settings, shape, threads, (rng, seeds, positions), invalid)
+    if not return_logprobs:
+        return index if index.ndim else index[()]
+    edges, log_sums = tokens.log_masses(given, settings, threads, invalid is not None)
+    each = index.reshape(math.prod(shape), len(edges))
+    drawn = np.where(np.isnan(edges[:, 0]), 0, each)
+    below = x.reshape(-1, x.shape[-1])[np.arange(len(edges)), drawn].astype(np.float64) - edges[:, 0]
+    with np.errstate(divide="ignore"):
+        log_left, log_all = np.log(edges[:, 3]), np.log(edges[:, 4])
+    top, top_values = None, None
+    if best:
+        found = tokens.best_tokens(given, best, threads, log_sums, invalid is not None)
+        top, top_values = found[0].reshape(*x.shape[:-1], best), found[1].reshape(*x.shape[:-1], best)
+    return TokenSample(
+        index[()],
+        (below * settings.scale - log_left).reshape(index.shape)[()],
+        (below - log_sums).reshape(index.shape)[()],
+        (log_left - log_all).reshape(x.shape[:-1])[()],
+        top,
+        top_values,
+    )
+
+
+def filter_tokens(
+    logits: ArrayLike,
+    *,
+    temperature: ArrayLike | None = 1.0,
+    top_k: ArrayLike | None = None,
+    top_p: ArrayLike | None = None,
+    min_p: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> NDArray[np.bool_]:
+    """Which tokens `sample_tokens` may draw with these settings.
+
+    Parameters
+    ----------
+    logits, temperature, top_k, top_p, min_p, mask, num_threads
+        As in `sample_tokens`.
+
+    Returns
+    -------
+    ndarray of bool, shape (..., V)
+        True for what the filters leave. Given as `mask` with the same temperature and no filters, it leads to the
+        same tokens.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `sample_tokens`.
+
+    Notes
+    -----
+    Exactly what can be drawn, with the same arithmetic. No row is sorted: each filter keeps the first of the logits in
+    descending order, and a bisection finds the last of them.
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> logits = np.log([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]])
+    >>> gf.filter_tokens(logits, top_p=[0.6, 1.0], top_k=[None, 3])
+    array([[ True,  True, False, False],
+           [False,  True,  True,  True]])
+    """
+    x, _ = checks.rows(logits, -1)
+    settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
+    allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
+    edges = tokens.edges((x, allowed, 1.0), settings, thread_count.resolve(num_threads))
+    least = edges[:, 1].astype(checks.work_dtype(x.dtype)).reshape(*x.shape[:-1], 1)
+    last = edges[:, 2].reshape(*x.shape[:-1], 1)
+    kept = np.asarray((x > least) | ((x == least) & (np.arange(x.shape[-1]) <= last)), bool)
+    return kept if allowed is None else kept & allowed

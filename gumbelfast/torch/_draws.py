@@ -126,8 +126,8 @@ def tokens(
     """`settings` are those of four filters, seeds and positions, as NumPy's checks read them."""
     _tensors.require_columns(logits, -1)
     x = _tensors.rows(logits, -1)
-    *filters, seeds, positions = settings
-    asked = _tokens.as_settings(*filters, x.shape[:-1], _tensors.WORK[logits.dtype])
+    temperature, top_k, top_p, min_p, seeds, positions = settings
+    asked = _tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], _tensors.WORK[logits.dtype])
     allowed = None if mask is None else checks.mask_for(mask.numpy(force=True), x.shape, -1)
     # One of ours goes by itself: `draw_rows` would take its words for another's.
     where = generator if isinstance(generator, Generator) else _key.source(generator), seeds, positions
