@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
@@ -16,14 +17,14 @@ from . import _checks, _draws, _ops, _tensors
 def sample_tokens(
     logits: Tensor,
     *,
-    temperature: Any = 1.0,
-    top_k: Any = None,
-    top_p: Any = None,
-    min_p: Any = None,
+    temperature: ArrayLike | Tensor | None = 1.0,
+    top_k: ArrayLike | Tensor | None = None,
+    top_p: ArrayLike | Tensor | None = None,
+    min_p: ArrayLike | Tensor | None = None,
     mask: Tensor | None = None,
     size: int | Sequence[int] = (),
-    seeds: Any = None,
-    positions: Any = None,
+    seeds: ArrayLike | Tensor | None = None,
+    positions: ArrayLike | Tensor | None = None,
     invalid: int | None = None,
     generator: Any = None,
 ) -> Tensor:
@@ -59,7 +60,7 @@ def sample_tokens(
     Notes
     -----
     The tokens are those of `gumbelfast.sample_tokens` under the same key. Under `torch.compile` it is one operator,
-    whose settings may change without compiling anew. ``docs/serving.md`` shows it in a decoding loop.
+    whose settings may change without compiling anew. ``docs/api.md`` gives the arithmetic.
 
     Examples
     --------
