@@ -83,7 +83,7 @@ def sample_tokens(
         What a row yields that has NaN or +inf among its allowed logits, or nothing to draw, instead of an error for all
         rows. The other rows are what they would be without it.
     return_logprobs : bool, default False
-        Return log-probabilities as well. The tokens are the same.
+        Return log-probabilities as well. The tokens are the same; the call takes 3 to 8 times as long.
     top_logprobs : int, default 0
         With `return_logprobs`: so many of the most probable tokens, with theirs.
     num_threads : int, optional
