@@ -142,6 +142,20 @@ struct TokenArgs {
   }
 };
 
+// What the filters leave of each row, as five numbers: its largest logit, the least logit that stays, the last column
+// in which a logit equal to that stays, and the weights exp((x - largest) * scale) of what stays and of all, added up.
+inline constexpr int token_edge_fields = 5;
+struct TokenEdgeArgs {
+  Logits logits;  // its scale is not used
+  const double* scale;
+  const int64_t* top_k;
+  const double* top_p;
+  const double* min_p;
+  double* edges;
+
+  Plan plan() const { return {static_cast<double>(logits.cols) * (top_p ? 4 * filter_cost : filter_cost)}; }
+};
+
 // Rows of the inputs lie their strides apart, in elements; those of the output follow each other.
 struct SoftmaxArgs {
   const void* x;

@@ -32,7 +32,7 @@ from ._sampling.hindsight import counterfactual, hindsight_gumbel
 from ._sampling.noise import exponential, gumbel
 from ._sampling.relaxed import gumbel_softmax, gumbel_softmax_backward
 from ._sampling.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
-from ._sampling.tokens import sample_tokens
+from ._sampling.tokens import TokenSample, filter_tokens, sample_tokens
 from ._sampling.weighted import WeightedSample, weighted_sample
 from .distributions.categorical import Categorical
 from .random import Generator, default_rng
@@ -44,6 +44,7 @@ __all__ = [
     "Categorical",
     "Generator",
     "Philox4x32",
+    "TokenSample",
     "TopK",
     "WeightedSample",
     "backend",
@@ -55,6 +56,7 @@ __all__ = [
     "distributions",
     "estimators",
     "exponential",
+    "filter_tokens",
     "get_num_threads",
     "gumbel",
     "gumbel_softmax",
@@ -93,6 +95,7 @@ reference.publish(
         conditional_gumbel,
         counterfactual,
         exponential,
+        filter_tokens,
         gumbel,
         gumbel_softmax,
         gumbel_softmax_backward,

@@ -131,6 +131,23 @@ class Backend:
         (float64; 0 filters nothing). None filters nothing. ``docs/api.md`` tells what stays.
         """
 
+    def token_edges(
+        self,
+        logits: _Logits,
+        scale: _Array,
+        top_k: _Array | None,
+        top_p: _Array | None,
+        min_p: _Array | None,
+        edges: _Array,
+        threads: int,
+    ) -> int:
+        """Per row what the filters of `sample_tokens` leave, as five numbers into ``edges`` (float64, shape (rows, 5)).
+
+        They are the largest logit, the least that stays, the last column in which one equal to that stays, and
+        ``sum(exp((x - largest) * scale))`` over what stays and over all, each term rounded as for top-p. A scale of 0
+        leaves the first of the largest logits, with sums of 1. A row without a finite logit has -inf, -inf, -1, 0, 0.
+        """
+
     def softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
         """``softmax(x * scale)`` along the last axis; ``out`` may be ``x``. NaN and infinities propagate."""
 

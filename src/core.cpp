@@ -85,6 +85,19 @@ struct BackendObject {
     return run<&gf::Backend::sample_tokens>(x.dtype, args, rows, x.size, threads);
   }
 
+  int64_t token_edges(const GivenLogits& x, const py::array& scale, const py::object& top_k, const py::object& top_p,
+                      const py::object& min_p, py::array edges, int threads) const {
+    const int64_t rows = x.rows.rows;
+    require(edges.size() == rows * gf::token_edge_fields && edges.itemsize() == 8, "results do not fit");
+    const gf::TokenEdgeArgs args{x.rows,
+                                 one_a_row<double>(scale, rows),
+                                 one_a_row<int64_t>(top_k, rows),
+                                 one_a_row<double>(top_p, rows),
+                                 one_a_row<double>(min_p, rows),
+                                 static_cast<double*>(mutable_data_of(edges))};
+    return run<&gf::Backend::token_edges>(x.dtype, args, rows, x.size, threads);
+  }
+
   template <gf::Kernels<gf::SoftmaxArgs> gf::Backend::* kernels, bool reduced>
   void forward(const py::array& x, const py::object& scale, py::array out, int threads) const {
     const Rows rows = rows_of(x);
@@ -256,6 +269,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("gumbel_softmax", &BackendObject::gumbel_softmax)
       .def("conditional_gumbel", &BackendObject::conditional_gumbel)
       .def("sample_tokens", &BackendObject::sample_tokens)
+      .def("token_edges", &BackendObject::token_edges)
       .def("softmax", &BackendObject::forward<&gf::Backend::softmax, false>)
       .def("log_softmax", &BackendObject::forward<&gf::Backend::log_softmax, false>)
       .def("logsumexp", &BackendObject::forward<&gf::Backend::logsumexp, true>)

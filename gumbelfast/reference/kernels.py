@@ -43,7 +43,7 @@ from .softmax import softmax as softmax_rows
 from .softmax import softmax_backward as softmax_backward_rows
 from .tables import alias_table as alias_table_row
 from .tables import bounds_of, invert, pick_alias, uniforms
-from .tokens import survivors
+from .tokens import edge, survivors
 from .top_k import gumbel_top_k as gumbel_top_k_rows
 from .viterbi import viterbi as viterbi_tree
 
@@ -204,6 +204,26 @@ def sample_tokens(
         which[i : i + 1] = gumbel_max_rows(left[None], noise[i : i + 1], s or 1.0)[0]
     store(index, which)
     return status(elements, which)
+
+
+def token_edges(
+    logits: Logits,
+    scale: Array,
+    top_k: Array | None,
+    top_p: Array | None,
+    min_p: Array | None,
+    edges: Array,
+    threads: int,
+) -> int:
+    """Per row what the filters leave, as `edge` says it."""
+    x = load_logits(logits)
+    if x is None:
+        return REFUSED
+    rows = edges.reshape(-1, 5)
+    for i, s in enumerate(scale.ravel().astype(x.dtype)):
+        k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
+        rows[i] = edge(x[i], s, int(k), p, m)
+    return LACKING if (rows[:, 2] < 0).any() else 0
 
 
 def softmax(x: Array, scale: float | Array, out: Array, threads: int) -> None:

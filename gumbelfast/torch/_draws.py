@@ -13,11 +13,13 @@ from torch import Tensor
 
 from .._core import choose_keyed, lies_within, relax_keyed
 from .._engine import checks, draws, sources, table_checks, thread_count
+from .._engine import tokens as _tokens
 from .._engine.backend import active
 from .._engine.refused import Refused
 from .._engine.sources import Source
 from .._engine.tables import Tables, weights_of_logits
 from .._engine.types import Address, RowCall
+from ..random.generator import Generator
 from . import _checks, _key, _tensors
 from ._tensors import Array
 
@@ -112,6 +114,25 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
     if _draw_flat(kernels, index, 1, generator, shared) < 0:
         _refuse_weights(x)
     return torch.from_numpy(index).movedim(0, -1).contiguous()
+
+
+def tokens(
+    logits: Tensor,
+    settings: Sequence[Any],
+    mask: Tensor | None,
+    size: tuple[int, ...],
+    invalid: int | None,
+    generator: Any,
+) -> Tensor:
+    """`settings` are those of four filters, seeds and positions, as NumPy's checks read them."""
+    _tensors.require_columns(logits, -1)
+    x = _tensors.rows(logits, -1)
+    temperature, top_k, top_p, min_p, seeds, positions = settings
+    asked = _tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], _tensors.WORK[logits.dtype])
+    allowed = None if mask is None else checks.mask_for(mask.numpy(force=True), x.shape, -1)
+    # One of ours goes by itself: `draw_rows` would take its words for another's.
+    where = generator if isinstance(generator, Generator) else _key.source(generator), seeds, positions
+    return torch.from_numpy(_tokens.draw((x, allowed, 1.0), asked, size, thread_count.resolve(None), where, invalid))
 
 
 def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: str = "") -> tuple[Array, Array]:

@@ -337,7 +337,7 @@ class DistributedWeightedSampler(Sampler[int]):
 
 def _one_a_row(value: Any, nothing: float, batch: tuple[int, ...]) -> Array:
     """One setting a row, in a row, as float64; what filters nothing where it is not given."""
-    return np.broadcast_to(np.asarray(nothing if value is None else value, np.float64), batch).reshape(-1)
+    return np.broadcast_to(np.asarray(row_checks.where_none(value, nothing), np.float64), batch).reshape(-1)
 
 
 def _temperatures(temperature: Any, shard: Shard) -> Any:

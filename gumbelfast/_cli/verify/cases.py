@@ -155,6 +155,7 @@ OPTIONS = {
     "softmax_backward": SMOOTH,
     "log_softmax_backward": SMOOTH,
     "sample_tokens": TOKENS,
+    "token_edges": TOKENS,
     "draw_alias": TABLES,
     "draw_inverse": TABLES,
     "draw_integers": TABLES,
@@ -191,6 +192,8 @@ LARGE = [
     Case("log_softmax_backward", 90, 4099, temperature=0.5),
     Case("sample_tokens", 60, 4099, k=50, top_p=0.9, temperature=0.8, offset=77),
     Case("sample_tokens", 60, 4099, k=0, top_p=0.9, temperature=0.8, offset=77),
+    Case("token_edges", 60, 4099, k=50, top_p=0.9, temperature=0.8),
+    Case("token_edges", 60, 4099, k=0, top_p=0.9, temperature=0.8),
     Case("draw_alias", 3, 1000, draws=50_000, offset=77),
     Case("draw_inverse", 3, 1000, draws=50_000, offset=77),
     Case("draw_integers", 3, 1000, draws=50_000, offset=77),
@@ -208,7 +211,7 @@ def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
     if kernel == "gumbel_top_k" or in_lanes(kernel):
         return options | {"k": min(options.get("k", 1), columns)}
-    if kernel in ("sample_tokens", "viterbi"):
+    if kernel in ("sample_tokens", "token_edges", "viterbi"):
         return options
     return {name: value for name, value in options.items() if name != "k"}
 

@@ -56,6 +56,7 @@ BOUNDS = {
     "softmax_backward": f"{BACKWARD_EPS:g} eps |y| (|grad| + sum |grad y|) / T",
     "log_softmax_backward": f"{BACKWARD_EPS:g} eps (|grad| + y (1 + |log y|) sum |grad|) / T",
     "sample_tokens": "the tokens of the reference",
+    "token_edges": "the edges of the reference",
     "draw_alias": "the draws of the reference",
     "draw_inverse": "the draws of the reference",
     "draw_integers": "the draws of the reference",

@@ -65,6 +65,12 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
         status = kernel((x, given.mask, 1.0), *settings, index, threads, given.address)
         return () if status == REFUSED else (index, np.array([status == LACKING]))
+    if case.kernel == "token_edges":
+        edges = np.empty((rows, 5))
+        settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
+        status = kernel((x, given.mask, 1.0), *settings, edges, threads)
+        # Sums of weights have the error of their exponentials; where the edge lies has none.
+        return () if status == REFUSED else (edges[:, :3], np.array([status == LACKING]))
     if case.kernel == "conditional_gumbel":
         out = np.empty(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
         status = kernel((x, None, 1.0), *condition(case, x), out, threads, given.address)
@@ -153,7 +159,7 @@ def check(case: Case, dtype: np.dtype[Any], backends: Sequence[Kernels]) -> list
     given = inputs(case, dtype)
     half = dtype.itemsize == 2
     wide = given.astype(np.dtype(np.float32)) if half else given
-    exact = case.kernel in ("sample_tokens", "viterbi") or case.kernel.startswith("draw")
+    exact = case.kernel in ("sample_tokens", "token_edges", "viterbi") or case.kernel.startswith("draw")
     if exact:
         look = same(run(reference, case, wide, THREADS[0]))
     else:
