@@ -111,9 +111,9 @@ Result token_edge_rows(const TokenEdgeArgs& args, const Span& span) {
     double* const out = args.edges + i * token_edge_fields;
     Met<V> met;
     Cut<T> cut{-static_cast<T>(__builtin_inff()), cols};
-    const Best<T> best = largest_logit(row, 0, cols, met);
+    const Best best = largest_logit(row, 0, cols, met);
     if (met.refused()) return refused;
-    const T most = best.value + T{0};  // not -0
+    const T most = static_cast<T>(best.value.sum) + T{0};  // not -0
     for (int field = 0; field < token_edge_fields; ++field) out[field] = 0;
     out[0] = out[1] = static_cast<double>(most), out[2] = static_cast<double>(best.index);
     if (best.index < 0) {

@@ -16,7 +16,7 @@ from .types import LACKING, REFUSED, Address, Logits
 
 Array = NDArray[Any]
 
-_SMALLEST_SHARE = 1e-300  # a normal number, and still one when it is multiplied by a sum of weights
+SMALLEST_SHARE = 1e-300  # a normal number, and still one when it is multiplied by a sum of weights
 
 
 class Settings(NamedTuple):
@@ -50,7 +50,7 @@ def as_settings(
     share = row_checks.fraction_rows(top_p, "top_p", batch, nothing=1.0)
     least = row_checks.fraction_rows(min_p, "min_p", batch, nothing=0.0)
     # A share of 0 keeps the best, as every share does that is below its probability.
-    return Settings(scale, count, None if share is None else np.maximum(share, _SMALLEST_SHARE), least)
+    return Settings(scale, count, None if share is None else np.maximum(share, SMALLEST_SHARE), least)
 
 
 def draw(

@@ -22,6 +22,7 @@ from torch.utils.data import Sampler
 from .. import Categorical, sample_tokens, weighted_sample
 from .. import logsumexp as _logsumexp
 from .._engine import checks, row_checks
+from .._engine.tokens import SMALLEST_SHARE
 from .._parts import (
     check_count,
     check_drawn,
@@ -219,7 +220,7 @@ def vocab_parallel_sample_tokens(
             scale = np.maximum(1 / t, float(np.finfo(work).smallest_subnormal))
         rows = x.reshape(most.size, x.shape[-1])
         rows = _filters.keep_top_k(shard, rows, k.astype(np.int64))
-        rows = _filters.keep_top_p(shard, rows, most, scale, np.where(t > 0, p, 1))
+        rows = _filters.keep_top_p(shard, rows, most, scale, np.where(t > 0, np.maximum(p, SMALLEST_SHARE), 1))
         rows = _filters.keep_min_p(rows, most, scale, np.where(t > 0, m, 0))
         each = np.where(t > 0, t, 1).reshape(batch)
         drawn = _winner(lambda: draw_argmax(rows.reshape(x.shape), noise, (), None, each, None), shard, None)
