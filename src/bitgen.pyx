@@ -29,6 +29,7 @@ cdef extern from "noise_source.hpp" namespace "gumbelfast":
 
 _TWO_WORDS = 2**64 - 1
 _PERIOD = 2**130  # words: four to each of 2**128 counters
+_FAR = 2**66 - 8  # words of counters below 2**64, but for the last
 _DOMAIN_15 = 15 << 60
 _JUMP = 2**66  # words of 2**64 blocks
 _NOISE_END = 2**62
@@ -187,6 +188,15 @@ cdef class Philox4x32(BitGenerator):
     cpdef _put_back(self, tuple taken, elements):
         """Gives up what `_take` returned for so many elements."""
         self._noise.put_back(taken[2], taken[1] + elements)
+
+    def _take_doubles(self, count):
+        """Moves on by so many doubles: the counter of their first block and the word of it; None from 2**64 on."""
+        with self.lock:
+            place = self._place()
+            if place + 2 * count > _FAR:
+                return None
+            self._go(place + 2 * count)
+        return place // 4, place % 4
 
     @property
     def state(self):
