@@ -67,7 +67,7 @@ struct Plan {
 
 // Nanoseconds an element is reckoned at.
 inline constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05, share_cost = 1;
+                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05, share_cost = 1, gather_cost = 2;
 
 // Groups of tiles: within one no two threads draw the same block of words.
 inline constexpr int64_t noise_unit = 512;
@@ -96,6 +96,54 @@ struct SelectArgs {
   double* rest = nullptr;  // the error of its rounding (docs/stream.md), zero but for logits in double; may be null
 
   Plan plan() const { return {static_cast<double>(logits.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
+};
+
+// Elements that are named one by one. Entry e of a row of the noise is element `ids[e]` behind the one that the row
+// begins with. Row i of a result reads row i % rows: entries [bounds[i], bounds[i + 1]), or `cols` of them where that
+// is null.
+struct Entries {
+  const uint64_t* ids;
+  const int64_t* bounds;
+  int64_t rows;
+  int64_t cols;
+  int64_t size;  // of all rows together
+
+  int64_t begin(int64_t row) const { return bounds ? bounds[row % rows] : row % rows * cols; }
+  int64_t end(int64_t row) const { return bounds ? bounds[row % rows + 1] : begin(row) + cols; }
+  double mean() const { return rows ? static_cast<double>(size) / static_cast<double>(rows) : 0; }
+};
+
+// An item is an entry.
+struct NoiseAtArgs {
+  Entries entries;  // bounds are null
+  Address noise;
+  void* out;
+
+  Plan plan() const { return {gather_cost, noise_unit}; }
+};
+
+// As SelectArgs, of the entries of each row: an index is an id, the lower one goes first among equals.
+struct SelectAtArgs {
+  Entries entries;
+  const void* logits;  // one an entry
+  Scale scale;
+  Address noise;
+  int64_t k;
+  int64_t* index;
+  double* perturbed;  // may be null where k is 1
+
+  Plan plan() const { return {(entries.mean() + 4) * 2 * gather_cost}; }
+};
+
+// The places of the k largest w / E of each row into index, largest first; -1 where nothing has any weight left.
+// refused: a negative weight, NaN or an infinity.
+struct RaceArgs {
+  Logits weights;  // their scale and mask are not used
+  Address noise;
+  int64_t k;
+  int64_t* index;
+
+  Plan plan() const { return {static_cast<double>(weights.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
 };
 
 // Rows without a finite logit are refused as well, here and in the next two.
@@ -197,6 +245,8 @@ struct DrawArgs {
   int bits = 0;
   Key key;
   uint64_t offset = 0;
+  int word = -1;  // from 0 on: uniforms are doubles as NumPy makes them, of two words each from this one of block
+                  // `offset` on, which is the lower half of a counter here
   int64_t* index = nullptr;
 
   Plan plan() const { return {draw_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }

@@ -54,6 +54,41 @@ class Backend:
     def exponential(self, out: _Array, loc: float, scale: float, threads: int, address: _Address) -> int:
         """``loc + scale * E`` likewise, with ``g = -log(E)``."""
 
+    def gumbel_at(self, ids: _U64, out: _Array, threads: int, address: _Address) -> int:
+        """``g`` of element ``ids[i, j]`` behind the first of row i, for each id, into ``out``."""
+
+    def exponential_at(self, ids: _U64, out: _Array, threads: int, address: _Address) -> int:
+        """``E`` likewise."""
+
+    def gumbel_max_at(
+        self,
+        x: _Array,
+        scale: float | _Array,
+        ids: _U64,
+        bounds: _Array | None,
+        index: _Array,
+        perturbed: _Array | None,
+        threads: int,
+        address: _Address,
+    ) -> int:
+        """What `gumbel_max` draws of rows that hold the logits ``x`` in the columns ``ids`` (uint64), and else -inf.
+
+        Rows are those of ``x``, or entries ``bounds[i]`` to ``bounds[i + 1]`` (int64) of it. Ids go into ``index``.
+        """
+
+    def gumbel_top_k_at(
+        self,
+        x: _Array,
+        scale: float | _Array,
+        ids: _U64,
+        bounds: _Array | None,
+        index: _Array,
+        perturbed: _Array,
+        threads: int,
+        address: _Address,
+    ) -> int:
+        """What `gumbel_top_k` draws of them."""
+
     def gumbel_max(
         self,
         logits: _Logits,
@@ -79,6 +114,12 @@ class Backend:
 
         ``index`` (int64) and ``perturbed`` (float64) have k columns; places beyond what a row allows hold -1
         and -inf.
+        """
+
+    def race(self, weights: _Logits, index: _Array, threads: int, address: _Address) -> int:
+        """The places of the k largest ``w / E`` of each row into ``index`` (int64, k columns), the largest first.
+
+        -1 where a row has no weight above 0 left; -1 as status for a weight that is negative, NaN or infinite.
         """
 
     def refuses(self, logits: _Logits, threads: int) -> bool:
@@ -185,6 +226,13 @@ class Backend:
         """What `draw_inverse` draws for the bounds of these weights, float32 or float64, of a row each.
 
         -1, and nothing drawn, unless they are >= 0 and each row has a finite sum above 0.
+        """
+
+    def choose_by_words(self, weights: _Array, index: _Array, block: int, word: int, key: int, threads: int) -> int:
+        """The same for one row of float64 and uniforms ``(low | high << 32) >> 11`` of ``2**53``, as NumPy makes them.
+
+        Low and high are consecutive words of the sequence that begins with word ``word`` of the block at the counter
+        ``block``, which stays below ``2**64``.
         """
 
     def viterbi(

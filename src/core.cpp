@@ -11,6 +11,15 @@
 
 namespace {
 
+// Rows of ids, or those that bounds cut out of all of them.
+gf::Entries entries_of(const py::array& ids, const py::object& bounds) {
+  const int64_t size = ids.size(), cols = columns_of(ids);
+  const uint64_t* const named = one_a_row<uint64_t>(ids, size);
+  if (bounds.is_none()) return {named, nullptr, cols ? size / cols : 0, cols, size};
+  const auto ends = py::reinterpret_borrow<py::array>(bounds);
+  return {named, one_a_row<int64_t>(bounds, ends.size()), ends.size() - 1, 0, size};
+}
+
 // A table of kernels as Python knows it: the class `Backend` of _core.pyi.
 struct BackendObject {
   const gf::Backend* backend;
@@ -46,6 +55,36 @@ struct BackendObject {
     const int64_t k = columns_of(index), rows = index.size() / k;
     const gf::SelectArgs args{x.rows, at.of(rows), k, indices_of(index), values_of(perturbed, index.size())};
     return run<&gf::Backend::gumbel_top_k>(x.dtype, args, rows, rows * x.rows.cols, threads);
+  }
+
+  template <gf::Kernels<gf::NoiseAtArgs> gf::Backend::* kernels>
+  int64_t noise_at(const py::array& ids, py::array out, int threads, const GivenAddress& at) const {
+    if (ids.size() == 0) return 0;
+    const gf::Entries entries = entries_of(ids, py::none());
+    require(out.size() == ids.size(), "out does not fit");
+    const gf::NoiseAtArgs args{entries, at.of(entries.rows), mutable_data_of(out)};
+    return run<kernels>(dtype_of(out), args, ids.size(), ids.size(), threads);
+  }
+
+  template <gf::Kernels<gf::SelectAtArgs> gf::Backend::* kernels, bool several>
+  int64_t select_at(const py::array& x, const py::object& scale, const py::array& ids, const py::object& bounds,
+                    py::array index, MaybeArray perturbed, int threads, const GivenAddress& at) const {
+    if (index.size() == 0) return 0;
+    const gf::Entries entries = entries_of(ids, bounds);
+    const int64_t k = several ? columns_of(index) : 1, rows = index.size() / k;
+    const gf::DType dtype = dtype_of(x);
+    require(x.size() == ids.size() && entries.rows > 0 && (perturbed || !several), "arrays do not fit each other");
+    const gf::SelectAtArgs args{entries, data_of(x),        scale_of(scale, entries.rows), at.of(rows),
+                                k,       indices_of(index), values_of(perturbed, index.size())};
+    return run<kernels>(dtype, args, rows, rows * (ids.size() / entries.rows), threads);
+  }
+
+  int64_t race(const GivenLogits& weights, py::array index, int threads, const GivenAddress& at) const {
+    if (index.size() == 0) return 0;
+    const int64_t k = columns_of(index), rows = index.size() / k;
+    require(!weights.rows.mask, "need no mask");
+    const gf::RaceArgs args{weights.rows, at.of(rows), k, indices_of(index)};
+    return run<&gf::Backend::race>(weights.dtype, args, rows, rows * weights.rows.cols, threads);
   }
 
   bool refuses(const GivenLogits& x, int threads) const {
@@ -165,6 +204,23 @@ struct BackendObject {
     return status_of(count, [&] { return gf::draw_weights(*backend, dtype, args, count, workers_of(threads)); });
   }
 
+  int64_t choose_by_words(const py::array& weights, py::array index, uint64_t block, int word, uint64_t key,
+                          int threads) const {
+    require(weights.ndim() == 1 && weights.size() > 0 && word >= 0 && word < 4, "need one row, and a word of a block");
+    const double* const from = one_a_row<double>(weights, weights.size());
+    const int64_t count = index.size();
+    const gf::DrawArgs args{.weights = from,
+                            .stride = weights.size(),
+                            .rows = 1,
+                            .cols = weights.size(),
+                            .key = key_of(key),
+                            .offset = block,
+                            .word = word,
+                            .index = indices_of(index)};
+    return status_of(count + weights.size(),
+                     [&] { return gf::draw_weights(*backend, gf::DType::f64, args, count, workers_of(threads)); });
+  }
+
   int64_t viterbi(const py::array& unary, const py::array& pairwise, const py::array& parents, py::array index,
                   py::array score, int threads) const {
     const int64_t labels = columns_of(unary), nodes = columns_of(index), square = labels * labels;
@@ -265,6 +321,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("exponential", &BackendObject::noise<&gf::Backend::exponential>)
       .def("gumbel_max", &BackendObject::gumbel_max)
       .def("gumbel_top_k", &BackendObject::gumbel_top_k)
+      .def("gumbel_at", &BackendObject::noise_at<&gf::Backend::gumbel_at>)
+      .def("exponential_at", &BackendObject::noise_at<&gf::Backend::exponential_at>)
+      .def("gumbel_max_at", &BackendObject::select_at<&gf::Backend::gumbel_max_at, false>)
+      .def("gumbel_top_k_at", &BackendObject::select_at<&gf::Backend::gumbel_top_k_at, true>)
+      .def("race", &BackendObject::race)
       .def("refuses", &BackendObject::refuses)
       .def("gumbel_softmax", &BackendObject::gumbel_softmax)
       .def("conditional_gumbel", &BackendObject::conditional_gumbel)
@@ -280,6 +341,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("draw_inverse", &BackendObject::draw_inverse)
       .def("draw_integers", &BackendObject::draw_integers)
       .def("draw_weights", &BackendObject::draw_weights)
+      .def("choose_by_words", &BackendObject::choose_by_words)
       .def("viterbi", &BackendObject::viterbi)
       .def("relaxed_top_k", &BackendObject::iterate<gf::RelaxedTopKArgs, &gf::Backend::relaxed_top_k>)
       .def("relaxed_top_k_backward",

@@ -50,7 +50,7 @@ def gradient(values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def iterations(value: Any) -> int:
-    return as_integer(value, "iterations", 1, 2**63)
+    return as_integer(value, "iterations", 1, 2**31)
 
 
 def noise_scale(value: Any) -> float:

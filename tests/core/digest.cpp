@@ -95,6 +95,78 @@ void cases(const Backend& backend, const std::string& name, const Kernels<Select
   }
 }
 
+// Ids that no order has, in a space of 2**44.
+std::vector<uint64_t> scattered(const Backend& backend, int64_t count) {
+  std::vector<uint32_t> words(static_cast<size_t>(count + 3) / 4 * 4);
+  backend.philox(key, 9, 77, static_cast<int64_t>(words.size()) / 4, words.data());
+  std::vector<uint64_t> ids(static_cast<size_t>(count));
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<uint64_t>(words[i]) << i % 13;
+  return ids;
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<NoiseAtArgs>& kernels, const Type& type) {
+  const int64_t rows = 3, cols = 6667;
+  const std::vector<uint64_t> ids = scattered(backend, rows * cols), keys = {1, 2, ~uint64_t{0}},
+                              offsets = {5, 0, 1 << 9};
+  Bytes out(ids.size() * type.size);
+  run(kernels, type.dtype,
+      {{ids.data(), nullptr, rows, cols, rows * cols}, {key, 99, 1 << 9, nullptr, nullptr}, out.data()}, rows * cols,
+      workers);
+  put(name + "/" + type.name, out);
+  run(kernels, type.dtype,
+      {{ids.data(), nullptr, rows, cols, rows * cols}, {key, 0, 0, keys.data(), offsets.data()}, out.data()},
+      rows * cols, workers);
+  put(name + "-keys/" + type.name, out);
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SelectAtArgs>& kernels, const Type& type) {
+  const std::vector<int64_t> bounds = {0, 10, 10, 11, 300, 317, 1400, 4000};  // one row has nothing to draw
+  const int64_t rows = static_cast<int64_t>(bounds.size()) - 1, size = bounds.back(),
+                k = name == "gumbel-max-at" ? 1 : 17;
+  const std::vector<uint64_t> ids = scattered(backend, size), keys(static_cast<size_t>(2 * rows), 7);
+  const Bytes x = logits(backend, type, size, 1);
+  for (const bool keyed : {false, true}) {
+    std::vector<int64_t> index(static_cast<size_t>(2 * rows * k));
+    std::vector<double> value(index.size());
+    const SelectAtArgs args{{ids.data(), bounds.data(), rows, 0, size},
+                            x.data(),
+                            {keyed ? 1 / 0.7 : 1.0},
+                            {key, 99, uint64_t{1} << 44, keyed ? keys.data() : nullptr, nullptr},
+                            k,
+                            index.data(),
+                            value.data()};
+    run(kernels, type.dtype, args, 2 * rows, workers);
+    const std::string tag = std::string(keyed ? "-keys-temperature/" : "/") + type.name;
+    put(name + "-index" + tag, index.data(), index.size() * 8);
+    put(name + "-value" + tag, value.data(), value.size() * 8);
+  }
+}
+
+// Weights of all sizes, some of them zero, from the words that logits are made of.
+void cases(const Backend& backend, const std::string& name, const Kernels<RaceArgs>& kernels, const Type& type) {
+  const struct {
+    int64_t rows, cols, k;
+  } shapes[] = {{61, 10, 1}, {61, 10, 3}, {17, 300, 17}, {5, 5000, 1}, {5, 5000, 40}, {2, 70001, 1}, {2, 70001, 3000}};
+  std::vector<uint64_t> seeds(64), keys(64), offsets(64);
+  for (size_t i = 0; i < 64; ++i) seeds[i] = i * 0x9E3779B97F4A7C15, offsets[i] = 1000 * i + 7;
+  backend.row_keys(seeds.data(), 64, keys.data());
+  for (const auto& [rows, cols, k] : shapes) {
+    Bytes x = logits(backend, type, rows * cols, 1);
+    for (size_t i = 0; i < x.size() / type.size; ++i) {
+      x[(i + 1) * type.size - 1] &= 0x7f;
+      if (i % 7 == 3) std::memset(x.data() + i * type.size, 0, type.size);
+    }
+    for (const bool keyed : {false, true}) {
+      std::vector<int64_t> index(static_cast<size_t>(rows * k));
+      const Address at{key, 99, static_cast<uint64_t>(cols), keyed ? keys.data() : nullptr,
+                       keyed ? offsets.data() : nullptr};
+      run(kernels, type.dtype, RaceArgs{{x.data(), rows, cols, cols}, at, k, index.data()}, rows, workers);
+      put(name + (keyed ? "-seeds/" : "/") + type.name + "/" + std::to_string(cols) + "/" + std::to_string(k),
+          index.data(), index.size() * 8);
+    }
+  }
+}
+
 // Refusals leave no bytes.
 void cases(const Backend&, const std::string&, const Kernels<LookArgs>&, const Type&) {}
 

@@ -180,6 +180,19 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   const int64_t k = 1 + cols / 4;
   run("gumbel_top_k", false,
       [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
+  std::vector<uint64_t> ids(count);
+  for (size_t i = 0; i < count; ++i) ids[i] = i * 0x9E3779B9;
+  const Entries entries{ids.data(), nullptr, rows, cols, rows * cols};
+  run("gumbel_max_at", false,
+      [&] { backend.gumbel_max_at.of[t]({entries, x.data(), scale, at, 1, index.data(), perturbed.data()}, {0, rows}); });
+  run("gumbel_top_k_at", false,
+      [&] { backend.gumbel_top_k_at.of[t]({entries, x.data(), scale, at, k, index.data(), perturbed.data()}, {0, rows}); });
+  std::vector<double> sizes(count);
+  for (size_t i = 0; i < count; ++i) sizes[i] = std::isinf(values[i]) ? 0 : std::fabs(values[i]);
+  Array weights = as_type(type, sizes);
+  const Logits raced{weights.data(), rows, cols, cols};
+  for (const int64_t wanted : {int64_t{1}, k})
+    run("race", false, [&] { backend.race.of[t]({raced, at, wanted, index.data()}, {0, rows}); });
   for (int64_t i = 0; i < rows; ++i) picked[static_cast<size_t>(i)] = cols / 2;
   const std::vector<double> bound(static_cast<size_t>(rows), 1.5);
   const Logits raw{x.data(), rows, cols, cols};
@@ -209,6 +222,9 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
       run("gumbel", stores_half, [&] { backend.gumbel.of[t](args, {0, rows * cols}); });
       run("exponential", stores_half, [&] { backend.exponential.of[t](args, {0, rows * cols}); });
     }
+    const NoiseAtArgs named{entries, at, out.data()};
+    run("gumbel_at", stores_half, [&] { backend.gumbel_at.of[t](named, {0, rows * cols}); });
+    run("exponential_at", stores_half, [&] { backend.exponential_at.of[t](named, {0, rows * cols}); });
   }
   if (type.size < 4 || cols > 300) return;
   const int64_t few = kind.half_masked || kind.one_left ? 1 : std::min<int64_t>(cols, 5);

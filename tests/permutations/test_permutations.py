@@ -137,6 +137,7 @@ SQUARES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (X, {"tau": 0.0}, ValueError, "tau must be finite and > 0, got 0.0"),
     (X, {"tau": [1.0, 2.0, -1.0]}, ValueError, "tau must be finite and > 0, got -1.0 in row 2"),
     (X, {"iterations": 0}, ValueError, "iterations must be >= 1, got 0"),
+    (X, {"iterations": 2**31}, ValueError, "iterations must be < 2**31, got 2147483648"),
     (X, {"iterations": 2.0}, TypeError, "iterations must be an integer, got 2.0"),
     (X, {"noise_scale": -1}, ValueError, "noise_scale must be finite and >= 0, got -1"),
     (X, {"noise_scale": "1"}, TypeError, "noise_scale must be real numbers, got <U1"),

@@ -50,6 +50,8 @@ NOISE: list[dict[str, Any]] = [
     {"scale": 0.0, "loc": 1.0, "offset": 481},
 ]  # fmt: skip
 
+NAMED: list[dict[str, Any]] = [{}, {"offset": 5}, {"offset": 2**40 + 17, "place": "spread"}]
+
 SELECTION: list[dict[str, Any]] = [
     {},
     {"offset": 5, "temperature": 0.7, "k": 5},
@@ -145,6 +147,10 @@ OPTIONS = {
     "philox": PHILOX,
     "gumbel": NOISE,
     "exponential": NOISE,
+    "gumbel_at": NAMED,
+    "exponential_at": NAMED,
+    "gumbel_max_at": SELECTION,
+    "gumbel_top_k_at": SELECTION,
     "gumbel_max": SELECTION,
     "gumbel_top_k": SELECTION,
     "gumbel_softmax": RELAXED,
@@ -179,6 +185,10 @@ def in_lanes(kernel: str) -> bool:
 LARGE = [
     Case("gumbel", 1, 150_011, offset=77),
     Case("exponential", 1, 150_011, offset=77),
+    Case("gumbel_at", 3, 50_011, offset=77),
+    Case("exponential_at", 3, 50_011, offset=77),
+    Case("gumbel_max_at", 120, 2001, temperature=0.7, offset=77),
+    Case("gumbel_top_k_at", 120, 2001, k=30, offset=77),
     Case("gumbel_max", 1, 400_009, offset=77),
     Case("gumbel_max", 120, 4099, temperature=0.7, mask="all", offset=77),
     Case("gumbel_top_k", 1, 400_009, k=50, offset=77),
@@ -209,7 +219,7 @@ def _shapes(kernel: str) -> list[tuple[int, int]]:
 
 def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
-    if kernel == "gumbel_top_k" or in_lanes(kernel):
+    if kernel.startswith("gumbel_top_k") or in_lanes(kernel):
         return options | {"k": min(options.get("k", 1), columns)}
     if kernel in ("sample_tokens", "token_edges", "viterbi"):
         return options

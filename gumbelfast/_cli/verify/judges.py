@@ -48,6 +48,8 @@ BOUNDS = {
     "exponential": "2 ulp of E",
     "gumbel_max": "the index of the reference; its value as noise allows",
     "gumbel_top_k": "the indices of the reference in order; their values as noise allows",
+    **dict.fromkeys(("gumbel_at", "exponential_at"), "the bytes of a whole row there"),
+    **dict.fromkeys(("gumbel_max_at", "gumbel_top_k_at"), "the bytes of whole rows with all else at -inf"),
     "gumbel_softmax": "soft: as softmax, and what noise within its bound can move; hard: as gumbel_max",
     "conditional_gumbel": f"{CONDITIONAL_ULP:g} ulp of max(1, |z|), and what noise and logsumexp can move",
     "softmax": "eps y (4 + |t| + log n), t = (x - max) / T, n columns",

@@ -20,6 +20,7 @@ from .cases import Case, cases, dtypes, in_lanes
 from .conditional import conditional
 from .inputs import KEY, Array, Inputs, condition, inputs, tree
 from .judges import BOUNDS, Results, Verdict, judge, same
+from .named import run_named, run_whole
 
 THREADS = 1, 3
 
@@ -50,6 +51,8 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         words = np.empty((x.size, 4), np.uint32)
         kernel(given.address[0], case.domain, case.offset, words)
         return (words,)
+    if case.kernel.endswith("_at"):
+        return run_named(backend, case, given, threads)
     out = np.empty_like(x)
     if case.kernel in ("gumbel", "exponential"):
         kernel(out, case.loc, case.scale, threads, given.address)
@@ -160,7 +163,9 @@ def check(case: Case, dtype: np.dtype[Any], backends: Sequence[Kernels]) -> list
     half = dtype.itemsize == 2
     wide = given.astype(np.dtype(np.float32)) if half else given
     exact = case.kernel in ("sample_tokens", "token_edges", "viterbi") or case.kernel.startswith("draw")
-    if exact:
+    if case.kernel.endswith("_at"):
+        look = same(run_whole(backends[-1], case, wide))
+    elif exact:
         look = same(run(reference, case, wide, THREADS[0]))
     else:
         look = (conditional if case.kernel == "conditional_gumbel" else judge)(case, wide)
