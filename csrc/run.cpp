@@ -41,9 +41,9 @@ struct Found {
     const int64_t count = std::min<int64_t>(args.k, static_cast<int64_t>(entries.size()));
     std::partial_sort(entries.begin(), entries.begin() + count, entries.end());
     for (int64_t j = 0; j < args.k; ++j) {
-      const auto [lost, error, place] =
-          j < count ? entries[static_cast<size_t>(j)]
-                    : std::tuple{std::numeric_limits<double>::infinity(), 0.0, int64_t{-1}};
+      const auto [lost, error, place] = j < count
+                                            ? entries[static_cast<size_t>(j)]
+                                            : std::tuple{std::numeric_limits<double>::infinity(), 0.0, int64_t{-1}};
       args.index[out + j] = place;
       args.perturbed[out + j] = -lost;
     }

@@ -74,7 +74,7 @@ struct BackendObject {
     const int64_t k = several ? columns_of(index) : 1, rows = index.size() / k;
     const gf::DType dtype = dtype_of(x);
     require(x.size() == ids.size() && entries.rows > 0 && (perturbed || !several), "arrays do not fit each other");
-    const gf::SelectAtArgs args{entries, data_of(x),        scale_of(scale, entries.rows), at.of(rows),
+    const gf::SelectAtArgs args{entries, data_of(x),        scale_of(scale, entries.rows),     at.of(rows),
                                 k,       indices_of(index), values_of(perturbed, index.size())};
     return run<kernels>(dtype, args, rows, rows * (ids.size() / entries.rows), threads);
   }

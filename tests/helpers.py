@@ -71,8 +71,8 @@ def largest_first(x: Array, noise: Array, temperature: float = 1.0) -> Array:
             ends = np.flatnonzero(np.diff(total[row][order[row]])) + 1
         for run in np.split(order[row], ends):
             if run.size > 1:
-                terms = [(Fraction(float(v)) for v in (float(x[row][j]) * (1 / temperature), noise[row][j])) for j in run]
-                run[:] = [run[i] for i in sorted(range(run.size), key=[-sum(pair) for pair in terms].__getitem__)]
+                product = {j: float(x[row][j]) * (1 / temperature) for j in run}
+                run[:] = sorted(run, key=lambda j: -Fraction(product[j]) - Fraction(float(noise[row][j])))
     return order
 
 

@@ -103,8 +103,8 @@ struct Lazy {
   Groups<T> groups;
 };
 
-// Fills the piece from `tile` on as `scan_piece` does, but with -inf for groups where nothing can be that reaches `least`
-// and what is known from other groups. Returns the first tile that the piece does not hold.
+// Fills the piece from `tile` on as `scan_piece` does, but with -inf for groups where nothing can be that reaches
+// `least` and what is known from other groups. Returns the first tile that the piece does not hold.
 template <class S, bool masked>
 uint64_t scan_groups(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, VectorOf<S> scale,
                      uint64_t tile, const TileRange& tiles, Lazy<WorkOf<S>>& lazy, Met<VectorOf<S>>& met,

@@ -58,9 +58,8 @@ template <class S, bool masked>
     for_blocks<V>(to - from, [&](int64_t j, int n) {
       const V x = row.block(from + j, n);
       met.see(x);
-      for_values(x, set(scale), load_block(gumbel + j, n, set(WorkOf<S>{0})), [&](const Values& value, int lane) {
-        take_best(value, from + j + lane, best);
-      });
+      for_values(x, set(scale), load_block(gumbel + j, n, set(WorkOf<S>{0})),
+                 [&](const Values& value, int lane) { take_best(value, from + j + lane, best); });
     });
   }
   return (end - begin + tile_size - 1) / tile_size;
@@ -143,8 +142,8 @@ struct NoiseBatch {
   alignas(64) T noise[noise_chunk];
 };
 
-// The argmax of a row whose noise is at hand: each lane keeps its two best and where it met the better one. A first look
-// that leaves several to choose from is followed by another.
+// The argmax of a row whose noise is at hand: each lane keeps its two best and where it met the better one. A first
+// look that leaves several to choose from is followed by another.
 template <class S, bool masked>
 GF_OP Best filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, const RowScale<WorkOf<S>>& scale,
                       const WorkOf<S>* gumbel, Met<VectorOf<S>>& met) {
@@ -169,9 +168,7 @@ GF_OP Best filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, con
     Best best;
     for_blocks<V>(end - begin, [&](int64_t j, int n) {
       for_values(row.block(begin + j, n), set(scale.exact), load_block(gumbel + j, n, set(T{0})),
-                 [&](const Values& value, int lane) {
-                   take_best(value, begin + j + lane, best);
-                 });
+                 [&](const Values& value, int lane) { take_best(value, begin + j + lane, best); });
     });
     return best;
   }

@@ -8,9 +8,7 @@ namespace {
 // The sum in double, and the error of its rounding.
 struct Value {
   double sum = -__builtin_inf(), rest = 0;
-  GF_OP bool operator>(const Value& other) const {
-    return sum > other.sum || (sum == other.sum && rest > other.rest);
-  }
+  GF_OP bool operator>(const Value& other) const { return sum > other.sum || (sum == other.sum && rest > other.rest); }
 };
 
 struct Values {
@@ -51,9 +49,9 @@ GF_OP V perturb(V x, V scale, V gumbel) {
   return x * scale + gumbel;
 }
 
-// What a first look sees below this, is below the value that it sees as `top`. A double is the sum itself. In float, with
-// u = 2**-24, no noise above 46 and a scale that is normal, perturb(x, s, g) = v errs by e <= 2.01 u |x s| + u |v| <=
-// 3.1 u (|v| + 47), and two such errors may come between v and top.
+// What a first look sees below this, is below the value that it sees as `top`. A double is the sum itself. In float,
+// with u = 2**-24, no noise above 46 and a scale that is normal, perturb(x, s, g) = v errs by e <= 2.01 u |x s| + u |v|
+// <= 3.1 u (|v| + 47), and two such errors may come between v and top.
 GF_OP float below(float top) { return top - (__builtin_fabsf(top) + 64) * 0x1p-21f; }
 GF_OP double below(double top) { return top; }
 GF_OP F32 below(F32 top) { return top - (magnitude(top) + set(64.0f)) * set(0x1p-21f); }

@@ -25,8 +25,8 @@ GF_OP T reach_below(T top, const RowScale<T>& scale) {
   return scale.coarse() || !is_finite(top) ? Storage<T>::minus_infinity : below(top);
 }
 
-// take(what is drawn, its entry) for the entries whose first look reaches a value. Values that overflow are told apart by
-// their logits.
+// take(what is drawn, its entry) for the entries whose first look reaches a value. Values that overflow are told apart
+// by their logits.
 template <class S, class Take, class V = VectorOf<S>>
 GF_OP void each_reaching(const S* x, const WorkOf<S>* noise, int64_t count, const RowScale<WorkOf<S>>& scale,
                          WorkOf<S> reach, Take take) {

@@ -87,8 +87,7 @@ struct Candidates {
   }
   // Eight values from column `at` on, as far as they reach: most tiles are opened for nothing.
   GF_OP void take(const Values& v, int64_t at) {
-    const uint32_t chosen =
-        bits(v.sum >= set(static_cast<double>(reach))) & bits(v.sum > minus_infinity<F64>());
+    const uint32_t chosen = bits(v.sum >= set(static_cast<double>(reach))) & bits(v.sum > minus_infinity<F64>());
     if (!chosen) return;
     const auto lanes = simd::lane_mask(chosen, v.sum);
     simd::compress(value + count, lanes, v.sum);

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import address, checks
+from . import address
 from .backend import active
 from .refused import refuse
 from .types import LACKING, Logits, RowCall

@@ -99,11 +99,11 @@ def categorical(
     Notes
     -----
     :math:`\arg\max_j (x_j / T + g_j)` with standard Gumbels g has distribution :math:`\mathrm{softmax}(x / T)`
-    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals ``argmax(logits.astype(float64) / T + gumbel(...))``
-    at the same address, the lowest index among equals; almost none of that noise is ever computed (``docs/stream.md``).
-    The sum is kept with the error of its rounding, so a constant added to all logits changes no distribution. Where
-    products overflow float64, logits decide: the result tends to their argmax as T tends to 0. Draws from a table take
-    one element each instead of one per logit.
+    (Gumbel 1954; Maddison, Tarlow and Minka 2014). The result equals
+    ``argmax(logits.astype(float64) / T + gumbel(...))`` at the same address, the lowest index among equals; almost none
+    of that noise is ever computed (``docs/stream.md``). The sum is kept with the error of its rounding, so a constant
+    added to all logits changes no distribution. Where products overflow float64, logits decide: the result tends to
+    their argmax as T tends to 0. Draws from a table take one element each instead of one per logit.
 
     Examples
     --------

@@ -109,7 +109,8 @@ def perturb_and_map(
     else the samples come from a distribution near the Gibbs distribution :math:`\exp \theta(x) / Z`, whose marginals
     differ from its own however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(num_samples,
     *unary.shape))`` in the dtype of the computation. It is added to the potentials less the largest of each site, which
-    the maxima have again: what is common to all labels of a site changes no distribution. With one Gumbel for every labelling (``order="full"``) the
+    the maxima have again: what is common to all labels of a site changes no distribution.
+    With one Gumbel for every labelling (``order="full"``) the
     samples are exact, and the mean of the maxima is log Z.
 
     Examples
@@ -133,7 +134,7 @@ def perturb_and_map(
 
 
 def _perturb_unary(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array | None]:
-    """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``, without what is common to the labels of a site."""
+    """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``; what is common to a site is added to scores."""
     common = x.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore"):
         low = np.where(np.isneginf(x), x, np.maximum(x - common, np.finfo(x.dtype).min))

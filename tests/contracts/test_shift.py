@@ -1,4 +1,4 @@
-"""A constant added to all logits changes no distribution: every function that draws, every route, logits up to 1e8 and 1e15.
+"""A constant added to all logits changes no distribution: functions that draw, routes, logits up to 1e8 and 1e15.
 
 Each case has a chance of 1e-7 of a false alarm; seeds are fixed.
 """
@@ -16,7 +16,14 @@ import gumbelfast as gf
 Array = np.ndarray[Any, Any]
 ERROR = 1e-7
 LONG = 5000
-SHIFTS = [("float32", 1e4), ("float32", -3e6), ("float32", 1e8), ("float64", 1e8), ("float64", -1e12), ("float64", 1e15)]
+SHIFTS = [
+    ("float32", 1e4),
+    ("float32", -3e6),
+    ("float32", 1e8),
+    ("float64", 1e8),
+    ("float64", -1e12),
+    ("float64", 1e15),
+]
 
 
 def rows(x: Array, n: int) -> Array:
@@ -38,10 +45,8 @@ def from_long(found: Array, x: Array) -> Array:
 def merged(x: Array, n: int, temperature: float) -> Array:
     """Of two shards of each row."""
     half, width = x.size // 2, x.size
-    states = [
-        gf.categorical(rows(part, n), temperature=temperature, rng=5, offset=at, row_stride=width, return_perturbed=True)
-        for at, part in ((0, x[:half]), (half, x[half:]))
-    ]
+    given: Any = {"temperature": temperature, "rng": 5, "row_stride": width, "return_perturbed": True}
+    states = [gf.categorical(rows(part, n), offset=at, **given) for at, part in ((0, x[:half]), (half, x[half:]))]
     found: Array = gf.shards.merge(states, starts=[0, half]).indices
     return found
 

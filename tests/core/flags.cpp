@@ -183,10 +183,12 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   std::vector<uint64_t> ids(count);
   for (size_t i = 0; i < count; ++i) ids[i] = i * 0x9E3779B9;
   const Entries entries{ids.data(), nullptr, rows, cols, rows * cols};
-  run("gumbel_max_at", false,
-      [&] { backend.gumbel_max_at.of[t]({entries, x.data(), scale, at, 1, index.data(), perturbed.data()}, {0, rows}); });
-  run("gumbel_top_k_at", false,
-      [&] { backend.gumbel_top_k_at.of[t]({entries, x.data(), scale, at, k, index.data(), perturbed.data()}, {0, rows}); });
+  run("gumbel_max_at", false, [&] {
+    backend.gumbel_max_at.of[t]({entries, x.data(), scale, at, 1, index.data(), perturbed.data()}, {0, rows});
+  });
+  run("gumbel_top_k_at", false, [&] {
+    backend.gumbel_top_k_at.of[t]({entries, x.data(), scale, at, k, index.data(), perturbed.data()}, {0, rows});
+  });
   std::vector<double> sizes(count);
   for (size_t i = 0; i < count; ++i) sizes[i] = std::isinf(values[i]) ? 0 : std::fabs(values[i]);
   Array weights = as_type(type, sizes);
