@@ -82,6 +82,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{name: (getattr(gf, name), {"logits": X}) for name in ("categorical", "gumbel_softmax", "sample_tokens")},
     **{name: (getattr(gf, name), {"x": X}) for name in ("log_softmax", "logsumexp", "softmax")},
     **{name: (getattr(gf, name), {}) for name in ("exponential", "gumbel")},
+    **{name: (getattr(gf, name), {"ids": LATIN, "columns": 5}) for name in ("exponential_at", "gumbel_at")},
     **{f"distributions.{name}": (lambda law=name, **g: getattr(distributions, law)(X, 0.5, **g).sample(rng=5), {})
        for name in LAWS},
     **{f"distributions.{name}.sample": (law.sample, {}) for name, law in LAWS.items()},
@@ -216,6 +217,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "positions": {"seeds": [3, 4, 5]},
     "counter": {"key": 9},
     "empty": {"logits": EMPTY_ROW},
+    "columns": {"ids": LATIN},
 }
 
 # Good values: one integer, and several where an argument takes them.
@@ -224,7 +226,7 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "offset": (40, [0, 40, 80]), "seeds": (7, [7, 8, 9]), "positions": (4, [2, 0, 1]), "top_k": (2, [1, 2, 3]),
     "empty": (5,), "num_threads": (2,), "eos": (1,), "max_steps": (2,), "num_samples": (2,), "num_conditional": (2,),
     "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
-    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "value": (2, [0, 2, 1]), "bit_generator": (9,),
+    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "columns": (5,), "value": (2, [0, 2, 1]), "bit_generator": (9,),
     "seed": (7,), "counter": (9, [1, 2, 3, 4]), "key": (9, [1, 2]), "delta": (9,), "jumps": (3,),
     "observed": (1, [0, 2, 1]), "start": (4,), "iterations": (3,),
 }  # fmt: skip
@@ -239,7 +241,7 @@ OUT_OF_RANGE: dict[str, list[int]] = {
     "num_conditional": [0, *HUGE], "site_ndim": [0], "event_ndim": [0], "index": COLUMNS,
     "order": COLUMNS, "items": COLUMNS, "value": COLUMNS, "parents": [-2, 0, 2**63 + 1, 2**64],
     "starts": [-1, 2**62, 2**63 + 1, 2**64], "bit_generator": [-1, 2**64], "counter": [-1, 2**128],
-    "observed": COLUMNS, "start": [-1, 2**62 + 1, *HUGE], "iterations": [-1, *HUGE],
+    "observed": COLUMNS, "start": [-1, 2**62 + 1, *HUGE], "columns": [-1, 0, *HUGE], "iterations": [-1, *HUGE],
     "key": [-1, 2**64], "seed": [], "delta": [], "jumps": [],
 }  # fmt: skip
 
