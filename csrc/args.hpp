@@ -107,10 +107,6 @@ struct Entries {
   int64_t rows;
   int64_t cols;
   int64_t size;  // of all rows together
-
-  int64_t begin(int64_t row) const { return bounds ? bounds[row % rows] : row % rows * cols; }
-  int64_t end(int64_t row) const { return bounds ? bounds[row % rows + 1] : begin(row) + cols; }
-  double mean() const { return rows ? static_cast<double>(size) / static_cast<double>(rows) : 0; }
 };
 
 // An item is an entry.
@@ -132,7 +128,10 @@ struct SelectAtArgs {
   int64_t* index;
   double* perturbed;  // may be null where k is 1
 
-  Plan plan() const { return {(entries.mean() + 4) * 2 * gather_cost}; }
+  Plan plan() const {
+    const double rows = static_cast<double>(entries.rows ? entries.rows : 1);
+    return {(static_cast<double>(entries.size) / rows + 4) * 2 * gather_cost};
+  }
 };
 
 // The places of the k largest w / E of each row into index, largest first; -1 where nothing has any weight left.

@@ -160,6 +160,16 @@ void draw_elements(Key key, const uint64_t* keys, const uint64_t* element, T* no
     }
 }
 
+// Where the entries of a row of the result begin and end.
+GF_OP int64_t first_entry(const Entries& entries, int64_t row) {
+  const int64_t i = row % entries.rows;
+  return entries.bounds ? entries.bounds[i] : i * entries.cols;
+}
+GF_OP int64_t end_of_entries(const Entries& entries, int64_t row) {
+  const int64_t i = row % entries.rows;
+  return entries.bounds ? entries.bounds[i + 1] : (i + 1) * entries.cols;
+}
+
 // Some entries of several rows, one behind the other: their elements, and keys where each row has its own.
 struct NamedElements {
   // Entries [from, to) of a row of the result behind the others.

@@ -55,18 +55,19 @@ void for_rows_at(const SelectAtArgs& args, const Span& span, Row row) {
   for (int64_t i = span.begin; i < span.end;) {
     named.count = 0;
     int64_t last = i;
-    for (; last < span.end && named.has_room(entries.end(last) - entries.begin(last)); ++last)
-      named.add(entries, args.noise, last, entries.begin(last), entries.end(last));
+    for (; last < span.end && named.has_room(end_of_entries(entries, last) - first_entry(entries, last)); ++last)
+      named.add(entries, args.noise, last, first_entry(entries, last), end_of_entries(entries, last));
     if (last > i) {
       named.draw(args.noise, noise);
       for (T* at = noise; i < last; ++i) {
-        row(i, entries.begin(i), entries.end(i), at);
-        at += entries.end(i) - entries.begin(i);
+        row(i, first_entry(entries, i), end_of_entries(entries, i), at);
+        at += end_of_entries(entries, i) - first_entry(entries, i);
       }
       continue;
     }
-    for (int64_t from = entries.begin(i), to; from < entries.end(i); from = to) {
-      to = from + NamedElements::capacity < entries.end(i) ? from + NamedElements::capacity : entries.end(i);
+    for (int64_t from = first_entry(entries, i), to; from < end_of_entries(entries, i); from = to) {
+      to = from + NamedElements::capacity < end_of_entries(entries, i) ? from + NamedElements::capacity
+                                                                       : end_of_entries(entries, i);
       named.count = 0;
       named.add(entries, args.noise, i, from, to);
       named.draw(args.noise, noise);
@@ -96,7 +97,7 @@ Result gumbel_max_at(const SelectAtArgs& args, const Span& span) {
       if (precedes(found, best)) best = found;
     });
     opened += to - from;
-    if (to < entries.end(i)) return;
+    if (to < end_of_entries(entries, i)) return;
     const bool lacking = best.id == nothing_drawn.id;
     lacks |= lacking;
     args.index[i] = lacking ? -1 : static_cast<int64_t>(best.id);
@@ -159,13 +160,13 @@ Result gumbel_top_k_at(const SelectAtArgs& args, const Span& span) {
   bool lacks = false;
   int64_t opened = 0;
   for_rows_at<T>(args, span, [&](int64_t i, int64_t from, int64_t to, T* noise) {
-    const int64_t begin = entries.begin(i), count = entries.end(i) - begin;
+    const int64_t begin = first_entry(entries, i), count = end_of_entries(entries, i) - begin;
     room.reserve(count);
     const RowScale<T> scale = row_scale<T>(args.scale, i % entries.rows);
     look_at_entries(logits + from, to - from, set(scale.working), noise, met);
     if (to > from) __builtin_memcpy(room.noise + (from - begin), noise, static_cast<uint64_t>(to - from) * sizeof(T));
     opened += to - from;
-    if (to < entries.end(i)) return;
+    if (to < end_of_entries(entries, i)) return;
     int64_t n = 0;
     const T top = kth_look(logits + begin, room.noise, count, k, scale.working, room.pool);
     each_reaching(logits + begin, room.noise, count, scale, reach_below(top, scale), [&](Drawn found, int64_t j) {

@@ -114,7 +114,7 @@ def categorical(
     Two of 10**6 alternatives. One that is left out changes the choice of those only who had chosen it:
 
     >>> gf.categorical([[1.0, 1.0]] * 3, ids=[7, 40], columns=10**6, seeds=[1, 2, 3]).tolist()
-    [7, 7, 40]
+    [7, 40, 40]
     >>> gf.categorical([[1.0]] * 3, ids=[40], columns=10**6, seeds=[1, 2, 3]).tolist()
     [40, 40, 40]
     """

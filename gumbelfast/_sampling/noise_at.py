@@ -134,7 +134,8 @@ def _gather(
     num_threads: int | None,
 ) -> Any:
     found = checks.float_dtype(dtype)
-    named = id_checks.as_ids(ids, None if columns is None else id_checks.as_columns(columns))
+    columns = None if columns is None else id_checks.as_columns(columns)
+    named = id_checks.as_ids(ids, columns)
     if columns is None:
         if positions is not None:
             id_checks.check_columns_given(columns, "positions")

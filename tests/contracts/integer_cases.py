@@ -232,8 +232,8 @@ GOOD: dict[str, tuple[Any, ...]] = {
     "empty": (5,), "invalid": (5,), "num_threads": (2,),
     "eos": (1,), "max_steps": (2,), "num_samples": (2,), "num_conditional": (2,),
     "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
-    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "columns": (5,),
-    "value": (2, [0, 2, 1]), "bit_generator": (9,),
+    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "columns": (5,), "value": (2, [0, 2, 1]),
+    "bit_generator": (9,),
     "seed": (7,), "counter": (9, [1, 2, 3, 4]), "key": (9, [1, 2]), "delta": (9,), "jumps": (3,),
     "observed": (1, [0, 2, 1]), "start": (4,), "iterations": (3,),
 }  # fmt: skip
