@@ -1,4 +1,4 @@
-"""The command line: ``python -m gumbelfast info | verify | demo``, also installed as ``gumbelfast``."""
+"""The command line: ``python -m gumbelfast info | verify | demo | judge``, also installed as ``gumbelfast``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from . import __version__
 
 EPILOG = """\
-exit codes: 0 success, 1 verify found a mismatch, 2 wrong usage
+exit codes: 0 success, 1 verify found a mismatch or judge a fault, 2 wrong usage
 
 environment:
   GUMBELFAST_BACKEND      backend to use instead of the best one, see `info`
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, short: str, long: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=short, description=long)
-        made.set_defaults(module={"info": "info", "verify": "verify.run", "demo": "demo.run"}[name])
+        made.set_defaults(module=name if name == "info" else f"{name}.run")
         return made
 
     command(
@@ -82,6 +82,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many words to draw (default: %(default)s)",
     )
+    judge = command(
+        "judge",
+        "ask any sampler of categories what a right one must answer",
+        "Ask a sampler for draws in the tails, with weights of zero, shifted logits, 2^24 categories, seeds, ties and "
+        "NaN, and say what holds. One that is right fails with a probability of at most 1e-6. docs/judge.md has the "
+        "questions and how a function is called: f(logits, seed) -> indices.",
+    )
+    judge.add_argument(
+        "sampler",
+        metavar="MODULE:FUNCTION",
+        help="what to judge, or one of gumbelfast, tokens, numpy, torch, jax, which are known",
+    )
+    judge.add_argument("--quick", action="store_true", help="without the questions that take most of the time")
+    judge.add_argument("--only", metavar="TEXT", default="", help="only questions whose title contains TEXT")
     return parser
 
 
