@@ -228,12 +228,13 @@ def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
 
 def cases(quick: bool = False) -> list[Case]:
     """All cases, or a few seconds' worth: without most shapes and all that is large."""
-    small = [
+    listed = [
         Case(kernel, rows, columns, **_fits(kernel, options, columns))
         for kernel, choices in OPTIONS.items()
         for rows, columns in _shapes(kernel)[:: 4 if quick else 1]
         for options in choices
     ]
+    small = list(dict.fromkeys(listed))  # in rows of one column several k are the same
     return small if quick else small + LARGE
 
 
