@@ -236,20 +236,6 @@ def sinkhorn(z: Any, grad: Any, rounds: int) -> Call:
     return _with_gradient(function, z, grad)
 
 
-@contender("subset_marginals", "torch")
-def subset_marginals(x: Any, grad: Any, k: int) -> Call:
-    def function(x: Any) -> Any:
-        # Marginals are the gradient of log e_k.
-        log_e = torch.full((len(x), k + 1), -1e30, dtype=x.dtype)  # of -inf there is no gradient
-        log_e[:, 0] = 0
-        for item in x.T:
-            taken = log_e[:, :-1] + item[:, None]
-            log_e = torch.cat([log_e[:, :1], torch.logaddexp(log_e[:, 1:], taken)], 1)
-        return torch.autograd.grad(log_e[:, k].sum(), x, create_graph=True)[0]
-
-    return _with_gradient(function, x, grad)
-
-
 @contender("softmax", "torch")
 def softmax(x: Any) -> Call:
     tensor = _tensor(x)
