@@ -1,12 +1,12 @@
 #include "run.hpp"
 
 #include "alias.hpp"
+#include "select.hpp"
 #include "weights.hpp"
 
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <tuple>
 #include <vector>
 
 namespace gumbelfast {
@@ -33,19 +33,19 @@ struct Found {
   explicit Found(int64_t size) : index(static_cast<size_t>(size), -1), value(index.size()), rest(index.size()) {}
   // Entries from `at` on, every `apart` of them, merged into k places of args from `out` on.
   void merge(int64_t at, int64_t parts, int64_t apart, const SelectArgs& args, int64_t out) const {
-    std::vector<std::tuple<double, double, int64_t>> entries;  // negated, so that the natural order is the wanted one
+    constexpr Drawn nothing{-std::numeric_limits<double>::infinity(), 0, ~uint64_t{0}};
+    std::vector<Drawn> drawn;
     for (int64_t part = 0; part < parts; ++part)
       for (int64_t j = 0; j < args.k; ++j)
         if (const auto i = static_cast<size_t>(at + part * apart + j); index[i] >= 0)
-          entries.emplace_back(-value[i], -rest[i], index[i]);
-    const int64_t count = std::min<int64_t>(args.k, static_cast<int64_t>(entries.size()));
-    std::partial_sort(entries.begin(), entries.begin() + count, entries.end());
+          drawn.push_back({value[i], rest[i], static_cast<uint64_t>(index[i])});
+    const auto count = static_cast<int64_t>(drawn.size());
+    order_drawn(drawn.data(), count, args.k);
     for (int64_t j = 0; j < args.k; ++j) {
-      const auto [lost, error, place] = j < count
-                                            ? entries[static_cast<size_t>(j)]
-                                            : std::tuple{std::numeric_limits<double>::infinity(), 0.0, int64_t{-1}};
-      args.index[out + j] = place;
-      args.perturbed[out + j] = -lost;
+      const Drawn& found = j < count ? drawn[static_cast<size_t>(j)] : nothing;
+      args.index[out + j] = static_cast<int64_t>(found.id);
+      args.perturbed[out + j] = found.value;
+      if (args.rest) args.rest[out + j] = found.tie;
     }
   }
 };

@@ -12,16 +12,6 @@ namespace {
 // Below the first a comparison sort is faster than the passes over the counts; beyond the second places need more bits.
 constexpr int64_t worth_counting = 256, countable = int64_t{1} << 32;
 
-struct Entry {
-  double value, rest;
-  uint64_t column;
-
-  bool operator<(const Entry& other) const {
-    if (value != other.value) return value > other.value;
-    return rest != other.rest ? rest > other.rest : column < other.column;
-  }
-};
-
 // The upper half of a key that ascends as the values descend; -0 and +0 are equal.
 uint64_t descending_key(double value) {
   const uint64_t word = std::bit_cast<uint64_t>(value + 0.0);
@@ -41,14 +31,28 @@ void counting_sort(std::vector<uint64_t>& keys) {
   }
 }
 
+bool scored_precedes(const Scored& a, const Scored& b) {
+  return a.score != b.score ? a.score > b.score : a.column < b.column;
+}
+
 }  // namespace
+
+void order_drawn(Drawn* drawn, int64_t n, int64_t k) {
+  std::partial_sort(drawn, drawn + std::min(n, k), drawn + n, precedes);
+}
+
+void keep_first(Scored* scored, int64_t n, int64_t k) {
+  if (k < n) std::nth_element(scored, scored + k, scored + n, scored_precedes);
+}
+
+void order_scored(Scored* scored, int64_t n) { std::sort(scored, scored + n, scored_precedes); }
 
 void sort_descending(double* value, double* rest, uint64_t* column, int64_t n) {
   const auto size = static_cast<size_t>(n);
-  std::vector<Entry> entries(size);
+  std::vector<Drawn> entries(size);
   if (n < worth_counting || n >= countable) {
     for (size_t i = 0; i < size; ++i) entries[i] = {value[i], rest[i], column[i]};
-    std::sort(entries.begin(), entries.end());
+    std::sort(entries.begin(), entries.end(), precedes);
   } else {
     std::vector<uint64_t> keys(size);
     for (size_t i = 0; i < size; ++i) keys[i] = descending_key(value[i]) << 32 | i;
@@ -60,13 +64,13 @@ void sort_descending(double* value, double* rest, uint64_t* column, int64_t n) {
     for (size_t i = 0, end; i < size; i = end) {
       for (end = i + 1; end < size && keys[end] >> 32 == keys[i] >> 32;) ++end;
       if (end - i > 1)
-        std::sort(entries.begin() + static_cast<int64_t>(i), entries.begin() + static_cast<int64_t>(end));
+        std::sort(entries.begin() + static_cast<int64_t>(i), entries.begin() + static_cast<int64_t>(end), precedes);
     }
   }
   for (size_t i = 0; i < size; ++i) {
     value[i] = entries[i].value;
-    rest[i] = entries[i].rest;
-    column[i] = entries[i].column;
+    rest[i] = entries[i].tie;
+    column[i] = entries[i].id;
   }
 }
 

@@ -87,9 +87,8 @@ GF_OP V group_most(const Row<S, masked>& row, int64_t column, int64_t begin, int
   return simd::max(most[0], most[1]);
 }
 
-// Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
-// would use but a corner of a vector. On AVX-512 the ways cross at about 450 and 7 columns.
-constexpr int64_t short_row = 448, tiny_row = 6;
+// Up to so many columns a row is filled and scanned. On AVX-512 the ways cross at about 450.
+constexpr int64_t short_row = 448;
 
 // What lazy sampling keeps of a piece of a row.
 template <class T>

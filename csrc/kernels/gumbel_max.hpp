@@ -46,10 +46,11 @@ GF_OP void settle_overflow(const Row<S, masked>& row, int64_t begin, int64_t end
   best.value.sum *= scale;
 }
 
-// The argmax by all perturbed values of a row, where a first look would not do.
-template <class S, bool masked>
-[[gnu::noinline, gnu::cold]] int64_t whole_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin,
-                                               int64_t end, double scale, Met<VectorOf<S>>& met, Best& best) {
+// take(eight perturbed values, their first column) for all of a row, where a first look would not do; returns its
+// tiles.
+template <class S, bool masked, class Take>
+GF_OP int64_t each_perturbed(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, double scale,
+                             Met<VectorOf<S>>& met, Take take) {
   using V = VectorOf<S>;
   alignas(64) WorkOf<S> gumbel[noise_chunk];
   for (int64_t from = begin, to; from < end; from = to) {
@@ -59,10 +60,17 @@ template <class S, bool masked>
       const V x = row.block(from + j, n);
       met.see(x);
       for_values(x, set(scale), load_block(gumbel + j, n, set(WorkOf<S>{0})),
-                 [&](const Values& value, int lane) { take_best(value, from + j + lane, best); });
+                 [&](const Values& value, int lane) { take(value, from + j + lane); });
     });
   }
   return (end - begin + tile_size - 1) / tile_size;
+}
+
+template <class S, bool masked>
+[[gnu::noinline, gnu::cold]] int64_t whole_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin,
+                                               int64_t end, double scale, Met<VectorOf<S>>& met, Best& best) {
+  return each_perturbed(row, noise, begin, end, scale, met,
+                        [&](const Values& value, int64_t column) { take_best(value, column, best); });
 }
 
 // Whether a first look has overflowed: what is known to an infinity, or all bounds to -inf.
@@ -209,18 +217,6 @@ GF_OP void pick_panel(const T* value, int64_t cols, int n, uint64_t* candidates)
   }
 }
 
-// The same of one row.
-template <class T>
-GF_OP uint64_t pick_one(const T* value, int64_t cols) {
-  T most = value[0];
-  for (int64_t j = 1; j < cols; ++j) most = value[j] > most ? value[j] : most;
-  const T reach = below(most);
-  uint64_t candidates = 0;
-  for (int64_t j = 0; j < cols; ++j)
-    candidates |= static_cast<uint64_t>(value[j] >= reach && value[j] > Storage<T>::minus_infinity) << j;
-  return candidates;
-}
-
 // The best of a short row whose noise is at hand, among some columns.
 template <class S, bool masked>
 GF_OP Best best_of(const Row<S, masked>& row, uint64_t candidates, double scale, const WorkOf<S>* gumbel) {
@@ -271,10 +267,7 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
     for_panels<S>(0, count, [&](int64_t from, int n) {
       uint64_t candidates[V::lanes];
       const T* const rows_from = value + from * cols;
-      if (cols <= tiny_row)
-        for (int r = 0; r < n; ++r) candidates[r] = pick_one(rows_from + r * cols, cols);
-      else
-        with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, candidates); });
+      with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, candidates); });
       for (int r = 0; r < n; ++r) {
         const int64_t row = first + from + r;
         const RowScale<T> scale = row_scale<T>(logits.scale, row);

@@ -1,7 +1,7 @@
 // A race of weights: the largest w / E of a row, in order, without a logarithm (docs/stream.md, "Races of weights"). A
 // tile is opened only where its largest weight over its smallest exponential may be among them.
 #pragma once
-#include "../scored.hpp"
+#include "../select.hpp"
 
 namespace gumbelfast {
 namespace {

@@ -2,7 +2,7 @@
 // the perturbed values finds which may be drawn; these are then put in order: by their values, and equal ones by their
 // ids.
 #pragma once
-#include "../drawn.hpp"
+#include "../select.hpp"
 
 namespace gumbelfast {
 namespace {

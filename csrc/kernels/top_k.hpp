@@ -177,26 +177,17 @@ Result top_k_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin
   return {met.refused() ? Outcome::refused : Outcome::done, opened};
 }
 
-// The k best by all perturbed values of a row, where a first look would not do.
 template <class S, bool masked>
 [[gnu::noinline, gnu::cold]] Result top_k_whole_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin,
                                                     int64_t end, double scale, Candidates<WorkOf<S>>& best) {
-  using V = VectorOf<S>;
-  alignas(64) WorkOf<S> gumbel[noise_chunk];
-  Met<V> met;
+  Met<VectorOf<S>> met;
   best.clear();
-  for (int64_t from = begin, to; from < end; from = to) {
-    to = chunk_end(noise.first, from, end);
-    fill_noise(noise.key, noise.first + static_cast<uint64_t>(from), to - from, gumbel);
-    for_blocks<V>(to - from, [&](int64_t j, int n) {
-      const V x = row.block(from + j, n);
-      met.see(x);
-      best.make_room();
-      for_values(x, set(scale), load_block(gumbel + j, n, set(WorkOf<S>{0})),
-                 [&](const Values& value, int lane) { best.take(value, from + j + lane - begin); });
-    });
-  }
-  return {met.refused() ? Outcome::refused : Outcome::done, (end - begin + tile_size - 1) / tile_size};
+  const auto take = [&](const Values& value, int64_t column) {
+    best.make_room();
+    best.take(value, column - begin);
+  };
+  const int64_t opened = each_perturbed(row, noise, begin, end, scale, met, take);
+  return {met.refused() ? Outcome::refused : Outcome::done, opened};
 }
 
 // A short row is perturbed as a whole.
