@@ -69,13 +69,18 @@ def _named(s: Source) -> tuple[Any, dict[str, Any]]:
     return x, given | {"columns": columns, "ids": s.mostly([few, few.astype(np.int32), few.tolist()], [*ODD, few - 9])}
 
 
+def _columns(x: Any, ids: Any) -> Any:
+    """What may be drawn: the ids, or without any the places in rows."""
+    return np.arange(np.size(x)) if ids is None else np.ravel(ids)
+
+
 def categorical_at(s: Source) -> Call:
     x, given = _named(s)
     given |= threads(s) | {"temperature": setting(s), "empty": s.mostly([-1, 7])}
 
     def check(found: Any, x: Any, ids: Any, empty: int, indptr: Any = None, **_: Any) -> None:
         assert found.shape == (np.shape(x)[:-1] if indptr is None else (len(indptr) - 1,))
-        assert np.isin(found, [*np.ravel(ids), empty]).all()
+        assert np.isin(found, [*_columns(x, ids), empty]).all()
 
     return Call(gf.categorical, (x,), given, check)
 
@@ -87,7 +92,7 @@ def gumbel_top_k_at(s: Source) -> Call:
     def check(found: gf.TopK, x: Any, k: int, ids: Any, indptr: Any = None, **_: Any) -> None:
         assert found.indices.shape == ((*np.shape(x)[:-1], k) if indptr is None else (len(indptr) - 1, k))
         assert (found.perturbed[..., 1:] <= found.perturbed[..., :-1]).all()
-        assert np.isin(found.indices, [*np.ravel(ids), -1]).all()
+        assert np.isin(found.indices, [*_columns(x, ids), -1]).all()
 
     return Call(gf.gumbel_top_k, (x, s.mostly([0, 1, 2, 5])), given, check)
 

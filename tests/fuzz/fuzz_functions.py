@@ -163,7 +163,8 @@ def _forward(name: str, s: Source) -> Call:
         good = np.isfinite(rows.max(-1)) & (np.asarray(temperature) >= 1e-3)
         if name == "softmax":
             sums_to_one(merged(found, axis)[good], -1)
-        assert result.shape == (rows.shape[:-1] if name == "logsumexp" else np.shape(x))
+        weighted = np.empty(np.broadcast_shapes(np.shape(x), np.shape(given.get("b"))))
+        assert result.shape == (last(weighted, axis).shape[:-1] if name == "logsumexp" else np.shape(x))
 
     return Call(getattr(gf, name), (x,), given, check, draws=False)
 
