@@ -266,10 +266,7 @@ def count(k: Any, columns: int) -> int:
 
 def size_tuple(size: Any, name: str = "size") -> tuple[int, ...]:
     several = np.iterable(size) and not isinstance(size, bytes)  # which hold integers, but are text
-    shape = tuple([as_integer(n, name) for n in (size if several else (size,))])
-    if any(n < 0 for n in shape):
-        raise ValueError("negative dimensions are not allowed")
-    return shape
+    return tuple([as_integer(n, name, 0) for n in (size if several else (size,))])
 
 
 def first_place(fault: Array, axis: int = -1) -> tuple[int, ...]:

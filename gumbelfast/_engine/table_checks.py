@@ -119,8 +119,9 @@ def columns_of(values: ArrayLike, shape: tuple[int, ...], axis: int, name: str) 
         (ordered[..., 1:] == ordered[..., :-1], "different columns"),
     ):
         if fault.any():
-            row = np.argwhere(fault)[0][:-1]
-            raise ValueError(f"{name} must hold {what}, got {columns[tuple(row)].tolist()}")
+            row = tuple(np.argwhere(fault)[0][:-1].tolist())
+            place = f" at index {row}" if row else ""
+            raise ValueError(f"{name} must hold {what}, got {columns[row].tolist()}{place}")
     return columns.astype(np.int64)
 
 

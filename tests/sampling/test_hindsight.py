@@ -173,7 +173,7 @@ def test_bad_interventions(backend: str) -> None:
         (X.astype(int), TypeError, "expected float16, bfloat16, float32 or float64, got int64"),
     ):
         assert_refused(lambda rng, new=new: gf.counterfactual(X, 0, new, rng=rng), error, text)
-    text = "negative dimensions are not allowed"
+    text = "size must be >= 0, got -1"
     assert_refused(lambda rng: gf.counterfactual(X, 0, X, -1, rng=rng), ValueError, text)
 
 

@@ -270,7 +270,7 @@ BAD = [
     ({"top_p": -0.5}, ValueError, "top_p must lie in [0, 1], got -0.5 in row 0"),
     ({"top_p": [0.5, None, 1.5]}, ValueError, "top_p must lie in [0, 1], got 1.5 in row 2"),
     ({"top_p": np.nan}, ValueError, "top_p must lie in [0, 1], got nan in row 0"),
-    ({"size": -1}, ValueError, "negative dimensions are not allowed"),
+    ({"size": -1}, ValueError, "size must be >= 0, got -1"),
     ({"invalid": 2**63}, ValueError, f"invalid must fit int64, got {2**63}"),
     ({"invalid": 0.5}, TypeError, "invalid must be an integer, got 0.5"),
     ({"min_p": [0, 0, -0.5]}, ValueError, "min_p must lie in [0, 1], got -0.5 in row 2"),

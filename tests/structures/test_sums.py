@@ -204,7 +204,7 @@ def test_bad_gradients_and_sizes() -> None:
         with pytest.raises(error) as caught:
             call()
         assert str(caught.value).startswith(text)
-    assert_refused(lambda rng: sample_labellings(x, W, -1, rng=rng), ValueError, "negative dimensions are not allowed")
+    assert_refused(lambda rng: sample_labellings(x, W, -1, rng=rng), ValueError, "size must be >= 0, got -1")
 
 
 @pytest.mark.skipif(OLD_NUMPY, reason="NumPy 1 prints numbers otherwise")
