@@ -18,6 +18,7 @@ from . import (
     sequences,
     shards,
     streams,
+    serving,
     structures,
     subsets,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "softmax",
     "softmax_backward",
     "streams",
+    "serving",
     "structures",
     "subsets",
     "use_backend",

@@ -15,10 +15,18 @@ MODULES = {
     "gumbelfast.distributions": "distributions",
     "gumbelfast.estimators": "gradient estimators",
     "gumbelfast.sequences": "sequences",
+    "gumbelfast.serving": "serving language models",
     "gumbelfast.structures": "structures",
+    "gumbelfast.subsets": "subsets",
+    "gumbelfast.permutations": "permutations",
+    "gumbelfast.streams": "streams",
     "gumbelfast.shards": "shards",
     "gumbelfast.torch": "PyTorch",
+    "gumbelfast.torch.estimators": "gradient estimators for PyTorch",
+    "gumbelfast.torch.distributed": "divided vocabularies",
     "gumbelfast.jax": "JAX",
+    "gumbelfast.jax.estimators": "gradient estimators for JAX",
+    "gumbelfast.dask": "Dask",
     "gumbelfast.reference": "the reference",
 }
 

@@ -99,6 +99,8 @@ class _Call:
     def _draw(self, begin: int, end: int, place: Address) -> int:
         """All draws of some rows: row by row, or draw by draw, whatever takes fewer calls."""
         draws_a_row, rows = self._index.shape
+        if draws_a_row == 1 and end - begin == rows:  # as most calls, so that small ones stay cheap
+            return self._run(self._x, slice(begin, end), self._settings, self._index[0], place)
         opened = 0
         if end - begin < draws_a_row:
             index = np.empty(draws_a_row, np.int64)
