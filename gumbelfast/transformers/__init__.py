@@ -1,0 +1,21 @@
+"""gumbelfast in Hugging Face transformers: `generate` with a seed per sequence, and draws that cost next to nothing.
+
+    from gumbelfast.transformers import sample_sequences
+
+    model.generate(**inputs, custom_generate=sample_sequences, do_sample=True, top_p=0.9)
+
+All else is as `generate` has it (``docs/torch.md``, "In transformers").
+"""
+
+try:
+    import transformers as _transformers  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "transformers":
+        raise
+    raise ImportError(
+        'gumbelfast.transformers needs Hugging Face transformers: pip install "gumbelfast[transformers]"'
+    ) from error
+
+from .sampling import sample_sequences
+
+__all__ = ["sample_sequences"]
