@@ -158,8 +158,8 @@ def _check_mode(config: Any) -> None:
     given = {name: getattr(config, name, None) for name in _OTHER_MODES}
     named = ", ".join(f"{name}={value!r}" for name, value in given.items() if value not in (None, _OTHER_MODES[name]))
     raise NotImplementedError(
-        f"sample_sequences samples, or takes the best token: {mode.value.replace('_', ' ')}, which {named} asks for, is"
-        " done by generate without custom_generate"
+        f"sample_sequences draws tokens or takes the best: {named} asks for {mode.value}, which generate does without"
+        " custom_generate"
     )
 
 
