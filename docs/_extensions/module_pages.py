@@ -18,6 +18,7 @@ MODULES = {
     "gumbelfast.structures": "structures",
     "gumbelfast.shards": "shards",
     "gumbelfast.torch": "PyTorch",
+    "gumbelfast.transformers": "Hugging Face transformers",
     "gumbelfast.jax": "JAX",
     "gumbelfast.reference": "the reference",
 }

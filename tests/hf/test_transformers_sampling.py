@@ -1,17 +1,21 @@
 """Sequences from `generate` with our draws: its own distribution, and a seed for each."""
 
 import functools
+import string
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import transformers
 from helpers import Record, run_python
 from hf_cases import EOS, PAD, exact_law, gpt2, llama, t5
 from scipy import stats
-from transformers import DynamicCache, PreTrainedModel
+from tokenizers import decoders, models, pre_tokenizers
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.generation import (
     BaseStreamer,
     GenerateDecoderOnlyOutput,
@@ -21,6 +25,7 @@ from transformers.generation import (
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     StoppingCriteria,
+    StopStringCriteria,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -40,11 +45,13 @@ ALL = {"top_k": 0}
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Without what transformers say of flags that play no part."""
-    before = transformers.logging.get_verbosity()
+    """On one thread, as small models want it, and without what transformers say of flags that play no part."""
+    before = transformers.logging.get_verbosity(), torch.get_num_threads()
     transformers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
     yield
-    transformers.logging.set_verbosity(before)
+    transformers.logging.set_verbosity(before[0])
+    torch.set_num_threads(before[1])
 
 
 CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
@@ -294,6 +301,23 @@ def test_encoders_and_decoders() -> None:
         assert torch.equal(alone, drawn[row : row + 1])
 
 
+def test_stop_strings() -> None:
+    """They may begin in one token and end in another."""
+    letters = string.ascii_letters[:52] + string.digits[:8]
+    characters = tokenizers.Tokenizer(models.WordLevel({c: i for i, c in enumerate(letters)}, unk_token="a"))
+    characters.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    characters.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=characters)
+    model = gpt2()
+    free = model.generate(PROMPTS[:1], max_new_tokens=30, seeds=[3], **OURS)
+    stop = tokenizer.decode(free[0, 12:14])
+    assert len(stop) == 2
+    given = {"stopping_criteria": [StopStringCriteria(tokenizer, [stop])], "max_new_tokens": 30}
+    found = model.generate(PROMPTS[:1], seeds=[3], **OURS, **given)
+    text = tokenizer.decode(free[0])
+    assert tokenizer.decode(found[0]) == text[: text.index(stop, 4) + 2]
+
+
 class Listener(BaseStreamer):
     def __init__(self) -> None:
         self.heard: list[list[int]] = []
@@ -435,6 +459,17 @@ def test_bad_logits_are_refused_with_their_place() -> None:
     for value, name in ((torch.nan, "NaN"), (torch.inf, r"\+inf")):
         with pytest.raises(ValueError, match=rf"logits contain {name} at index \(1, 4\)"):
             gpt2().generate(PROMPTS, max_new_tokens=2, logits_processor=[Spoil(value)], **OURS)
+
+
+def test_the_code_of_the_page() -> None:
+    """It runs, and its last line is what the comment says."""
+    page = (Path(__file__).parents[2] / "docs" / "torch.md").read_text(encoding="utf-8")
+    code = page.split("## In transformers")[1].split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(code, "torch.md", "exec"), names)
+    both, alone = names["both"], names["alone"]
+    assert torch.equal(both[1:, : alone.shape[1]], alone)
+    assert (both[1, alone.shape[1] :] == 0).all()
 
 
 def test_without_transformers() -> None:
