@@ -476,9 +476,8 @@ def test_the_code_of_the_page() -> None:
     assert (both[1, alone.shape[1] :] == 0).all()
 
 
-def test_without_transformers() -> None:
-    found = run_python("import sys; sys.modules['transformers'] = None; import gumbelfast.transformers")
-    wanted = (
-        'ImportError: gumbelfast.transformers needs Hugging Face transformers: pip install "gumbelfast[transformers]"'
-    )
-    assert wanted in found.stderr
+@pytest.mark.parametrize("missing", ["torch", "transformers"])
+def test_without_what_it_needs(missing: str) -> None:
+    found = run_python(f"import sys; sys.modules['{missing}'] = None; import gumbelfast.transformers")
+    assert "ImportError: gumbelfast.transformers needs Hugging Face transformers and PyTorch" in found.stderr
+    assert 'pip install "gumbelfast[transformers]"' in found.stderr
