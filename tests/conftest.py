@@ -19,7 +19,7 @@ def _is_installed(name: str) -> bool:
 
 
 # There are Pythons that some have no wheels for.
-collect_ignore_glob = [f"test_{name}_*.py" for name in ("dask", "torch") if not _is_installed(name)]
+collect_ignore_glob = [f"test_{name}_*.py" for name in ("dask", "torch", "transformers") if not _is_installed(name)]
 
 # Every run tries the same examples. A backend stays in force for all examples of a test.
 settings.register_profile(

@@ -24,6 +24,7 @@ MODULES = {
     "gumbelfast.torch": "PyTorch",
     "gumbelfast.torch.estimators": "gradient estimators for PyTorch",
     "gumbelfast.torch.distributed": "divided vocabularies",
+    "gumbelfast.transformers": "Hugging Face transformers",
     "gumbelfast.jax": "JAX",
     "gumbelfast.jax.estimators": "gradient estimators for JAX",
     "gumbelfast.dask": "Dask",

@@ -94,4 +94,5 @@ print(f"NumPy's maximum 1, a draw {plain / maximum:.1f}, with top-k and top-p {f
 
 # %%
 # Where next? :doc:`/api` defines every filter to the last bit, :doc:`/sequences` has beam searches over whole texts,
-# :doc:`/gallery/tokens_per_request` a small server.
+# :doc:`/gallery/tokens_per_request` a small server, :doc:`/gallery/generate_text` the same draws in Hugging Face
+# transformers.

@@ -72,7 +72,7 @@ def test_public_names_have_one_home() -> None:
     assert {name for name in dir(gf) if not name.startswith("__")} == set(gf.__all__)
     modules = {path.stem for path in (ROOT / "gumbelfast").iterdir() if path.suffix == ".py" or path.is_dir()}
     assert not [name for name in modules & set(gf.__all__) if not inspect.ismodule(getattr(gf, name))]
-    homes = [gf.distributions, gf.estimators, gf.sequences, gf.shards, gf.streams, gf.structures]
+    homes = [gf.distributions, gf.estimators, gf.sequences, gf.serving, gf.shards, gf.streams, gf.structures]
     for home in homes:
         assert not set(home.__all__) & set(gf.__all__)
 

@@ -12,7 +12,7 @@ import pytest
 HOMES = [
     "gumbelfast", "gumbelfast.random", "gumbelfast.distributions", "gumbelfast.estimators", "gumbelfast.sequences",
     "gumbelfast.structures", "gumbelfast.shards", "gumbelfast.streams", "gumbelfast.subsets", "gumbelfast.permutations",
-    "gumbelfast.torch", "gumbelfast.jax",
+    "gumbelfast.torch", "gumbelfast.jax", "gumbelfast.transformers",
 ]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def public(home: str) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("home", HOMES)
 def test_every_example_holds(home: str) -> None:
     door = home.rpartition(".")[2]
-    if door in ("torch", "jax") and not importlib.util.find_spec(door):
+    if door in ("torch", "jax", "transformers") and not importlib.util.find_spec(door):
         pytest.skip(f"needs {door}")
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     found = list(public(home))

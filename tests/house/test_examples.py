@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # PyMaxflow turns the GIL on again, with a warning, where there was none.
 STRICT = [sys.executable, "-W", "error", "-W", "ignore:The global interpreter lock:RuntimeWarning"]
-OPTIONAL = {"dask", "jax", "matplotlib", "scipy", "sklearn", "torch"}
+OPTIONAL = {"dask", "jax", "matplotlib", "scipy", "sklearn", "tokenizers", "torch", "transformers"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
