@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import address, draws, row_checks
+from . import address, checks, draws, row_checks
 from .backend import active
 from .refused import refuse
 from .types import LACKING, REFUSED, Address, Logits
@@ -51,6 +51,24 @@ def as_settings(
     least = row_checks.fraction_rows(min_p, "min_p", batch, nothing=0.0)
     # A share of 0 keeps the best, as every share does that is below its probability.
     return Settings(scale, count, None if share is None else np.maximum(share, SMALLEST_SHARE), least)
+
+
+def as_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
+    """A mask laid out for rows of that shape: of booleans, or of int32 words of 32 tokens, the lowest bit first."""
+    if mask is None:
+        return None
+    words = np.asarray(mask)
+    if words.dtype != np.int32 or not words.ndim:
+        return checks.mask_for(words, shape, -1)
+    columns, most = shape[-1], -(-shape[-1] // 32)
+    if words.shape[-1] > most:
+        raise ValueError(
+            f"mask has {words.shape[-1]} words of 32 tokens a row, more than the {most} of {columns} tokens"
+        )
+    octets = np.ascontiguousarray(words, "<i4").view(np.uint8)
+    # What no word speaks of, as the padding of a vocabulary, is not allowed.
+    allowed = np.unpackbits(octets, axis=-1, count=columns, bitorder="little").view(np.bool_)
+    return checks.mask_for(allowed, shape, -1)
 
 
 def draw(

@@ -69,8 +69,9 @@ def sample_tokens(
         edge the lower indices stay. 1 keeps all, 0 the most probable token.
     min_p : float or array_like of float, shape (...), optional
         Keep the tokens whose probability is at least `min_p` times the largest. 0 keeps all.
-    mask : array_like of bool, optional
-        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at.
+    mask : array_like of bool or int32, optional
+        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. int32 words stand for 32
+        tokens each, token ``32 w + b`` being bit b of word w; tokens behind the last word are not allowed.
     size : int or tuple of ints, optional
         Draws per row, of logits that are not copied; the result has shape ``size + batch shape``, and so have `seeds`
         and `positions`. The first of n draws are those of fewer.
@@ -97,8 +98,8 @@ def sample_tokens(
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask that is not boolean, a `top_k` or `invalid` that is not integer, or
-        settings that are no numbers.
+        For logits that are not floats, a mask of neither booleans nor int32 words, a `top_k` or `invalid` that is not
+        integer, or settings that are no numbers.
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a setting out of range (``temperature >=
         0`` and finite, ``top_k >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``), or a bad address.
@@ -121,7 +122,7 @@ def sample_tokens(
     """
     x, _ = checks.rows(logits, -1)
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
-    allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
+    allowed = tokens.as_mask(mask, x.shape)
     shape = () if size is None else checks.size_tuple(size)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
@@ -196,7 +197,7 @@ def filter_tokens(
     """
     x, _ = checks.rows(logits, -1)
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
-    allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
+    allowed = tokens.as_mask(mask, x.shape)
     edges = tokens.edges((x, allowed, 1.0), settings, thread_count.resolve(num_threads))
     least = edges[:, 1].astype(checks.work_dtype(x.dtype)).reshape(*x.shape[:-1], 1)
     last = edges[:, 2].reshape(*x.shape[:-1], 1)

@@ -176,8 +176,8 @@ class TokenSampler:
         ----------
         logits : array_like of the sampler's dtype, shape (len(self), columns)
             Unnormalised log-probabilities; -inf is never drawn.
-        mask : array_like of bool, optional
-            True where a token is allowed; broadcasts to `logits`.
+        mask : array_like of bool or int32, optional
+            True where a token is allowed, or words of 32 tokens; as in `sample_tokens`.
 
         Returns
         -------
@@ -194,7 +194,7 @@ class TokenSampler:
             raise TypeError(f"logits must be {self._dtype}, as the sampler was made for, got {x.dtype}")
         if x.shape != (len(self), self._columns):
             raise ValueError(f"logits must have shape ({len(self)}, {self._columns}), got {x.shape}")
-        allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
+        allowed = tokens.as_mask(mask, x.shape)
         drawn = tokens.draw(
             (x, allowed, 1.0), self._settings, (), self._threads, (self._rng,), self._invalid, self._draw
         )

@@ -123,7 +123,7 @@ def tokens(
     x = _tensors.rows(logits, -1)
     temperature, top_k, top_p, min_p, seeds, positions = settings
     asked = _tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], _tensors.WORK[logits.dtype])
-    allowed = None if mask is None else checks.mask_for(mask.numpy(force=True), x.shape, -1)
+    allowed = None if mask is None else _tokens.as_mask(mask.numpy(force=True), x.shape)
     # One of ours goes by itself: `draw_rows` would take its words for another's.
     where = generator if isinstance(generator, Generator) else _key.source(generator), seeds, positions
     return torch.from_numpy(_tokens.draw((x, allowed, 1.0), asked, size, thread_count.resolve(None), where, invalid))

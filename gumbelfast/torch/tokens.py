@@ -36,8 +36,9 @@ def sample_tokens(
         Unnormalised log-probabilities; -inf is never drawn. Their memory is read as it lies, rows with a stride too.
     temperature, top_k, top_p, min_p : number, Tensor or array_like, optional
         As in `gumbelfast.sample_tokens`: for all rows, or one a row. Tensors of any dtype, `top_k` of integers.
-    mask : Tensor of bool, optional
-        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at.
+    mask : Tensor of bool or int32, optional
+        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. int32 words stand for 32
+        tokens each, the lowest bit first, as xgrammar fills them.
     size : int or sequence of int, default ()
         Draws per row, without a copy of `logits`.
     seeds, positions : Tensor or array_like of int, optional
@@ -90,7 +91,7 @@ def sample_tokens(
     plain = _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     if logits.ndim == 0:
         raise ValueError("logits must have a dimension of tokens, got a tensor without dimensions")
-    if mask is not None:
+    if mask is not None and getattr(mask, "dtype", None) is not torch.int32:
         _checks.require_mask(mask, logits)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
