@@ -176,6 +176,40 @@ def cases(quick: bool = False) -> list[Case]:
         work = f"best labelling of {chain[0]} chains of {chain[1]} nodes, {labels} labels"
         potentials = _bind(lambda shape: (normal(shape), normal((shape[2], shape[2]))), chain)
         table.append(Case("viterbi", f"S={labels}", "viterbi", work, potentials, math.prod(chain), headline=False))
+    rows_of_subsets, count = ((32, 50), 4) if quick else ((1000, 100), 10)
+    matrices = (8, 5, 5) if quick else (256, 16, 16)
+    pairs = _bind(lambda shape: (normal(shape, scale=1), normal(shape, scale=1)[::-1].copy()), rows_of_subsets)
+    squares = _bind(lambda shape: (normal(shape, scale=1), normal(shape, scale=1)[::-1].copy()), matrices)
+    for operation, work, made, steps, units in (
+        (
+            "relaxed_top_k",
+            f"relaxed top-{count} of {rows_of_subsets[0]}×{rows_of_subsets[1]}",
+            pairs,
+            count,
+            rows_of_subsets,
+        ),
+        (
+            "sinkhorn",
+            f"20 rounds of Sinkhorn, {matrices[0]} matrices of {matrices[1]}×{matrices[2]}",
+            squares,
+            20,
+            matrices,
+        ),
+        (
+            "subset_marginals",
+            f"marginals of {count}-subsets, {rows_of_subsets[0]}×{rows_of_subsets[1]} float64",
+            _bind(
+                lambda shape: tuple(x.astype(f64) for x in (normal(shape, scale=1), normal(shape, scale=1)[::-1])),
+                rows_of_subsets,
+            ),
+            count,
+            rows_of_subsets,
+        ),
+    ):
+        inputs = _bind(lambda make, steps: (*make(), steps), made, steps)
+        table.append(
+            Case("lanes", operation, operation, f"{work}, and gradient", inputs, math.prod(units), headline=False)
+        )
     prompts, k, steps, tokens = (2, 4, 3, 1000) if quick else (8, 16, 5, 32000)
     beam_rows = prompts * (k + 1)
     table.append(

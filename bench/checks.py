@@ -60,6 +60,34 @@ def viterbi(result: Any, unary: Any, pairwise: Any) -> None:
     assert np.all(score >= best.max(-1) - x.shape[1] ** 2 * size * np.finfo(unary.dtype).eps), (score, best)
 
 
+def _near(result: Any, pages: Any, *wanted: Any) -> None:
+    for found, right in zip(result, wanted, strict=True):
+        assert np.allclose(found, right, rtol=1e-3, atol=1e-4 * np.abs(right).max()), pages
+
+
+def relaxed_top_k(result: Any, z: Any, grad: Any, k: int) -> None:
+    """The sum of k softmaxes and its gradient, as the formulas have them in float64."""
+    from gumbelfast.reference import relaxed_top_k as page
+
+    x, g, one = z.astype(np.float64), grad.astype(np.float64), np.ones((len(z), 1))
+    _near(result, "relaxed_top_k", page.relaxed_top_k(x, k, one), page.relaxed_top_k_backward(g, x, k, one))
+
+
+def sinkhorn(result: Any, z: Any, grad: Any, rounds: int) -> None:
+    """Normalised matrices and the gradient."""
+    from gumbelfast.reference import sinkhorn as page
+
+    x, g, one = z.astype(np.float64), grad.astype(np.float64), np.ones((len(z), 1, 1))
+    _near(result, "sinkhorn", page.sinkhorn(x, one, rounds), page.sinkhorn_backward(g, x, one, rounds))
+
+
+def subset_marginals(result: Any, x: Any, grad: Any, k: int) -> None:
+    """Marginals and their gradient."""
+    from gumbelfast.reference import k_subsets as page
+
+    _near(result, "subset_marginals", page.marginals(x, k), page.derivatives(x, k, grad))
+
+
 def ordered_draws(result: Any, logits: Any, k: int) -> None:
     """`k` distinct indices per row, in order of a draw without replacement (Plackett-Luce).
 
@@ -222,6 +250,9 @@ CHECKS: dict[str, Any] = {
     "top_k": ordered_draws,
     "tokens": tokens,
     "viterbi": viterbi,
+    "relaxed_top_k": relaxed_top_k,
+    "sinkhorn": sinkhorn,
+    "subset_marginals": subset_marginals,
     "beams": beams,
     "weighted": weighted_draws,
     "draws": many_draws,

@@ -67,10 +67,13 @@ struct Plan {
 
 // Nanoseconds an element is reckoned at.
 inline constexpr double fill_cost = 0.5, scan_cost = 0.15, softmax_cost = 0.25, backward_cost = 0.15, draw_cost = 1,
-                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05;
+                        filter_cost = 0.5, edge_cost = 0.15, look_cost = 0.05, share_cost = 1, gather_cost = 2;
 
 // Groups of tiles: within one no two threads draw the same block of words.
 inline constexpr int64_t noise_unit = 512;
+
+// Rows that take a lane each: whole blocks of either type.
+inline constexpr int64_t lane_unit = 16;
 
 // Noise n goes out as loc + scale * n; an item is an element.
 struct NoiseArgs {
@@ -82,16 +85,64 @@ struct NoiseArgs {
   Plan plan() const { return {fill_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }
 };
 
-// The k largest perturbed logits of each row. index and perturbed hold k entries a row, largest first; places without
-// an element hold -1 and -inf. A perturbed value that overflows is infinite, and its index the right one.
+// The k largest perturbed logits of each row. index, perturbed and rest hold k entries a row, largest first; places
+// without an element hold -1 and -inf. A perturbed value that overflows is infinite, and its index the right one.
 struct SelectArgs {
   Logits logits;
   Address noise;
   int64_t k;
   int64_t* index;
-  void* perturbed;  // of the working type; may be null where k is 1
+  double* perturbed;       // may be null where k is 1
+  double* rest = nullptr;  // the error of its rounding (docs/stream.md), zero but for logits in double; may be null
 
   Plan plan() const { return {static_cast<double>(logits.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
+};
+
+// Elements that are named one by one. Entry e of a row of the noise is element `ids[e]` behind the one that the row
+// begins with. Row i of a result reads row i % rows: entries [bounds[i], bounds[i + 1]), or `cols` of them where that
+// is null.
+struct Entries {
+  const uint64_t* ids;
+  const int64_t* bounds;
+  int64_t rows;
+  int64_t cols;
+  int64_t size;  // of all rows together
+};
+
+// An item is an entry.
+struct NoiseAtArgs {
+  Entries entries;  // bounds are null
+  Address noise;
+  void* out;
+
+  Plan plan() const { return {gather_cost, noise_unit}; }
+};
+
+// As SelectArgs, of the entries of each row: an index is an id, the lower one goes first among equals.
+struct SelectAtArgs {
+  Entries entries;
+  const void* logits;  // one an entry
+  Scale scale;
+  Address noise;
+  int64_t k;
+  int64_t* index;
+  double* perturbed;  // may be null where k is 1
+
+  Plan plan() const {
+    const double rows = static_cast<double>(entries.rows ? entries.rows : 1);
+    return {(static_cast<double>(entries.size) / rows + 4) * 2 * gather_cost};
+  }
+};
+
+// The places of the k largest w / E of each row into index, largest first; -1 where nothing has any weight left.
+// refused: a negative weight, NaN or an infinity.
+struct RaceArgs {
+  Logits weights;  // their scale and mask are not used
+  Address noise;
+  int64_t k;
+  int64_t* index;
+
+  Plan plan() const { return {static_cast<double>(weights.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
 };
 
 // Rows without a finite logit are refused as well, here and in the next two.
@@ -138,6 +189,20 @@ struct TokenArgs {
   }
 };
 
+// What the filters leave of each row, as five numbers: its largest logit, the least logit that stays, the last column
+// in which a logit equal to that stays, and the weights exp((x - largest) * scale) of what stays and of all, added up.
+inline constexpr int token_edge_fields = 5;
+struct TokenEdgeArgs {
+  Logits logits;  // its scale is not used
+  const double* scale;
+  const int64_t* top_k;
+  const double* top_p;
+  const double* min_p;
+  double* edges;
+
+  Plan plan() const { return {static_cast<double>(logits.cols) * (top_p ? 4 * filter_cost : filter_cost)}; }
+};
+
 // Rows of the inputs lie their strides apart, in elements; those of the output follow each other.
 struct SoftmaxArgs {
   const void* x;
@@ -179,6 +244,8 @@ struct DrawArgs {
   int bits = 0;
   Key key;
   uint64_t offset = 0;
+  int word = -1;  // from 0 on: uniforms are doubles as NumPy makes them, of two words each from this one of block
+                  // `offset` on, which is the lower half of a counter here
   int64_t* index = nullptr;
 
   Plan plan() const { return {draw_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }
@@ -196,9 +263,46 @@ struct ViterbiArgs {
   int64_t* index;  // nodes a row
   void* score;     // one a row
 
+  Plan plan() const { return {static_cast<double>(nodes * labels * (labels + 4)) * edge_cost, lane_unit}; }
+};
+
+// Steps that follow each other on each row, or square matrix, of `cols` columns; all arrays without gaps.
+struct IteratedArgs {
+  const void* grad;  // of the backward passes alone
+  const void* x;
+  int64_t cols;
+  int64_t steps;
+  Scale scale;  // 1/tau
+  void* out;
+
+  Plan plan_of(int64_t elements) const {
+    return {static_cast<double>(elements) * static_cast<double>(steps) * (grad ? 3 : 1) * share_cost, lane_unit};
+  }
+};
+
+// k softmaxes of rows with at least k finite entries.
+struct RelaxedTopKArgs : IteratedArgs {
+  int64_t elements() const { return cols; }
+  Plan plan() const { return plan_of(elements()); }
+};
+
+// Rounds over the rows and columns of finite matrices.
+struct SinkhornArgs : IteratedArgs {
+  int64_t elements() const { return cols * cols; }
+  Plan plan() const { return plan_of(elements()); }
+};
+
+// Subsets of k items of rows with at least k finite entries; all arrays without gaps.
+struct SubsetArgs {
+  const void* grad;  // of the backward pass alone
+  const void* x;
+  int64_t cols;
+  int64_t k;
+  void* out;      // may be null in the forward pass
+  void* log_sum;  // one a row; of the forward pass alone
+
   Plan plan() const {
-    constexpr int64_t together = 16;  // rows: whole blocks of either type
-    return {static_cast<double>(nodes * labels * (labels + 4)) * edge_cost, together};
+    return {static_cast<double>(cols) * static_cast<double>(k + 1) * (grad ? 6 : 3) * share_cost, lane_unit};
   }
 };
 

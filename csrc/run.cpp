@@ -1,12 +1,12 @@
 #include "run.hpp"
 
 #include "alias.hpp"
+#include "select.hpp"
 #include "weights.hpp"
 
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <utility>
 #include <vector>
 
 namespace gumbelfast {
@@ -25,30 +25,35 @@ int64_t parts_of_row(int64_t rows, int64_t cols, int threads) {
   return std::max<int64_t>({1, for_time, for_threads});
 }
 
-// The entries of a row in each part, `apart` from one part to the next, merged into k at `index` and `value`; empty
-// places hold index -1 and stay last.
-template <class T>
-void merge_parts(int64_t parts, int64_t apart, int64_t k, const int64_t* part_index, const T* part_value,
-                 int64_t* index, T* value) {
-  std::vector<std::pair<T, int64_t>> entries;  // values negated, so that the natural order is the wanted one
-  for (int64_t part = 0; part < parts; ++part)
-    for (int64_t i = part * apart; i < part * apart + k; ++i)
-      if (part_index[i] >= 0) entries.emplace_back(-part_value[i], part_index[i]);
-  const int64_t count = std::min<int64_t>(k, static_cast<int64_t>(entries.size()));
-  std::partial_sort(entries.begin(), entries.begin() + count, entries.end());
-  for (int64_t j = 0; j < k; ++j) {
-    const bool present = j < count;
-    index[j] = present ? entries[static_cast<size_t>(j)].second : -1;
-    value[j] = present ? -entries[static_cast<size_t>(j)].first : -std::numeric_limits<T>::infinity();
-  }
-}
+// What a row draws, k entries of each of its parts; empty places hold index -1 and stay last.
+struct Found {
+  std::vector<int64_t> index;
+  std::vector<double> value, rest;
 
-// Each row in `parts` calls of the kernel; T is the working type.
-template <class T>
+  explicit Found(int64_t size) : index(static_cast<size_t>(size), -1), value(index.size()), rest(index.size()) {}
+  // Entries from `at` on, every `apart` of them, merged into k places of args from `out` on.
+  void merge(int64_t at, int64_t parts, int64_t apart, const SelectArgs& args, int64_t out) const {
+    constexpr Drawn nothing{-std::numeric_limits<double>::infinity(), 0, ~uint64_t{0}};
+    std::vector<Drawn> drawn;
+    for (int64_t part = 0; part < parts; ++part)
+      for (int64_t j = 0; j < args.k; ++j)
+        if (const auto i = static_cast<size_t>(at + part * apart + j); index[i] >= 0)
+          drawn.push_back({value[i], rest[i], static_cast<uint64_t>(index[i])});
+    const auto count = static_cast<int64_t>(drawn.size());
+    order_drawn(drawn.data(), count, args.k);
+    for (int64_t j = 0; j < args.k; ++j) {
+      const Drawn& found = j < count ? drawn[static_cast<size_t>(j)] : nothing;
+      args.index[out + j] = static_cast<int64_t>(found.id);
+      args.perturbed[out + j] = found.value;
+      if (args.rest) args.rest[out + j] = found.tie;
+    }
+  }
+};
+
+// Each row in `parts` calls of the kernel.
 Result run_in_parts(Kernel<SelectArgs> kernel, SelectArgs args, int64_t rows, int64_t parts, const Workers& workers) {
   const int64_t k = args.k, cols = args.logits.cols, width = (cols + parts - 1) / parts, all = rows * k;
-  std::vector<int64_t> part_index(static_cast<size_t>(parts * all), -1);
-  std::vector<T> part_value(part_index.size());
+  Found found(parts * all);
   Tally tally;
   const double cost = args.plan().cost / static_cast<double>(parts);
   const bool completed = parallel_for(rows * parts, cost, workers, [&](int64_t begin, int64_t end) {
@@ -56,27 +61,26 @@ Result run_in_parts(Kernel<SelectArgs> kernel, SelectArgs args, int64_t rows, in
       const int64_t row = i / parts, part = i % parts, from = part * width, to = std::min(from + width, cols);
       if (from >= to) continue;
       SelectArgs mine = args;
-      mine.index = part_index.data() + part * all;
-      mine.perturbed = part_value.data() + part * all;
+      mine.index = found.index.data() + part * all;
+      mine.perturbed = found.value.data() + part * all;
+      mine.rest = found.rest.data() + part * all;
       tally.add(kernel(mine, {row, row + 1, from, to}));
     }
   });
   const Result result = tally.result(completed);
   if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
-  std::vector<T> own(args.perturbed ? 0 : static_cast<size_t>(all));
+  std::vector<double> own(args.perturbed ? 0 : static_cast<size_t>(all));
   if (!args.perturbed) args.perturbed = own.data();
   bool lack = false;  // a part may lack what the row has
   for (int64_t row = 0; row < rows; ++row) {
-    int64_t* const index = args.index + row * k;
-    T* const value = static_cast<T*>(args.perturbed) + row * k;
-    merge_parts(parts, all, k, part_index.data() + row * k, part_value.data() + row * k, index, value);
+    found.merge(row * k, parts, all, args, row * k);
     // Of values that overflow in several parts, only the whole row tells the order.
-    for (int64_t j = 0; j < k; ++j)
-      if (index[j] >= 0 && std::isinf(value[j])) {
+    for (int64_t i = row * k; i < (row + 1) * k; ++i)
+      if (args.index[i] >= 0 && std::isinf(args.perturbed[i])) {
         tally.add(kernel(args, {row, row + 1, 0, cols}));
         break;
       }
-    lack = lack || index[k - 1] < 0;
+    lack = lack || args.index[(row + 1) * k - 1] < 0;
   }
   return {lack ? Outcome::lacking : Outcome::done, result.opened};
 }
@@ -87,9 +91,7 @@ Result run(const Kernels<SelectArgs>& kernels, DType dtype, const SelectArgs& ar
            const Workers& workers) {
   const Kernel<SelectArgs> kernel = kernels.of[static_cast<int>(dtype)];
   const int64_t cols = args.logits.cols, parts = rows ? parts_of_row(rows, cols, workers.threads) : 1;
-  if (parts > 1)
-    return dtype == DType::f64 ? run_in_parts<double>(kernel, args, rows, parts, workers)
-                               : run_in_parts<float>(kernel, args, rows, parts, workers);
+  if (parts > 1) return run_in_parts(kernel, args, rows, parts, workers);
   Tally tally;
   const auto body = [&](int64_t begin, int64_t end) { tally.add(kernel(args, {begin, end, 0, cols})); };
   return tally.result(parallel_for(rows, args.plan().cost, workers, std::ref(body)));

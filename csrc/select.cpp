@@ -9,12 +9,13 @@
 namespace gumbelfast {
 namespace {
 
-constexpr int64_t worth_counting = 256;  // below this a comparison sort is faster than the passes over the counts
+// Below the first a comparison sort is faster than the passes over the counts; beyond the second places need more bits.
+constexpr int64_t worth_counting = 256, countable = int64_t{1} << 32;
 
-// Unsigned keys that ascend as the values descend; -0 and +0 are equal.
-uint32_t descending_key(float value) {
-  const uint32_t word = std::bit_cast<uint32_t>(value + 0.0f);
-  return word >> 31 ? word : word ^ 0x7FFFFFFFu;
+// The upper half of a key that ascends as the values descend; -0 and +0 are equal.
+uint64_t descending_key(double value) {
+  const uint64_t word = std::bit_cast<uint64_t>(value + 0.0);
+  return (word >> 63 ? word : word ^ 0x7FFFFFFFFFFFFFFFu) >> 32;
 }
 
 // Sorts by the upper 32 bits, stably: three passes over 11 bits each.
@@ -30,34 +31,46 @@ void counting_sort(std::vector<uint64_t>& keys) {
   }
 }
 
-}  // namespace
-
-void sort_descending(float* value, uint32_t* column, int64_t n) {
-  std::vector<uint64_t> keys(static_cast<size_t>(n));
-  bool by_column = true;
-  for (int64_t i = 0; i < n; ++i) {
-    keys[static_cast<size_t>(i)] = static_cast<uint64_t>(descending_key(value[i])) << 32 | column[i];
-    by_column = by_column && (i == 0 || column[i] > column[i - 1]);
-  }
-  if (by_column && n >= worth_counting)
-    counting_sort(keys);
-  else
-    std::sort(keys.begin(), keys.end());
-  for (int64_t i = 0; i < n; ++i) {
-    const uint64_t key = keys[static_cast<size_t>(i)];
-    const uint32_t word = static_cast<uint32_t>(key >> 32);
-    value[i] = std::bit_cast<float>(word >> 31 ? word : word ^ 0x7FFFFFFFu);
-    column[i] = static_cast<uint32_t>(key);
-  }
+bool scored_precedes(const Scored& a, const Scored& b) {
+  return a.score != b.score ? a.score > b.score : a.column < b.column;
 }
 
-void sort_descending(double* value, uint64_t* column, int64_t n) {
-  std::vector<std::pair<double, uint64_t>> entries(static_cast<size_t>(n));
-  for (int64_t i = 0; i < n; ++i) entries[static_cast<size_t>(i)] = {-value[i], column[i]};
-  std::sort(entries.begin(), entries.end());
-  for (int64_t i = 0; i < n; ++i) {
-    value[i] = -entries[static_cast<size_t>(i)].first;
-    column[i] = entries[static_cast<size_t>(i)].second;
+}  // namespace
+
+void order_drawn(Drawn* drawn, int64_t n, int64_t k) {
+  std::partial_sort(drawn, drawn + std::min(n, k), drawn + n, precedes);
+}
+
+void keep_first(Scored* scored, int64_t n, int64_t k) {
+  if (k < n) std::nth_element(scored, scored + k, scored + n, scored_precedes);
+}
+
+void order_scored(Scored* scored, int64_t n) { std::sort(scored, scored + n, scored_precedes); }
+
+void sort_descending(double* value, double* rest, uint64_t* column, int64_t n) {
+  const auto size = static_cast<size_t>(n);
+  std::vector<Drawn> entries(size);
+  if (n < worth_counting || n >= countable) {
+    for (size_t i = 0; i < size; ++i) entries[i] = {value[i], rest[i], column[i]};
+    std::sort(entries.begin(), entries.end(), precedes);
+  } else {
+    std::vector<uint64_t> keys(size);
+    for (size_t i = 0; i < size; ++i) keys[i] = descending_key(value[i]) << 32 | i;
+    counting_sort(keys);
+    for (size_t i = 0; i < size; ++i) {
+      const uint64_t at = keys[i] & (countable - 1);
+      entries[i] = {value[at], rest[at], column[at]};
+    }
+    for (size_t i = 0, end; i < size; i = end) {
+      for (end = i + 1; end < size && keys[end] >> 32 == keys[i] >> 32;) ++end;
+      if (end - i > 1)
+        std::sort(entries.begin() + static_cast<int64_t>(i), entries.begin() + static_cast<int64_t>(end), precedes);
+    }
+  }
+  for (size_t i = 0; i < size; ++i) {
+    value[i] = entries[i].value;
+    rest[i] = entries[i].tie;
+    column[i] = entries[i].id;
   }
 }
 

@@ -5,8 +5,34 @@
 
 namespace gumbelfast {
 
-// Sorts values with their columns, the largest value first, the lower column first among equals.
-void sort_descending(float* value, uint32_t* column, int64_t n);
-void sort_descending(double* value, uint64_t* column, int64_t n);
+// A perturbed value, what decides among equal ones before their places do, and whose it is: a column, or an id.
+struct Drawn {
+  double value, tie;
+  uint64_t id;
+};
+
+// Whether a goes before b. static: an inline function would be shared between instruction sets by the linker.
+static inline bool precedes(const Drawn& a, const Drawn& b) {
+  if (a.value != b.value) return a.value > b.value;
+  return a.tie != b.tie ? a.tie > b.tie : a.id < b.id;
+}
+
+// Brings the first k of n into their order.
+void order_drawn(Drawn* drawn, int64_t n, int64_t k);
+
+// All of them, in three arrays: values, the errors of their rounding, columns.
+void sort_descending(double* value, double* rest, uint64_t* column, int64_t n);
+
+// What has raced. Scores ascend as integers; the lower column goes first among equals.
+struct Scored {
+  int64_t score, column;
+};
+
+inline constexpr int64_t no_score = INT64_MIN;
+
+// Brings the first k of n to the front, in any order.
+void keep_first(Scored* scored, int64_t n, int64_t k);
+
+void order_scored(Scored* scored, int64_t n);
 
 }  // namespace gumbelfast

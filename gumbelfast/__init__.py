@@ -30,9 +30,10 @@ from ._sampling.argmax import categorical, gumbel_top_k
 from ._sampling.conditional import conditional_gumbel
 from ._sampling.hindsight import counterfactual, hindsight_gumbel
 from ._sampling.noise import exponential, gumbel
+from ._sampling.noise_at import exponential_at, gumbel_at
 from ._sampling.relaxed import gumbel_softmax, gumbel_softmax_backward
 from ._sampling.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
-from ._sampling.tokens import sample_tokens
+from ._sampling.tokens import TokenSample, filter_tokens, sample_tokens
 from ._sampling.weighted import WeightedSample, weighted_sample
 from .distributions.categorical import Categorical
 from .random import Generator, default_rng
@@ -44,6 +45,7 @@ __all__ = [
     "Categorical",
     "Generator",
     "Philox4x32",
+    "TokenSample",
     "TopK",
     "WeightedSample",
     "backend",
@@ -55,8 +57,11 @@ __all__ = [
     "distributions",
     "estimators",
     "exponential",
+    "exponential_at",
+    "filter_tokens",
     "get_num_threads",
     "gumbel",
+    "gumbel_at",
     "gumbel_softmax",
     "gumbel_softmax_backward",
     "gumbel_top_k",
@@ -93,7 +98,10 @@ reference.publish(
         conditional_gumbel,
         counterfactual,
         exponential,
+        exponential_at,
+        filter_tokens,
         gumbel,
+        gumbel_at,
         gumbel_softmax,
         gumbel_softmax_backward,
         gumbel_top_k,

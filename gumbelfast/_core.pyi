@@ -54,6 +54,41 @@ class Backend:
     def exponential(self, out: _Array, loc: float, scale: float, threads: int, address: _Address) -> int:
         """``loc + scale * E`` likewise, with ``g = -log(E)``."""
 
+    def gumbel_at(self, ids: _U64, out: _Array, threads: int, address: _Address) -> int:
+        """``g`` of element ``ids[i, j]`` behind the first of row i, for each id, into ``out``."""
+
+    def exponential_at(self, ids: _U64, out: _Array, threads: int, address: _Address) -> int:
+        """``E`` likewise."""
+
+    def gumbel_max_at(
+        self,
+        x: _Array,
+        scale: float | _Array,
+        ids: _U64,
+        bounds: _Array | None,
+        index: _Array,
+        perturbed: _Array | None,
+        threads: int,
+        address: _Address,
+    ) -> int:
+        """What `gumbel_max` draws of rows that hold the logits ``x`` in the columns ``ids`` (uint64), and else -inf.
+
+        Rows are those of ``x``, or entries ``bounds[i]`` to ``bounds[i + 1]`` (int64) of it. Ids go into ``index``.
+        """
+
+    def gumbel_top_k_at(
+        self,
+        x: _Array,
+        scale: float | _Array,
+        ids: _U64,
+        bounds: _Array | None,
+        index: _Array,
+        perturbed: _Array,
+        threads: int,
+        address: _Address,
+    ) -> int:
+        """What `gumbel_top_k` draws of them."""
+
     def gumbel_max(
         self,
         logits: _Logits,
@@ -64,7 +99,7 @@ class Backend:
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` into ``index`` (int64; -1 where the row has nothing to draw).
 
-        ``perturbed``, where given, takes the maximum (working dtype; -inf for an empty row).
+        ``perturbed``, where given, takes the maximum (float64; -inf for an empty row).
         """
 
     def gumbel_top_k(
@@ -77,8 +112,14 @@ class Backend:
     ) -> int:
         """The k largest of ``logits * scale + g`` per row, largest first, the lower index first among equals.
 
-        ``index`` (int64) and ``perturbed`` (working dtype) have k columns; places beyond what a row allows hold -1
+        ``index`` (int64) and ``perturbed`` (float64) have k columns; places beyond what a row allows hold -1
         and -inf.
+        """
+
+    def race(self, weights: _Logits, index: _Array, threads: int, address: _Address) -> int:
+        """The places of the k largest ``w / E`` of each row into ``index`` (int64, k columns), the largest first.
+
+        -1 where a row has no weight above 0 left; -1 as status for a weight that is negative, NaN or infinite.
         """
 
     def refuses(self, logits: _Logits, threads: int) -> bool:
@@ -131,6 +172,23 @@ class Backend:
         (float64; 0 filters nothing). None filters nothing. ``docs/api.md`` tells what stays.
         """
 
+    def token_edges(
+        self,
+        logits: _Logits,
+        scale: _Array,
+        top_k: _Array | None,
+        top_p: _Array | None,
+        min_p: _Array | None,
+        edges: _Array,
+        threads: int,
+    ) -> int:
+        """Per row what the filters of `sample_tokens` leave, as five numbers into ``edges`` (float64, shape (rows, 5)).
+
+        They are the largest logit, the least that stays, the last column in which one equal to that stays, and
+        ``sum(exp((x - largest) * scale))`` over what stays and over all, each term rounded as for top-p. A scale of 0
+        leaves the first of the largest logits, with sums of 1. A row without a finite logit has -inf, -inf, -1, 0, 0.
+        """
+
     def softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
         """``softmax(x * scale)`` along the last axis; ``out`` may be ``x``. NaN and infinities propagate."""
 
@@ -170,6 +228,13 @@ class Backend:
         -1, and nothing drawn, unless they are >= 0 and each row has a finite sum above 0.
         """
 
+    def choose_by_words(self, weights: _Array, index: _Array, block: int, word: int, key: int, threads: int) -> int:
+        """The same for one row of float64 and uniforms ``(low | high << 32) >> 11`` of ``2**53``, as NumPy makes them.
+
+        Low and high are consecutive words of the sequence that begins with word ``word`` of the block at the counter
+        ``block``, which stays below ``2**64``.
+        """
+
     def viterbi(
         self, unary: _Array, pairwise: _Array, parents: _Array, index: _Array, score: _Array, threads: int
     ) -> int:
@@ -180,6 +245,36 @@ class Backend:
         t``, or -1 for a root. The lowest label is taken among equals, parents before children. -1 for NaN or +inf in a
         row, -2 if all labellings of some row score -inf, else 0.
         """
+
+    # The kernels below know float32 and float64, one of both in all arrays of a call, and arrays without gaps.
+
+    def relaxed_top_k(self, z: _Array, k: int, scale: float | _Array, out: _Array, threads: int) -> None:
+        """The sum of k softmaxes of ``z * scale``, each of what the ones before left; rows have k finite entries."""
+
+    def relaxed_top_k_backward(
+        self, grad: _Array, z: _Array, k: int, scale: float | _Array, out: _Array, threads: int
+    ) -> None:
+        """The gradient with respect to ``z``."""
+
+    def sinkhorn(self, z: _Array, rounds: int, scale: float | _Array, out: _Array, threads: int) -> None:
+        """``exp(z * scale)`` of matrices (count, n, n), rows and then columns divided by their sums, ``rounds`` times.
+
+        ``scale`` has one entry per matrix here.
+        """
+
+    def sinkhorn_backward(
+        self, grad: _Array, z: _Array, rounds: int, scale: float | _Array, out: _Array, threads: int
+    ) -> None:
+        """The gradient with respect to ``z``."""
+
+    def subset_marginals(self, x: _Array, k: int, out: _Array | None, log_sum: _Array, threads: int) -> None:
+        """Of subsets of k items, proportional to products of ``exp(x)``: the probability of each item into ``out``.
+
+        ``log_sum`` (one a row) takes the logarithm of the sum over all subsets. Rows have k finite entries.
+        """
+
+    def subset_marginals_backward(self, grad: _Array, x: _Array, k: int, out: _Array, threads: int) -> None:
+        """The gradient with respect to ``x``."""
 
 def backends() -> list[Backend]:
     """The backends that this CPU can run, best first."""

@@ -94,11 +94,11 @@ def draw_argmax(
     whole = address.whole()
     batch = x.shape[:-1]
     if x.shape[-1] == 0:
-        return Argmax(*_nothing(size + batch, x))
+        return Argmax(*_nothing(size + batch))
     if whole is not None:
         found: Argmax = categorical(x, size=size, mask=mask, temperature=temperature, **whole, **given)
         return found
-    index, value = np.empty(size + batch, np.int64), np.empty(size + batch, perturbed_dtype(x.dtype))
+    index, value = np.empty(size + batch, np.int64), np.empty(size + batch)
     for place, row, settings in _rows(x, size, mask, temperature):
         index[place], value[place] = categorical(row, **settings, **address.row(place), **given)
     return Argmax(index, value)
@@ -229,7 +229,7 @@ def _largest(
 ) -> TopK:  # fmt: skip
     k = min(k, x.shape[-1])
     if k == 0:
-        return TopK(*_nothing((*x.shape[:-1], 0), x))
+        return TopK(*_nothing((*x.shape[:-1], 0)))
     whole = address.whole()
     if whole is not None:
         try:
@@ -241,7 +241,7 @@ def _largest(
                 raise
     else:
         left = drawable()
-    index, value = _nothing((*x.shape[:-1], k), x)
+    index, value = _nothing((*x.shape[:-1], k))
     for place, row, settings in _rows(x, (), given.get("mask"), given.get("temperature")):
         count = k if left[place] < 0 else min(k, int(left[place]))  # of a faulty row: to raise its error
         if count:
@@ -263,12 +263,5 @@ def _rows(x: Array, size: tuple[int, ...], mask: Any, temperature: Any) -> Any:
         yield place, x[mine], settings
 
 
-def _nothing(shape: tuple[int, ...], x: Array) -> tuple[Array, Array]:
-    return np.full(shape, -1, np.int64), np.full(shape, -np.inf, perturbed_dtype(x.dtype))
-
-
-def perturbed_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype of the perturbed values of logits or weights of that dtype."""
-    counted = np.dtype(np.float64) if dtype.kind in "iu" else checks.float_dtype(dtype)
-    found: np.dtype[Any] = gumbel_top_k(np.zeros(1, counted), 1, rng=0).perturbed.dtype
-    return found
+def _nothing(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    return np.full(shape, -1, np.int64), np.full(shape, -np.inf)

@@ -25,9 +25,7 @@ struct GivenLogits {
   int64_t size;
 
   bool has_size_of(const py::array& other) const { return other.size() == size; }
-  bool fits(const py::array& other) const {
-    return has_size_of(other) && other.itemsize() == gf::size_of(dtype);
-  }
+  bool fits(const py::array& other) const { return has_size_of(other) && other.itemsize() == gf::size_of(dtype); }
   // Of the working type, `count` entries.
   bool fits_work(const py::array& other, int64_t count) const {
     return other.size() == count && other.itemsize() == (dtype == gf::DType::f64 ? 8 : 4);

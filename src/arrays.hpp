@@ -53,6 +53,18 @@ void* mutable_data_of(py::array& a) {
 
 void* mutable_data_of(MaybeArray& a) { return a ? mutable_data_of(*a) : nullptr; }
 
+int64_t* indices_of(py::array& index) {
+  require(index.itemsize() == 8, "indices have 64 bits");
+  return static_cast<int64_t*>(mutable_data_of(index));
+}
+
+double* values_of(py::array& a, int64_t count) {
+  require(a.itemsize() == 8 && a.size() == count, "results do not fit");
+  return static_cast<double*>(mutable_data_of(a));
+}
+
+double* values_of(MaybeArray& a, int64_t count) { return a ? values_of(*a, count) : nullptr; }
+
 int64_t columns_of(const py::array& a) {
   require(a.ndim() > 0, "array has no axis");
   return a.shape(a.ndim() - 1);

@@ -29,6 +29,8 @@ cdef extern from "noise_source.hpp" namespace "gumbelfast":
 
 _TWO_WORDS = 2**64 - 1
 _PERIOD = 2**130  # words: four to each of 2**128 counters
+_WORDS_END = 2**66  # words of counters below 2**64, the blocks that kernels know
+_DOMAIN_WORDS = 2**62
 _DOMAIN_15 = 15 << 60
 _JUMP = 2**66  # words of 2**64 blocks
 _NOISE_END = 2**62
@@ -187,6 +189,19 @@ cdef class Philox4x32(BitGenerator):
     cpdef _put_back(self, tuple taken, elements):
         """Gives up what `_take` returned for so many elements."""
         self._noise.put_back(taken[2], taken[1] + elements)
+
+    def _take_doubles(self, count):
+        """Moves on by so many doubles: the counter of their first block and the word of it.
+
+        None, and nothing moves, where they do not lie within one domain.
+        """
+        with self.lock:
+            place = self._place()
+            end = place + 2 * count
+            if end > _WORDS_END or place // _DOMAIN_WORDS != end // _DOMAIN_WORDS:
+                return None
+            self._go(end)
+        return place // 4, place % 4
 
     @property
     def state(self):

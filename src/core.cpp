@@ -11,9 +11,13 @@
 
 namespace {
 
-int64_t* indices_of(py::array& index) {
-  require(index.itemsize() == 8, "indices have 64 bits");
-  return static_cast<int64_t*>(mutable_data_of(index));
+// Rows of ids, or those that bounds cut out of all of them.
+gf::Entries entries_of(const py::array& ids, const py::object& bounds) {
+  const int64_t size = ids.size(), cols = columns_of(ids);
+  const uint64_t* const named = one_a_row<uint64_t>(ids, size);
+  if (bounds.is_none()) return {named, nullptr, cols ? size / cols : 0, cols, size};
+  const auto ends = py::reinterpret_borrow<py::array>(bounds);
+  return {named, one_a_row<int64_t>(bounds, ends.size()), ends.size() - 1, 0, size};
 }
 
 // A table of kernels as Python knows it: the class `Backend` of _core.pyi.
@@ -41,8 +45,7 @@ struct BackendObject {
   int64_t gumbel_max(const GivenLogits& x, py::array index, MaybeArray perturbed, int threads,
                      const GivenAddress& at) const {
     const int64_t rows = index.size();
-    require(!perturbed || x.fits_work(*perturbed, rows), "results do not fit");
-    const gf::SelectArgs args{x.rows, at.of(rows), 1, indices_of(index), mutable_data_of(perturbed)};
+    const gf::SelectArgs args{x.rows, at.of(rows), 1, indices_of(index), values_of(perturbed, rows)};
     return run<&gf::Backend::gumbel_max>(x.dtype, args, rows, rows * x.rows.cols, threads);
   }
 
@@ -50,9 +53,38 @@ struct BackendObject {
                        const GivenAddress& at) const {
     if (index.size() == 0) return 0;
     const int64_t k = columns_of(index), rows = index.size() / k;
-    require(x.fits_work(perturbed, index.size()), "results do not fit");
-    const gf::SelectArgs args{x.rows, at.of(rows), k, indices_of(index), mutable_data_of(perturbed)};
+    const gf::SelectArgs args{x.rows, at.of(rows), k, indices_of(index), values_of(perturbed, index.size())};
     return run<&gf::Backend::gumbel_top_k>(x.dtype, args, rows, rows * x.rows.cols, threads);
+  }
+
+  template <gf::Kernels<gf::NoiseAtArgs> gf::Backend::* kernels>
+  int64_t noise_at(const py::array& ids, py::array out, int threads, const GivenAddress& at) const {
+    if (ids.size() == 0) return 0;
+    const gf::Entries entries = entries_of(ids, py::none());
+    require(out.size() == ids.size(), "out does not fit");
+    const gf::NoiseAtArgs args{entries, at.of(entries.rows), mutable_data_of(out)};
+    return run<kernels>(dtype_of(out), args, ids.size(), ids.size(), threads);
+  }
+
+  template <gf::Kernels<gf::SelectAtArgs> gf::Backend::* kernels, bool several>
+  int64_t select_at(const py::array& x, const py::object& scale, const py::array& ids, const py::object& bounds,
+                    py::array index, MaybeArray perturbed, int threads, const GivenAddress& at) const {
+    if (index.size() == 0) return 0;
+    const gf::Entries entries = entries_of(ids, bounds);
+    const int64_t k = several ? columns_of(index) : 1, rows = index.size() / k;
+    const gf::DType dtype = dtype_of(x);
+    require(x.size() == ids.size() && entries.rows > 0 && (perturbed || !several), "arrays do not fit each other");
+    const gf::SelectAtArgs args{entries, data_of(x),        scale_of(scale, entries.rows),     at.of(rows),
+                                k,       indices_of(index), values_of(perturbed, index.size())};
+    return run<kernels>(dtype, args, rows, rows * (ids.size() / entries.rows), threads);
+  }
+
+  int64_t race(const GivenLogits& weights, py::array index, int threads, const GivenAddress& at) const {
+    if (index.size() == 0) return 0;
+    const int64_t k = columns_of(index), rows = index.size() / k;
+    require(!weights.rows.mask, "need no mask");
+    const gf::RaceArgs args{weights.rows, at.of(rows), k, indices_of(index)};
+    return run<&gf::Backend::race>(weights.dtype, args, rows, rows * weights.rows.cols, threads);
   }
 
   bool refuses(const GivenLogits& x, int threads) const {
@@ -90,6 +122,19 @@ struct BackendObject {
                              one_a_row<double>(min_p, rows),
                              indices_of(index)};
     return run<&gf::Backend::sample_tokens>(x.dtype, args, rows, x.size, threads);
+  }
+
+  int64_t token_edges(const GivenLogits& x, const py::array& scale, const py::object& top_k, const py::object& top_p,
+                      const py::object& min_p, py::array edges, int threads) const {
+    const int64_t rows = x.rows.rows;
+    require(edges.size() == rows * gf::token_edge_fields && edges.itemsize() == 8, "results do not fit");
+    const gf::TokenEdgeArgs args{x.rows,
+                                 one_a_row<double>(scale, rows),
+                                 one_a_row<int64_t>(top_k, rows),
+                                 one_a_row<double>(top_p, rows),
+                                 one_a_row<double>(min_p, rows),
+                                 static_cast<double*>(mutable_data_of(edges))};
+    return run<&gf::Backend::token_edges>(x.dtype, args, rows, x.size, threads);
   }
 
   template <gf::Kernels<gf::SoftmaxArgs> gf::Backend::* kernels, bool reduced>
@@ -159,6 +204,23 @@ struct BackendObject {
     return status_of(count, [&] { return gf::draw_weights(*backend, dtype, args, count, workers_of(threads)); });
   }
 
+  int64_t choose_by_words(const py::array& weights, py::array index, uint64_t block, int word, uint64_t key,
+                          int threads) const {
+    require(weights.ndim() == 1 && weights.size() > 0 && word >= 0 && word < 4, "need one row, and a word of a block");
+    const double* const from = one_a_row<double>(weights, weights.size());
+    const int64_t count = index.size();
+    const gf::DrawArgs args{.weights = from,
+                            .stride = weights.size(),
+                            .rows = 1,
+                            .cols = weights.size(),
+                            .key = key_of(key),
+                            .offset = block,
+                            .word = word,
+                            .index = indices_of(index)};
+    return status_of(count + weights.size(),
+                     [&] { return gf::draw_weights(*backend, gf::DType::f64, args, count, workers_of(threads)); });
+  }
+
   int64_t viterbi(const py::array& unary, const py::array& pairwise, const py::array& parents, py::array index,
                   py::array score, int threads) const {
     const int64_t labels = columns_of(unary), nodes = columns_of(index), square = labels * labels;
@@ -174,7 +236,44 @@ struct BackendObject {
     return run<&gf::Backend::viterbi>(dtype_of(unary), args, rows, unary.size(), threads);
   }
 
+  template <class Args, gf::Kernels<Args> gf::Backend::* kernels>
+  void iterate(const py::array& x, int64_t steps, const py::object& scale, py::array out, int threads) const {
+    iterate_backward<Args, kernels>({}, x, steps, scale, std::move(out), threads);
+  }
+
+  template <class Args, gf::Kernels<Args> gf::Backend::* kernels>
+  void iterate_backward(const MaybeArray& grad, const py::array& x, int64_t steps, const py::object& scale,
+                        py::array out, int threads) const {
+    Args args{{grad ? data_of(*grad) : nullptr, data_of(x), columns_of(x), steps, {}, mutable_data_of(out)}};
+    const int64_t rows = args.cols ? x.size() / args.elements() : 0;
+    require(x.size() == rows * args.elements() && fits_wide(x, out) && (!grad || fits_wide(x, *grad)),
+            "arrays do not fit each other");
+    args.scale = scale_of(scale, rows);
+    run<kernels>(dtype_of(x), args, rows, x.size() * std::min<int64_t>(steps, 1000), threads);
+  }
+
+  void subset_marginals(const py::array& x, int64_t k, MaybeArray out, py::array log_sum, int threads) const {
+    const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
+    require((!out || fits_wide(x, *out)) && log_sum.size() == rows && log_sum.itemsize() == x.itemsize(),
+            "arrays do not fit each other");
+    const gf::SubsetArgs args{nullptr, data_of(x), cols, k, mutable_data_of(out), mutable_data_of(log_sum)};
+    run<&gf::Backend::subset_marginals>(dtype_of(x), args, rows, x.size() * (k + 1), threads);
+  }
+
+  void subset_marginals_backward(const py::array& grad, const py::array& x, int64_t k, py::array out,
+                                 int threads) const {
+    const int64_t cols = columns_of(x), rows = cols ? x.size() / cols : 0;
+    require(fits_wide(x, out) && fits_wide(x, grad), "arrays do not fit each other");
+    const gf::SubsetArgs args{data_of(grad), data_of(x), cols, k, mutable_data_of(out), nullptr};
+    run<&gf::Backend::subset_marginals_backward>(dtype_of(x), args, rows, x.size() * (k + 1), threads);
+  }
+
  private:
+  // Whether both are float32 or float64, of one size.
+  static bool fits_wide(const py::array& x, const py::array& other) {
+    return x.itemsize() >= 4 && other.size() == x.size() && other.itemsize() == x.itemsize();
+  }
+
   template <auto kernels, class Args>
   int64_t run(gf::DType dtype, const Args& args, int64_t items, int64_t elements, int threads) const {
     return status_of(elements, [&] { return gf::run(backend->*kernels, dtype, args, items, workers_of(threads)); });
@@ -222,10 +321,16 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("exponential", &BackendObject::noise<&gf::Backend::exponential>)
       .def("gumbel_max", &BackendObject::gumbel_max)
       .def("gumbel_top_k", &BackendObject::gumbel_top_k)
+      .def("gumbel_at", &BackendObject::noise_at<&gf::Backend::gumbel_at>)
+      .def("exponential_at", &BackendObject::noise_at<&gf::Backend::exponential_at>)
+      .def("gumbel_max_at", &BackendObject::select_at<&gf::Backend::gumbel_max_at, false>)
+      .def("gumbel_top_k_at", &BackendObject::select_at<&gf::Backend::gumbel_top_k_at, true>)
+      .def("race", &BackendObject::race)
       .def("refuses", &BackendObject::refuses)
       .def("gumbel_softmax", &BackendObject::gumbel_softmax)
       .def("conditional_gumbel", &BackendObject::conditional_gumbel)
       .def("sample_tokens", &BackendObject::sample_tokens)
+      .def("token_edges", &BackendObject::token_edges)
       .def("softmax", &BackendObject::forward<&gf::Backend::softmax, false>)
       .def("log_softmax", &BackendObject::forward<&gf::Backend::log_softmax, false>)
       .def("logsumexp", &BackendObject::forward<&gf::Backend::logsumexp, true>)
@@ -236,7 +341,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("draw_inverse", &BackendObject::draw_inverse)
       .def("draw_integers", &BackendObject::draw_integers)
       .def("draw_weights", &BackendObject::draw_weights)
-      .def("viterbi", &BackendObject::viterbi);
+      .def("choose_by_words", &BackendObject::choose_by_words)
+      .def("viterbi", &BackendObject::viterbi)
+      .def("relaxed_top_k", &BackendObject::iterate<gf::RelaxedTopKArgs, &gf::Backend::relaxed_top_k>)
+      .def("relaxed_top_k_backward",
+           &BackendObject::iterate_backward<gf::RelaxedTopKArgs, &gf::Backend::relaxed_top_k_backward>)
+      .def("sinkhorn", &BackendObject::iterate<gf::SinkhornArgs, &gf::Backend::sinkhorn>)
+      .def("sinkhorn_backward", &BackendObject::iterate_backward<gf::SinkhornArgs, &gf::Backend::sinkhorn_backward>)
+      .def("subset_marginals", &BackendObject::subset_marginals)
+      .def("subset_marginals_backward", &BackendObject::subset_marginals_backward);
   m.def("backends", [] {
     py::list out;
     for (const gf::Backend* backend : gf::usable_backends()) out.append(py::cast(BackendObject{backend}));

@@ -78,10 +78,10 @@ PyObject* draw_top_k(const Given& given) {
   const int ndim = PyArray_NDIM(draw.x.array);
   std::copy_n(PyArray_DIMS(draw.x.array), ndim, shape);
   shape[ndim - 1] = k;
-  const Reference index(PyArray_SimpleNew(ndim, shape, NPY_INT64)),
-      value(PyArray_SimpleNew(ndim, shape, draw.x.type()));
+  const Reference index(PyArray_SimpleNew(ndim, shape, NPY_INT64)), value(PyArray_SimpleNew(ndim, shape, NPY_FLOAT64));
   const bool done = index && value && draw.run([&] {
-    const SelectArgs args{draw.logits, draw.address, k, static_cast<int64_t*>(index.data()), value.data()};
+    const SelectArgs args{draw.logits, draw.address, k, static_cast<int64_t*>(index.data()),
+                          static_cast<double*>(value.data())};
     return run(draw.backend->gumbel_top_k, draw.x.dtype, args, draw.x.count, alone);
   });
   if (!done) return nullptr;

@@ -56,11 +56,19 @@ Error top_k(AnyBuffer keys, AnyBuffer x, Out index, Out perturbed, std::string_v
     if (k > cols) return refusal(x, axis, k);  // which a program of symbolic shapes learns when it runs
     const int64_t rows = product(after(index->dimensions(), lead)) / k;
     const bool good = core.each(examples.count(), rows * cols, [&](int64_t i, const gf::Workers& workers) {
-      return draw_indices(*index, i * rows * k, rows * k, [&](int64_t* at) {
-        const gf::SelectArgs args{examples.logits(x, i), examples.address(keys, i, cols), k, at,
-                                  item(*perturbed, i, rows * k)};
+      std::vector<double> values(static_cast<size_t>(rows * k));
+      const gf::Result drawn = draw_indices(*index, i * rows * k, rows * k, [&](int64_t* at) {
+        const gf::SelectArgs args{examples.logits(x, i), examples.address(keys, i, cols), k, at, values.data()};
         return gf::run(core.backend->gumbel_top_k, core.dtype, args, rows, workers);
       });
+      // XLA has float64 only where it is asked for: other values are rounded to the working type.
+      void* const out = item(*perturbed, i, rows * k);
+      if (core.dtype == gf::DType::f64)
+        std::copy(values.begin(), values.end(), static_cast<double*>(out));
+      else
+        std::transform(values.begin(), values.end(), static_cast<float*>(out),
+                       [](double v) { return static_cast<float>(v); });
+      return drawn;
     });
     return good ? Error::Success() : refusal(x, axis, k);
   });

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import ml_dtypes
@@ -49,11 +50,30 @@ def normal(name: str, shape: int | tuple[int, ...], seed: int = 0, deviation: fl
 
 
 def perturb(x: Array, noise: Array, temperature: float = 1.0) -> Array:
-    """fl(fl(x * s) + g) in the working dtype, s = 1/T rounded to it."""
-    work = noise.dtype.type
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = x.astype(work) if temperature == 1 else x.astype(work) * work(1 / temperature)
-        return scaled + noise
+    """fl(x / T) + g in float64."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float64) * (1 / temperature) + noise
+
+
+def relax(x: Array, noise: Array) -> Array:
+    """fl(fl(x - max x) + g) in the working dtype."""
+    work = x.astype(noise.dtype)
+    found: Array = (work - work.max(axis=-1, keepdims=True)) + noise
+    return found
+
+
+def largest_first(x: Array, noise: Array, temperature: float = 1.0) -> Array:
+    """The order of perturbed logits: by their exact values where rounded sums are equal, then by place."""
+    total = perturb(x, noise, temperature)
+    order = np.argsort(-total, axis=-1, kind="stable")
+    for row in np.ndindex(total.shape[:-1]):
+        with np.errstate(invalid="ignore"):
+            ends = np.flatnonzero(np.diff(total[row][order[row]])) + 1
+        for run in np.split(order[row], ends):
+            if run.size > 1:
+                product = {j: float(x[row][j]) * (1 / temperature) for j in run}
+                run[:] = sorted(run, key=lambda j: -Fraction(product[j]) - Fraction(float(noise[row][j])))
+    return order
 
 
 def exact(offset: int, count: int, name: str, key: int = KEY) -> NDArray[np.longdouble]:

@@ -45,6 +45,24 @@ def viterbi(unary: Any, pairwise: Any) -> Call:
     return lambda: structures.viterbi(unary, pairwise).labels
 
 
+@contender("relaxed_top_k", "gumbelfast", role="ours")
+def relaxed_top_k(z: Any, grad: Any, k: int) -> Call:
+    relaxed: Any = importlib.import_module("gumbelfast.subsets.relaxed")
+    return lambda: (relaxed.relax(z, k, 1.0, False), relaxed.relax_backward(grad, z, k, 1.0))
+
+
+@contender("sinkhorn", "gumbelfast", role="ours")
+def sinkhorn(z: Any, grad: Any, rounds: int) -> Call:
+    relaxed: Any = importlib.import_module("gumbelfast.permutations.sinkhorn")
+    return lambda: (relaxed.relax(z, 1.0, rounds, False), relaxed.relax_backward(grad, z, 1.0, rounds))
+
+
+@contender("subset_marginals", "gumbelfast", role="ours")
+def subset_marginals(x: Any, grad: Any, k: int) -> Call:
+    subsets: Any = importlib.import_module("gumbelfast.subsets")
+    return lambda: (subsets.subset_marginals(x, k), subsets.subset_marginals_backward(grad, x, k))
+
+
 @contender("weighted", "gumbelfast", role="ours", tail="log-weights computed beforehand, as the peers' probabilities")
 def weighted(weights: Any, k: int) -> Call:
     return top_k(np.log(weights).astype(np.float32), k)

@@ -204,6 +204,38 @@ def viterbi_chains_last(unary: Any, pairwise: Any) -> Call:
     return call
 
 
+def _with_gradient(function: Any, x: Any, grad: Any) -> Call:
+    z, g = _tensor(x).requires_grad_(), _tensor(grad)
+
+    def call() -> Any:
+        y = function(z)
+        return y.detach(), *torch.autograd.grad(y, z, g)
+
+    return call
+
+
+@contender("relaxed_top_k", "torch")
+def relaxed_top_k(z: Any, grad: Any, k: int) -> Call:
+    def function(alpha: Any) -> Any:
+        y = torch.zeros_like(alpha)
+        for _ in range(k):
+            p = alpha.softmax(-1)
+            y, alpha = y + p, alpha + (-p).log1p()
+        return y
+
+    return _with_gradient(function, z, grad)
+
+
+@contender("sinkhorn", "torch")
+def sinkhorn(z: Any, grad: Any, rounds: int) -> Call:
+    def function(x: Any) -> Any:
+        for _ in range(rounds):
+            x = x.log_softmax(-1).log_softmax(-2)
+        return x.exp()
+
+    return _with_gradient(function, z, grad)
+
+
 @contender("softmax", "torch")
 def softmax(x: Any) -> Call:
     tensor = _tensor(x)

@@ -27,9 +27,29 @@ GF_OP void draw_uniforms(Key key, const uint64_t* tile, int count, uint64_t* uni
   }
 }
 
+// pick(row 0, uniform) into index, of uniforms that are doubles made of sequential words.
+template <class Pick>
+GF_OP Result draw_each_by_words(const DrawArgs& args, const Span& span, Pick pick) {
+  constexpr int64_t together = 512, words_a_block = 4;
+  alignas(64) uint32_t word[2 * together + 2 * words_a_block];
+  for (int64_t begin = span.begin, count; begin < span.end; begin += count) {
+    count = span.end - begin < together ? span.end - begin : together;
+    const int64_t first = args.word + 2 * begin, skip = first % words_a_block;
+    const uint64_t block = args.offset + static_cast<uint64_t>(first / words_a_block);
+    philox_words(args.key, static_cast<uint32_t>(block >> 60), block & ~uint64_t{0} >> 4,
+                 (skip + 2 * count + words_a_block - 1) / words_a_block, word);
+    for (int64_t i = 0; i < count; ++i) {
+      const uint64_t low = word[skip + 2 * i], high = word[skip + 2 * i + 1];
+      args.index[begin + i] = pick(0, (high << 32 | low) >> 11 << 11);
+    }
+  }
+  return {};
+}
+
 // pick(row, uniform) into index for the draws of the span.
 template <class Pick>
 GF_OP Result draw_each(const DrawArgs& args, const Span& span, Pick pick) {
+  if (args.word >= 0) return draw_each_by_words(args, span, pick);
   alignas(64) uint64_t unit[draw_tiles_abreast * tile_size];
   const int64_t end = span.end;
   int64_t begin = span.begin, row = begin % (args.rows ? args.rows : 1);

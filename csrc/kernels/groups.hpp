@@ -87,9 +87,8 @@ GF_OP V group_most(const Row<S, masked>& row, int64_t column, int64_t begin, int
   return simd::max(most[0], most[1]);
 }
 
-// Up to short_row columns a row is filled and scanned; up to tiny_row the scan is one element at a time, since a row
-// would use but a corner of a vector. On AVX-512 the ways cross at about 450 and 7 columns.
-constexpr int64_t short_row = 448, tiny_row = 6;
+// Up to so many columns a row is filled and scanned. On AVX-512 the ways cross at about 450.
+constexpr int64_t short_row = 448;
 
 // What lazy sampling keeps of a piece of a row.
 template <class T>
@@ -103,12 +102,12 @@ struct Lazy {
   Groups<T> groups;
 };
 
-// Fills the piece from `tile` on as `scan_piece` does, but with -inf for groups where nothing can be that beats `best`
-// and what is known from other groups. Returns the first tile that the piece does not hold.
+// Fills the piece from `tile` on as `scan_piece` does, but with -inf for groups where nothing can be that reaches
+// `least` and what is known from other groups. Returns the first tile that the piece does not hold.
 template <class S, bool masked>
 uint64_t scan_groups(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, VectorOf<S> scale,
                      uint64_t tile, const TileRange& tiles, Lazy<WorkOf<S>>& lazy, Met<VectorOf<S>>& met,
-                     WorkOf<S> best) {
+                     WorkOf<S> least) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   Groups<T>& groups = lazy.groups;
@@ -140,13 +139,13 @@ uint64_t scan_groups(const Row<S, masked>& row, const RowNoise& noise, int64_t b
     store(piece.bound + at, minus_infinity<V>());
     store(piece.known + at, minus_infinity<V>());
   }
-  V known = set(best);
+  V known = minus_infinity<V>();
   bool seen[Groups<T>::capacity] = {};
   auto look_into = [&](T reach) {
     for (int at = 0; at < count; at += V::lanes)
       for (uint32_t pick = bits(load(groups.bound + at) >= set(reach)); pick; pick &= pick - 1) {
         const int g = at + __builtin_ctz(pick), first_tile = g * group_tiles;
-        if (seen[g] || !(groups.bound[g] > best)) continue;
+        if (seen[g] || !(groups.bound[g] >= least)) continue;
         seen[g] = true;
         heads_of(groups.bits_of[g], groups.heads[g]);
         T *bound = piece.bound + first_tile, *at_heads = piece.known + first_tile;
@@ -160,7 +159,7 @@ uint64_t scan_groups(const Row<S, masked>& row, const RowNoise& noise, int64_t b
   // Those that promise most come first: what occurs in them rules out most others.
   constexpr T promising = 2;
   look_into(simd::lane_max(top_bound) - promising);
-  look_into(simd::lane_max(known));
+  look_into(below(simd::lane_max(known)));
   piece.first = group * group_tiles;
   piece.count = count * group_tiles;
   piece.heads = groups.heads;

@@ -4,76 +4,119 @@
 namespace gumbelfast {
 namespace {
 
-template <class T>
 struct Best {
-  T value = -static_cast<T>(__builtin_inff());
+  Value value;
   int64_t index = -1;
 };
 
-// Takes the largest of the values if it beats the best so far; equal values keep the lower index.
-template <class V, int n>
-GF_OP void take_best(const V (&value)[n], int64_t column, Best<typename V::Scalar>& best) {
-  V most = value[0];
-#pragma GCC unroll 4
-  for (int i = 1; i < n; ++i) most = simd::max(most, value[i]);
-  const auto largest = simd::lane_max(most);
-  if (!(largest > best.value)) return;
-  best.value = largest;
-  for (int i = n - 1; i >= 0; --i) {
-    const uint32_t at = bits(value[i] == set(largest));
-    if (at) best.index = column + i * V::lanes + __builtin_ctz(at);
+// Takes the largest of eight values if it beats the best so far; equal values keep the lower index.
+GF_OP void take_best(const Values& value, int64_t column, Best& best) {
+  const double largest = simd::lane_max(value.sum);
+  if (!(largest >= best.value.sum)) return;
+  alignas(64) double rest[value_lanes];
+  store(rest, value.rest);
+  for (uint32_t left = bits(value.sum == set(largest)); left; left &= left - 1) {
+    const int lane = __builtin_ctz(left);
+    const Value one{largest, rest[lane]};
+    if (one > best.value) best = {one, column + lane};
   }
 }
 
 // The first of the largest logits of columns [begin, end); -1 and -inf where all are -inf.
 template <class S, bool masked, class V = VectorOf<S>>
-Best<WorkOf<S>> largest_logit(const Row<S, masked>& row, int64_t begin, int64_t end, Met<V>& met) {
+Best largest_logit(const Row<S, masked>& row, int64_t begin, int64_t end, Met<V>& met) {
   for_blocks<V>(end - begin, [&](int64_t j, int n) { met.see(row.block(begin + j, n)); });
-  const Best<WorkOf<S>> none, best{simd::lane_max(met.largest), begin};
-  if (!(best.value > none.value)) return none;
+  const auto most = simd::lane_max(met.largest);
+  if (!(most > Storage<WorkOf<S>>::minus_infinity)) return {};
   for (int64_t j = begin; j < end; j += V::lanes) {
     const int n = static_cast<int>(end - j < V::lanes ? end - j : V::lanes);
-    if (const uint32_t at = bits(row.block(j, n) == set(best.value))) return {best.value, j + __builtin_ctz(at)};
+    if (const uint32_t at = bits(row.block(j, n) == set(most)))
+      return {{static_cast<double>(most), 0}, j + __builtin_ctz(at)};
   }
-  return none;
+  return {};
 }
 
 // Where the largest perturbed value overflows, it is that of the largest logit: the noise is far below its last bit.
 template <class S, bool masked>
-GF_OP void settle_overflow(const Row<S, masked>& row, int64_t begin, int64_t end, WorkOf<S> scale,
-                           Best<WorkOf<S>>& best) {
-  if (is_finite(best.value)) [[likely]]
+GF_OP void settle_overflow(const Row<S, masked>& row, int64_t begin, int64_t end, double scale, Best& best) {
+  if (is_finite(best.value.sum)) [[likely]]
     return;
   Met<VectorOf<S>> met;
   best = largest_logit(row, begin, end, met);
-  best.value *= scale;
+  best.value.sum *= scale;
+}
+
+// take(eight perturbed values, their first column) for all of a row, where a first look would not do; returns its
+// tiles.
+template <class S, bool masked, class Take>
+GF_OP int64_t each_perturbed(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, double scale,
+                             Met<VectorOf<S>>& met, Take take) {
+  using V = VectorOf<S>;
+  alignas(64) WorkOf<S> gumbel[noise_chunk];
+  for (int64_t from = begin, to; from < end; from = to) {
+    to = chunk_end(noise.first, from, end);
+    fill_noise(noise.key, noise.first + static_cast<uint64_t>(from), to - from, gumbel);
+    for_blocks<V>(to - from, [&](int64_t j, int n) {
+      const V x = row.block(from + j, n);
+      met.see(x);
+      for_values(x, set(scale), load_block(gumbel + j, n, set(WorkOf<S>{0})),
+                 [&](const Values& value, int lane) { take(value, from + j + lane); });
+    });
+  }
+  return (end - begin + tile_size - 1) / tile_size;
+}
+
+template <class S, bool masked>
+[[gnu::noinline, gnu::cold]] int64_t whole_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin,
+                                               int64_t end, double scale, Met<VectorOf<S>>& met, Best& best) {
+  return each_perturbed(row, noise, begin, end, scale, met,
+                        [&](const Values& value, int64_t column) { take_best(value, column, best); });
+}
+
+// Whether a first look has overflowed: what is known to an infinity, or all bounds to -inf.
+template <class T, class V>
+[[gnu::noinline, gnu::cold]] bool overflows(const Piece<T>& piece, T known, const Met<V>& met) {
+  if (known > 0) return true;
+  for (int i = 0; i < piece.count; ++i)
+    if (piece.bound[i] > Storage<T>::minus_infinity) return false;
+  return simd::lane_max(met.largest) > Storage<T>::minus_infinity;
 }
 
 // One row whose tiles are opened only where their bound reaches a value known to occur; returns how many were.
 template <class S, bool masked>
 int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
-                 VectorOf<S> scale, Lazy<WorkOf<S>>& lazy, Met<VectorOf<S>>& met, Best<WorkOf<S>>& best) {
+                 const RowScale<WorkOf<S>>& row_scale, Lazy<WorkOf<S>>& lazy, Met<VectorOf<S>>& met, Best& best) {
   using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  if (row_scale.coarse()) [[unlikely]]
+    return whole_row(row, noise, begin, end, row_scale.exact, met, best);
+  const V scale = set(row_scale.working);
   int64_t opened = 0;
   const TileRange tiles(noise, begin, end, ahead);
   Piece<WorkOf<S>>& piece = lazy.piece;
   for (uint64_t tile = tiles.begin; tile < tiles.end;) {
-    tile = lazy.by_groups ? scan_groups(row, noise, begin, end, scale, tile, tiles, lazy, met, best.value)
+    const T so_far = static_cast<T>(best.value.sum);
+    tile = lazy.by_groups ? scan_groups(row, noise, begin, end, scale, tile, tiles, lazy, met, below(so_far))
                           : scan_piece(row, noise, begin, end, scale, tile, tiles, piece, met);
-    V known = set(best.value);
+    V known = set(so_far);
     for (int at = 0; at < piece.count; at += V::lanes) known = simd::max(known, load(piece.known + at));
-    WorkOf<S> reach = simd::lane_max(known);
-    Opener<S, masked> opener{row, noise, begin, end, scale, piece};
+    T top = simd::lane_max(known), reach = below(top);
+    if (!is_finite(top) && overflows(piece, top, met)) [[unlikely]] {
+      best = {};
+      return whole_row(row, noise, begin, end, row_scale.exact, met, best);
+    }
+    Opener<S, masked> opener{row, noise, begin, end, row_scale.exact, piece};
     auto open = [&] {
       opened += opener.count;
-      opener.open([&](const V(&value)[tile_blocks<V>], int64_t column) { take_best(value, column, best); });
-      if (best.value > reach) reach = best.value;
+      opener.open([&](const Values& value, int64_t column) { take_best(value, column, best); });
+      const T found = static_cast<T>(best.value.sum);
+      if (found > top) reach = below(top = is_finite(found) ? found : largest_finite<T>);
     };
     for (int at = 0; at < piece.count; at += V::lanes) {
       const V bound = load(piece.bound + at);
-      for (uint32_t pick = bits(bound >= set(reach)); pick; pick &= pick - 1) {
+      for (uint32_t pick = bits(bound >= set(reach)) & bits(bound > minus_infinity<V>()); pick; pick &= pick - 1) {
         const int i = at + __builtin_ctz(pick);
-        if (!(piece.bound[i] >= reach) || !(piece.bound[i] > best.value)) continue;
+        if (!(piece.bound[i] >= reach)) continue;
         opener.pick(i);
         if (opener.full()) open();
       }
@@ -107,38 +150,46 @@ struct NoiseBatch {
   alignas(64) T noise[noise_chunk];
 };
 
-// The argmax of a row whose noise is at hand: each lane keeps its best and where it was met.
+// The argmax of a row whose noise is at hand: each lane keeps its two best and where it met the better one. A first
+// look that leaves several to choose from is followed by another.
 template <class S, bool masked>
-GF_OP Best<WorkOf<S>> filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, VectorOf<S> scale,
-                                 const WorkOf<S>* gumbel, Met<VectorOf<S>>& met) {
+GF_OP Best filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, const RowScale<WorkOf<S>>& scale,
+                      const WorkOf<S>* gumbel, Met<VectorOf<S>>& met) {
   using V = VectorOf<S>;
+  using T = WorkOf<S>;
   using Word = typename Format<V>::Word;
-  V most = minus_infinity<V>();
+  V most = minus_infinity<V>(), second = minus_infinity<V>();
   auto at = set(Word{0});
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
     met.see(x);
-    const V value = perturb(x, scale, load_block(gumbel + j, n, set(WorkOf<S>{0})));
+    const V value = perturb(x, set(scale.working), load_block(gumbel + j, n, set(T{0})));
     const auto better = value > most;
+    second = simd::max(second, simd::min(value, most));
     most = select(better, value, most);
     at = select(better, set(static_cast<Word>(j)), at);
   });
-  Best<WorkOf<S>> best{simd::lane_max(most), -1};
-  if (!(best.value > -static_cast<WorkOf<S>>(__builtin_inff()))) return best;
+  const T top = simd::lane_max(most);
+  const V reach = set(below(top));
+  const uint32_t lanes = bits(most >= reach);
+  if (!lanes || lanes & (lanes - 1) || bits(second >= reach) || scale.coarse()) [[unlikely]] {
+    Best best;
+    for_blocks<V>(end - begin, [&](int64_t j, int n) {
+      for_values(row.block(begin + j, n), set(scale.exact), load_block(gumbel + j, n, set(T{0})),
+                 [&](const Values& value, int lane) { take_best(value, begin + j + lane, best); });
+    });
+    return best;
+  }
   Word start[V::lanes];
   store(start, at);
-  best.index = end;
-  for (uint32_t lanes = bits(most == set(best.value)); lanes; lanes &= lanes - 1) {
-    const int lane = __builtin_ctz(lanes);
-    const int64_t index = begin + static_cast<int64_t>(start[lane]) + lane;
-    best.index = index < best.index ? index : best.index;
-  }
-  return best;
+  const int lane = __builtin_ctz(lanes);
+  const int64_t j = static_cast<int64_t>(start[lane]) + lane;
+  return {value_of(work_value(row.element(begin + j)), scale.exact, gumbel[j]), begin + j};
 }
 
-// The first of the largest values of n short rows that follow each other; a block behind them may be read.
+// Which of the values of n short rows that follow each other may be the largest; a block behind them may be read.
 template <int blocks, class T>
-GF_OP void pick_panel(const T* value, int64_t cols, int n, Best<T>* best) {
+GF_OP void pick_panel(const T* value, int64_t cols, int n, uint64_t* candidates) {
   using V = VectorOf<T>;
   const auto last = first_lanes<V>(static_cast<int>(cols) - (blocks - 1) * V::lanes);
   const auto load_values = [&](int r, V(&v)[blocks]) GF_STEP {
@@ -154,27 +205,26 @@ GF_OP void pick_panel(const T* value, int64_t cols, int n, Best<T>* best) {
     for (int b = 1; b < blocks; ++b) v[0] = simd::max(v[0], v[b]);
     return v[0];
   });
-  alignas(64) T top[V::lanes];
-  store(top, simd::max_of_each(most));
+  alignas(64) T reach[V::lanes];
+  store(reach, below(simd::max_of_each(most)));
   for (int r = 0; r < n; ++r) {
     V v[blocks];
     load_values(r, v);
     uint64_t at = 0;
 #pragma GCC unroll 4
-    for (int b = 0; b < blocks; ++b) at |= static_cast<uint64_t>(bits(v[b] == set(top[r]))) << b * V::lanes;
-    const int64_t j = at ? __builtin_ctzll(at) : 0;
-    best[r] = {value[r * cols + j], j};
+    for (int b = 0; b < blocks; ++b) at |= static_cast<uint64_t>(bits(v[b] >= set(reach[r]))) << b * V::lanes;
+    candidates[r] = at;
   }
 }
 
-// The same of one row.
-template <class T>
-GF_OP Best<T> pick_one(const T* value, int64_t cols) {
-  Best<T> best;
-  for (int64_t j = 0; j < cols; ++j) {
-    const bool better = value[j] > best.value;
-    best.value = better ? value[j] : best.value;
-    best.index = better ? j : best.index;
+// The best of a short row whose noise is at hand, among some columns.
+template <class S, bool masked>
+GF_OP Best best_of(const Row<S, masked>& row, uint64_t candidates, double scale, const WorkOf<S>* gumbel) {
+  Best best;
+  for (; candidates; candidates &= candidates - 1) {
+    const int64_t j = __builtin_ctzll(candidates);
+    const Value one = value_of(work_value(row.element(j)), scale, gumbel[j]);
+    if (one > best.value) best = {one, j};
   }
   return best;
 }
@@ -186,21 +236,20 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
   using T = WorkOf<S>;
   const Logits& logits = args.logits;
   const int64_t cols = logits.cols, batch = noise_chunk / cols;
-  int64_t* index = args.index + span.begin;
-  T* perturbed = args.perturbed ? static_cast<T*>(args.perturbed) + span.begin : nullptr;
+  const uint64_t all = ~uint64_t{0} >> (64 - cols);
   int64_t opened = 0;
   bool lacks = false;
   Met<V> met;
   PackedRows<S, noise_chunk> packed;
   const V one_scale = set(scale_of<T>(logits.scale, 0));
   alignas(64) T each_scale[noise_chunk + V::lanes];
+  alignas(64) T noise[noise_chunk], value[noise_chunk + short_blocks * V::lanes];
   for (int64_t i = span.begin, count; i < span.end; i += count) {
     count = span.end - i < batch ? span.end - i : batch;
     const int64_t before_wrap = logits.rows - i % logits.rows;
     count = count < before_wrap ? count : before_wrap;
-    alignas(64) T value[noise_chunk + short_blocks * V::lanes];
     const RowNoise at(args.noise, i);
-    fill_noise(at.key, at.first, count * cols, value);
+    fill_noise(at.key, at.first, count * cols, noise);
     opened += (count * cols + tile_size - 1) / tile_size;
     const int64_t first = i % logits.rows;
     Row<S, masked> rows(logits, first);
@@ -212,23 +261,26 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
     for_blocks<V>(count * cols, [&](int64_t j, int n) {
       const V x = rows.block(j, n);
       met.see(x);
-      const V noise = load_block(value + j, n, set(T{0}));
-      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, noise));
+      const V gumbel = load_block(noise + j, n, set(T{0}));
+      store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, gumbel));
     });
     for_panels<S>(0, count, [&](int64_t from, int n) {
-      Best<T> best[V::lanes];
+      uint64_t candidates[V::lanes];
       const T* const rows_from = value + from * cols;
-      if (cols <= tiny_row)
-        for (int r = 0; r < n; ++r) best[r] = pick_one(rows_from + r * cols, cols);
-      else
-        with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, best); });
+      with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, candidates); });
       for (int r = 0; r < n; ++r) {
         const int64_t row = first + from + r;
-        if (!is_finite(best[r].value)) [[unlikely]]  // most rows need no Row of their own
-          settle_overflow(Row<S, masked>(logits, row), 0, cols, scale_of<T>(logits.scale, row), best[r]);
-        lacks |= best[r].index < 0;
-        *index++ = best[r].index;
-        if (perturbed) *perturbed++ = best[r].value;
+        const RowScale<T> scale = row_scale<T>(logits.scale, row);
+        const bool single = candidates[r] && !(candidates[r] & (candidates[r] - 1));
+        Best best{{}, __builtin_ctzll(candidates[r] | uint64_t{1} << 63)};
+        const bool clear = single && !scale.coarse();
+        if (!clear || args.perturbed) {
+          const Row<S, masked> own(logits, row);
+          best = best_of(own, clear ? candidates[r] : all, scale.exact, noise + (from + r) * cols);
+          settle_overflow(own, 0, cols, scale.exact, best);
+        }
+        lacks |= best.index < 0;
+        put(args, i + from + r, best.index, best.value);
       }
     });
   }
@@ -244,28 +296,25 @@ Result gumbel_max_rows(const SelectArgs& args, const Span& span) {
   const int64_t begin = span.col_begin, end = span.col_end, cols = end - begin;
   const bool flat = is_flat(address, cols);
   if (is_short<S>(cols) && flat && (!masked || logits.mask_per_row)) return flat_rows<S, masked>(args, span);
-  int64_t* index = args.index + span.begin;
-  T* perturbed = args.perturbed ? static_cast<T*>(args.perturbed) + span.begin : nullptr;
   Lazy<T> lazy(cols);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
   for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, masked> row(logits, i);
-    const T scale = scale_of<T>(logits.scale, i % logits.rows);
-    Best<T> best;
+    const RowScale<T> scale = row_scale<T>(logits.scale, i % logits.rows);
+    Best best;
     Met<VectorOf<S>> met;
     if (cols > short_row) {
       const int64_t ahead = flat ? (span.end - 1 - i) * cols : 0;
-      opened += lazy_row(row, RowNoise(address, i), begin, end, ahead, set(scale), lazy, met, best);
+      opened += lazy_row(row, RowNoise(address, i), begin, end, ahead, scale, lazy, met, best);
     } else {
-      best = filled_row(row, begin, end, set(scale), noise.row(i, opened), met);
+      best = filled_row(row, begin, end, scale, noise.row(i, opened), met);
     }
     if (met.refused()) return refused;
-    settle_overflow(row, begin, end, scale, best);
+    settle_overflow(row, begin, end, scale.exact, best);
     lacks |= best.index < 0;
-    *index++ = best.index;
-    if (perturbed) *perturbed++ = best.value;
+    put(args, i, best.index, best.value);
   }
   return {lacks ? Outcome::lacking : Outcome::done, opened};
 }

@@ -11,27 +11,41 @@ struct Perturbed {
   Range<V> range;
 };
 
-// Columns [begin, end) of a row, or of several in a row: `p` holds the noise and takes logits + noise.
-template <class S, class V = VectorOf<S>>
-GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, WorkOf<S>* p, Perturbed<V>& seen) {
+// Columns [begin, end) of a row, or of several in a row: `p` holds the noise and takes (logits - most) + noise, where
+// most(j, n) are the largest logits of the rows of the n columns from j on.
+template <class S, class Most, class V = VectorOf<S>>
+GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, Most most, WorkOf<S>* p,
+                      Perturbed<V>& seen) {
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
-    const V sum = x + load_block(p + begin + j, n, set(WorkOf<S>{0}));
+    const V sum = (x - most(begin + j, n)) + load_block(p + begin + j, n, set(WorkOf<S>{0}));
     seen.met.see(x);
     seen.range.see(sum, n);
     store_block(p + begin + j, n, sum);
   });
 }
 
+// The largest logit of a row.
+template <class S, class V = VectorOf<S>>
+GF_OP WorkOf<S> largest_of(const S* x, int64_t cols) {
+  V most = minus_infinity<V>();
+  for_blocks<V>(cols, [&](int64_t j, int n) { most = simd::max(most, load_block(x + j, n, minus_infinity<V>())); });
+  return simd::lane_max(most);
+}
+
+// The place of the only value that reaches `least`, or -1 if there are several.
 template <class T>
-GF_OP int64_t find_first(const T* x, int64_t cols, T wanted) {
+GF_OP int64_t find_only(const T* x, int64_t cols, T least) {
   using V = VectorOf<T>;
+  int64_t found = -1;
   for (int64_t j = 0; j < cols; j += V::lanes) {
     const int n = static_cast<int>(cols - j < V::lanes ? cols - j : V::lanes);
-    const uint32_t at = bits(load_block(x + j, n, set(static_cast<T>(__builtin_nan("")))) == set(wanted));
-    if (at) return j + __builtin_ctz(at);
+    const uint32_t at = bits(load_block(x + j, n, minus_infinity<V>()) >= set(least));
+    if (!at) continue;
+    if (found >= 0 || at & (at - 1)) return -1;
+    found = j + __builtin_ctz(at);
   }
-  return -1;
+  return found;
 }
 
 template <class S>
@@ -41,12 +55,27 @@ void one_hot(S* out, int64_t cols, int64_t index) {
   store_first(out + index, 1, set(WorkOf<S>{1}));
 }
 
+// The index that `gumbel_max` draws.
+template <class S>
+[[gnu::noinline, gnu::cold]] int64_t drawn_index(const GumbelSoftmaxArgs& args, int64_t i) {
+  Met<VectorOf<S>> met;
+  Best best;
+  whole_row(Row<S, false>(args.logits, i), RowNoise(args.noise, i), 0, args.logits.cols, 1, met, best);
+  return best.index;
+}
+
 // The hard result of a row of perturbed logits, if it is asked for; false if none is finite.
 template <class S>
 GF_OP bool write_hard(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, const WorkOf<S>* p) {
   const int64_t cols = args.logits.cols;
-  if (!(most > -static_cast<WorkOf<S>>(__builtin_inff()))) return false;
-  if (args.hard) one_hot(static_cast<S*>(args.hard) + i * cols, cols, find_first(p, cols, most));
+  if (!(most > Storage<WorkOf<S>>::minus_infinity)) return false;
+  if (!args.hard) return true;
+  using T = WorkOf<S>;
+  constexpr T slack = sizeof(T) == 4 ? 0x1p-21 : 0x1p-50;  // as in `below`
+  int64_t index = find_only(p, cols, most - ((most < 0 ? -most : most) + 64) * slack);
+  if (index < 0) [[unlikely]]
+    index = drawn_index<S>(args, i);
+  one_hot(static_cast<S*>(args.hard) + i * cols, cols, index);
   return true;
 }
 
@@ -113,6 +142,7 @@ Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
   const int64_t batch = flat_batch(args.noise, cols);
   PerturbedRows<S> rows(args.soft, cols, batch);
   PackedRows<S, noise_chunk> packed;
+  alignas(64) T most[noise_chunk + V::lanes];
   for (int64_t i = span.begin, count; i < span.end; i += count) {
     count = span.end - i < batch ? span.end - i : batch;
     T* p = rows.from_row(i);
@@ -121,16 +151,21 @@ Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
     Perturbed<V> seen;
     if (count > 1) {
       row.x = packed.pack(args.logits, i, count);
+      for (int64_t r = 0; r < count; ++r) {  // what a store writes too much belongs to the next row
+        const V largest = set(largest_of(row.x + r * cols, cols));
+        for (int64_t j = 0; j < cols; j += V::lanes) store(most + r * cols + j, largest);
+      }
       fill_noise(noise.key, noise.first, count * cols, p);
-      add_logits(row, 0, count * cols, p, seen);
+      add_logits(row, 0, count * cols, [&](int64_t j, int n) { return load_block(most + j, n, set(T{0})); }, p, seen);
       if (seen.met.refused()) return refused;
       if (!finish_rows<S>(args, i, i + count, p)) return refused;
       continue;
     }
+    const V largest = set(largest_of(row.x, cols));
     for (int64_t j = 0, next; j < cols; j = next) {
       next = chunk_end(noise.first, j, cols);
       fill_noise(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
-      add_logits(row, j, next, p, seen);
+      add_logits(row, j, next, [&](int64_t, int) { return largest; }, p, seen);
     }
     if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return refused;
   }

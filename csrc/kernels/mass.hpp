@@ -58,12 +58,13 @@ struct GridSum {
     for (int i = 0; i < n; ++i) add(w.block[i]);
   }
   GF_OP void end_piece() {}
-  double total() const {
+  uint64_t whole() const {
     uint64_t lane[U64::lanes], all = 0;
     store(lane, sum);
     for (const uint64_t one : lane) all += one;
-    return static_cast<double>(all - lanes * __builtin_bit_cast(uint64_t, grid_magic));
+    return all - lanes * __builtin_bit_cast(uint64_t, grid_magic);
   }
+  double total() const { return static_cast<double>(whole()); }
 };
 
 // 2**t for t in [-120, 0], to 2**-13.7 of itself: the polynomial of least relative error for |r| <= 1/2.

@@ -168,6 +168,20 @@ GF_OP void write_places(S* out, int64_t cols, bool past_cache, Value value) {
   for_places<V>(cols, put, j);
 }
 
+// One number in the working type.
+GF_OP float work_value(float x) { return x; }
+GF_OP double work_value(double x) { return x; }
+template <class S>
+  requires(sizeof(S) == 2)
+GF_OP float work_value(S x) {
+  float lanes[16];
+  const S padded[16] = {x};
+  store(lanes, load(padded));
+  return lanes[0];
+}
+
+template <class T>
+constexpr T largest_finite = sizeof(T) == 4 ? static_cast<T>(0x1.fffffep127) : static_cast<T>(0x1.fffffffffffffp1023);
 template <class T>
 GF_OP bool is_finite(T x) {
   return x - x == 0;

@@ -7,12 +7,6 @@ namespace {
 // Rows are walked in pieces of this many tiles or more, so that what is kept of them stays in the cache.
 constexpr int piece_tiles = 4096;
 
-// The law's perturbed value: one rounding for the product, one for the sum.
-template <class V>
-GF_OP V perturb(V x, V scale, V gumbel) {
-  return x * scale + gumbel;
-}
-
 // minus_log need not be monotone to the last bit; this is above four ulp of any Gumbel (|g| < 64).
 template <class V>
 constexpr typename V::Scalar top_slack = sizeof(typename V::Scalar) == 4 ? 0x1p-16 : 0x1p-45;
@@ -70,8 +64,8 @@ struct HeadCache {
   Heads<T>* heads;
 };
 
-// Consecutive tiles of a row from a multiple of group_tiles on. `bound` is above every perturbed value of the tile,
-// `known` is one of them, the value at the head's place; both are -inf for a tile outside the row.
+// Consecutive tiles of a row from a multiple of group_tiles on, in the working type. `bound` is above every perturbed
+// value of the tile, `known` is one of them, the value at the head's place; both are -inf for a tile outside the row.
 template <class T>
 struct Piece {
   // Room for a number of tiles, a multiple of group_tiles, and for as many heads if it is to draw them.
@@ -187,7 +181,7 @@ struct Opener {
   const Row<S, masked>& row;
   const RowNoise& noise;
   int64_t begin, end;
-  V scale;
+  double scale;
   const Piece<T>& piece;
   int count = 0;
   uint64_t tile[group_tiles] = {};
@@ -199,19 +193,19 @@ struct Opener {
   }
   bool full() const { return count == group_tiles; }
 
-  // take(perturbed values, column of the first) for each picked tile, in order.
+  // take(eight perturbed values, column of the first) for all of each picked tile, in order.
   template <class Take>
   GF_OP void open(Take take) {
     alignas(64) T gumbel[group_tiles * tile_size];
     draw_tiles(noise.key, tile, head, count, gumbel);
     for (int i = 0; i < count; ++i) {
       const int64_t column = static_cast<int64_t>(tile[i] * tile_size - noise.first);
-      V value[tile_blocks<V>];
-      load_tile(row, column, begin, end, value);
+      V x[tile_blocks<V>];
+      load_tile(row, column, begin, end, x);
 #pragma GCC unroll 4
       for (int b = 0; b < tile_blocks<V>; ++b)
-        value[b] = perturb(value[b], scale, load(gumbel + i * tile_size + b * V::lanes));
-      take(value, column);
+        for_values(x[b], set(scale), load(gumbel + i * tile_size + b * V::lanes),
+                   [&](const Values& value, int lane) { take(value, column + b * V::lanes + lane); });
     }
     count = 0;
   }

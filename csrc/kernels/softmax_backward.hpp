@@ -28,6 +28,9 @@ template <class T>
 constexpr T tiny = sizeof(T) == 4 ? T(0x1p-62) : T(0x1p-510);
 template <class T>
 constexpr T ulp_of_one = sizeof(T) == 4 ? T(0x1p-24) : T(0x1p-53);  // below one
+// Beyond this a number is no probability, and is not lifted.
+template <class T>
+constexpr T largest_y = 4;
 // Numbers below this, four of them at a time, can be multiplied while one is lifted.
 template <class T>
 constexpr T moderate = sizeof(T) == 4 ? T(0x1p28) : T(0x1p250);
@@ -82,7 +85,7 @@ template <class S>
         const auto grad = row.grad(at), y = row.y(at);
         return has_tiny(y) ? lifted_product(lifted(y), grad) : grad * y * one;
       },
-      [&](auto at) GF_STEP { return has_large(row.grad(at)) || has_large(row.y(at), WorkOf<S>{4}); });
+      [&](auto at) GF_STEP { return has_large(row.grad(at)) || has_large(row.y(at), largest_y<WorkOf<S>>); });
 }
 
 // A lifted sum in the working type, rounded as if it had been dropped.
@@ -136,7 +139,7 @@ GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<
       return grad * y;
     const auto left_out = is_tiny(y);
     some_tiny |= simd::any(left_out);
-    some_large |= has_large(grad, largest_grad);
+    some_large |= has_large(grad, largest_grad) || has_large(y, largest_y<T>);
     return grad * select(left_out, set(T{0}), y);
   });
   if (!some_tiny) [[likely]]

@@ -27,7 +27,7 @@ T min_p_threshold(T most, T scale, T limit) {
 
 // The argmax over a list of few values with their columns, as a place in the list: only the tiles of these are drawn.
 template <class T, class Word>
-int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, T scale, Best<T>& best) {
+int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, double scale, Best& best) {
   uint64_t tile[group_tiles], group = ~uint64_t{0};
   Head<T> head[group_tiles];
   Heads<T> heads;
@@ -51,11 +51,12 @@ int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNois
       if (!(value[i] > -static_cast<T>(__builtin_inff()))) continue;
       const uint64_t element = noise.first + column[i];
       while (tile[at] != tile_of(element)) ++at;
-      const T perturbed = value[i] * scale + gumbel[static_cast<uint64_t>(at) * tile_size + element % tile_size];
+      const T noise_of_it = gumbel[static_cast<uint64_t>(at) * tile_size + element % tile_size];
+      const Value perturbed = value_of(value[i], scale, noise_of_it);
       if (perturbed > best.value) best = {perturbed, i};
     }
   }
-  if (!is_finite(best.value)) {  // as settle_overflow
+  if (!is_finite(best.value.sum)) {  // as settle_overflow
     T most = -static_cast<T>(__builtin_inff());
     for (int64_t i = 0; i < n; ++i)
       if (value[i] > most) {
@@ -92,7 +93,7 @@ struct TokenDraws {
   int64_t opened = 0;
   // Of the row that `start` names.
   int64_t row = 0;
-  T scale{};
+  RowScale<T> scale{0};
   const T* gumbel = nullptr;
   Met<V> met;
 
@@ -100,7 +101,7 @@ struct TokenDraws {
       : args(a), span{s.begin, s.end, 0, cols}, lazy(cols), batch(a.noise, span) {}
   void start(int64_t i) {
     row = i;
-    scale = static_cast<T>(args.scale[i]);
+    scale = args.scale[i];
     gumbel = long_rows ? nullptr : batch.row(i, opened);
     met = {};
   }
@@ -108,21 +109,21 @@ struct TokenDraws {
 
   template <class S, bool masked>
   int64_t from_row(const Row<S, masked>& from) {
-    Best<T> best;
+    Best best;
     if (long_rows) {
       const int64_t ahead = flat ? (span.end - 1 - row) * cols : 0;
-      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, set(scale), lazy, met, best);
+      opened += lazy_row(from, RowNoise(args.noise, row), 0, cols, ahead, scale, lazy, met, best);
     } else {
-      best = filled_row(from, 0, cols, set(scale), gumbel, met);
+      best = filled_row(from, 0, cols, scale, gumbel, met);
     }
-    settle_overflow(from, 0, cols, scale, best);
+    settle_overflow(from, 0, cols, scale.exact, best);
     return best.index;
   }
   // The place in the list.
   template <class Word>
   int64_t from_list(const T* value, const Word* column, int64_t n) {
-    Best<T> best;
-    opened += draw_listed(value, column, n, RowNoise(args.noise, row), scale, best);
+    Best best;
+    opened += draw_listed(value, column, n, RowNoise(args.noise, row), scale.exact, best);
     return best.index;
   }
 };
@@ -134,15 +135,15 @@ int64_t draw_passing(const R& row, int64_t n, bool listed, const Filters& filter
   int64_t at = listed ? draws.from_list(left.value, left.column, n) : draws.from_row(row);
   if (at < 0 || draws.met.refused()) return -1;
   const T most = draws.most(), limit = min_p_limit<T>(filters.min_p);
-  Nucleus<T> nucleus(most, draws.scale, filters.top_p, draws.cols);
+  Nucleus<T> nucleus(most, draws.scale.working, filters.top_p, draws.cols);
   Cut<T> cut{};
   const int64_t whole = n;
   auto passes = [&](const auto& rest) {
     const T value = simd::lane_max(rest.block(at, 1));
     cut = {value, at - 1};
     if (filters.top_p < 1 && !nucleus.holds(row, whole, rest, n, cut)) return false;
-    if (!(filters.min_p > 0) || (value - most) * draws.scale >= limit) return true;
-    cut = {min_p_threshold(most, draws.scale, limit), n};
+    if (!(filters.min_p > 0) || (value - most) * draws.scale.working >= limit) return true;
+    cut = {min_p_threshold(most, draws.scale.working, limit), n};
     return false;
   };
   if (!passes(row)) {
@@ -173,7 +174,7 @@ Result sample_token_rows(const TokenArgs& args, const Span& span) {
     const Filters filters(args, i);
     int64_t& index = args.index[i];
     draws.start(i);
-    if (draws.scale == 0) {
+    if (draws.scale.working == 0) {
       index = largest_logit(row, 0, cols, draws.met).index;
     } else if (filters.top_k > 0) {
       take_top_k(row, cols, filters.top_k, left, draws.met);

@@ -135,6 +135,10 @@ def lies_in_rows(x: Array) -> bool:
 def as_array(x: ArrayLike) -> Array:
     try:
         return np.asarray(x)
+    except TypeError:
+        if str(getattr(x, "dtype", "")) != "torch.bfloat16":
+            raise
+        raise TypeError("NumPy does not read tensors of bfloat16; the functions of gumbelfast.torch do") from None
     except ValueError as error:
         raise TypeError(f"expected an array of float16, bfloat16, float32 or float64: {error}") from None
 

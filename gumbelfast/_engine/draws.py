@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import address, checks
+from . import address
 from .backend import active
 from .refused import refuse
 from .types import LACKING, Logits, RowCall
@@ -42,7 +42,7 @@ def run(
         refuse(logits[0], logits[1], axis, wanted=wanted if status == LACKING else None, what=what)
 
 
-def _tolerate(call: RowCall, lacks: Callable[[], bool]) -> RowCall:
+def tolerate(call: RowCall, lacks: Callable[[], bool]) -> RowCall:
     """The call, for which rows with less to draw than was asked for are a failure only where `lacks` says so."""
 
     def tolerant(place: Any) -> int:
@@ -70,10 +70,10 @@ def choose(
     x = logits[0]
     shape = size + x.shape
     index = np.empty(shape[:-1], _INT64)
-    best = np.empty(shape[:-1], checks.work_dtype(x.dtype)) if perturbed else None
+    best = np.empty(shape[:-1]) if perturbed else None
     call: RowCall = partial(active().gumbel_max, logits, index, best, threads)
     if empty_allowed:
-        call = _tolerate(call, lambda: False)
+        call = tolerate(call, lambda: False)
     run(call, logits, axis, shape, index.size * shape[-1], where, draw_rows)
     return index, best
 
@@ -95,13 +95,25 @@ def choose_distinct(
     """
     x = logits[0]
     shape = (*x.shape[:-1], k)
-    index, best = np.empty(shape, _INT64), np.empty(shape, checks.work_dtype(x.dtype))
+    index, best = np.empty(shape, _INT64), np.empty(shape)
     call: RowCall = partial(active().gumbel_top_k, logits, index, best, threads)
     wanted = k if needed is None else needed
     if wanted < k:
-        call = _tolerate(call, lambda: wanted > 0 and bool((index[..., wanted - 1] < 0).any()))
+        call = tolerate(call, lambda: wanted > 0 and bool((index[..., wanted - 1] < 0).any()))
     run(call, logits, axis, x.shape, x.size, where, draw_rows, wanted, what)
     return index, best
+
+
+def race(
+    weights: Array, k: int, threads: int, where: Where, draw_rows: DrawRows = address.draw_rows
+) -> tuple[NDArray[np.int64], int]:
+    """The places of the k largest w / E of each row, in order, and the status of the kernel.
+
+    A row without k positive weights is `LACKING`, and a weight that is none is refused: the generator is back then.
+    """
+    index = np.empty((*weights.shape[:-1], k), _INT64)
+    call: RowCall = partial(active().race, (weights, None, 1.0), index, threads)
+    return index, draw_rows(call, weights.shape, weights.size, *where)
 
 
 def relax(

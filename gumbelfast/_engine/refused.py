@@ -65,6 +65,17 @@ def refuse(
     raise Refused(text, kind, row, tuple(place), count)
 
 
+def refuse_ragged(x: Array, bounds: Array) -> NoReturn:
+    """The same of rows of any lengths that lie one behind the other: a bad logit, or a row without a finite one."""
+    wide = x.astype(np.float64)
+    if np.isnan(wide).any() or np.isposinf(wide).any():
+        refuse(x, None, -1)
+    finite = np.concatenate([[0], np.isfinite(wide).cumsum()])[bounds]
+    row = int((np.diff(finite) == 0).argmax())
+    text = _core.words_of(("empty", row, 0, 0), [bounds.size - 1, 1], 0, 0, "", "")
+    raise Refused(text, "empty", row, (row,), 0)
+
+
 def check_weights_of_choice(p: Array, distinct: int = 0) -> None:
     """Checks weights along the last axis, for so many draws without replacement, or for draws with it."""
     _raise(_core.fault_of_weights(np.ascontiguousarray(p), distinct))

@@ -125,33 +125,40 @@ def inverses(values: Array) -> float | NDArray[np.float64]:
     return values.astype(np.float64).reshape(-1) if values.ndim else float(values)
 
 
+def where_none(values: Any, nothing: float) -> Any:
+    """Settings with `nothing` in place of None: of all rows, or of some in a list or an array of objects."""
+    if values is None:
+        return nothing
+    if isinstance(values, list | tuple) or getattr(values, "dtype", None) == _OBJECT:
+        array = np.asarray(values, dtype=object)
+        missing = np.array([value is None for value in array.ravel()], bool).reshape(array.shape)
+        return np.where(missing, nothing, array).tolist()
+    return values
+
+
 def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
-    """One integer >= 0 a row, as int64; None if no row has one above 0."""
+    """One integer a row, as int64, 0 for None, -1 and 0; None if no row has one above 0."""
     if values is None or (type(values) is int and values == 0):
         return None
     if type(values) is int and 0 < values < INT64_END:
         return np.full(math.prod(shape), values, np.int64)
     try:
-        given = as_integers(values, name)
+        given = as_integers(where_none(values, 0), name)
     except TypeError:
         raise TypeError(f"{name} must be integers, got {values!r}") from None
-    _refuse_rows(given.ravel() < 0, given.ravel(), f"{name} must be >= 0", given.shape)
+    _refuse_rows(given.ravel() < -1, given.ravel(), f"{name} must be >= 0, or -1 for no filter", given.shape)
     most = np.full(given.shape, INT64_END - 1, np.int64)
     np.copyto(most, given, casting="unsafe", where=np.asarray(given < INT64_END))
-    number = _one_a_row(most, name, shape, np.int64)
+    number = _one_a_row(np.maximum(most, 0), name, shape, np.int64)
     return number if number.any() else None
 
 
-def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], zero_allowed: bool) -> Array | None:
-    """One number a row in [0, 1], or (0, 1] where 0 is not allowed; None if no row has one that filters."""
-    nothing = 0.0 if zero_allowed else 1.0
+def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], nothing: float) -> Array | None:
+    """One number a row in [0, 1], where `nothing` and None filter nothing; None if no row has one that filters."""
     if values is None or (type(values) is float and values == nothing):
         return None
     if type(values) is float and 0 < values <= 1:
         return np.full(math.prod(shape), values)
-    value = real_rows(values, name, shape)
-    if not value.size or (value.min() > 0 and value.max() <= 1):
-        return value
-    least = value >= 0 if zero_allowed else value > 0
-    _refuse_rows(~(least & (value <= 1)), value, f"{name} must lie in {'[' if zero_allowed else '('}0, 1]", shape)
+    value = real_rows(where_none(values, nothing), name, shape)
+    _refuse_rows(~((value >= 0) & (value <= 1)), value, f"{name} must lie in [0, 1]", shape)
     return value if (value != nothing).any() else None

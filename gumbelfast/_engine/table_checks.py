@@ -74,11 +74,11 @@ def categories(value: ArrayLike, columns: int) -> Array:
     return array
 
 
-def empty_value(empty: Any) -> int:
-    """What stands for the index of an empty row."""
-    number = as_integer(empty, "empty")
+def empty_value(empty: Any, name: str = "empty") -> int:
+    """What stands for the index of a row that has none."""
+    number = as_integer(empty, name)
     if not -INT64_END <= number < INT64_END:
-        raise ValueError(f"empty must fit int64, got {number}")
+        raise ValueError(f"{name} must fit int64, got {number}")
     return number
 
 

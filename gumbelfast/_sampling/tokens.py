@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .._engine import checks, draws, row_checks, thread_count
-from .._engine.backend import active
+from .._engine import checks, table_checks, thread_count, tokens
 from .._engine.direct import in_one_step
 from .._engine.types import SeedLike
+
+
+class TokenSample(NamedTuple):
+    """Tokens, and what they were drawn from: `sample_tokens` with ``return_logprobs=True``.
+
+    Log-probabilities are natural logarithms, float64; NaN for a row that yields `invalid`.
+    """
+
+    tokens: NDArray[np.int64]
+    """The tokens, shape ``size + batch shape``."""
+    logprobs: NDArray[np.float64]
+    """Of each token under what it was drawn from: 0 where temperature is 0, or one token was left."""
+    raw_logprobs: NDArray[np.float64]
+    """Of each token under the softmax of its allowed logits, without temperature and filters."""
+    log_kept: NDArray[np.float64]
+    """Of the probability that the filters kept, at the row's temperature; one a row, 0 if it is all."""
+    top_tokens: NDArray[np.int64] | None
+    """The most probable tokens of each row, shape ``batch shape + (top_logprobs,)``; -1 where there are no more."""
+    top_logprobs: NDArray[np.float64] | None
+    """Theirs under the softmax that `raw_logprobs` is of."""
 
 
 @in_one_step
 def sample_tokens(
     logits: ArrayLike,
     *,
-    temperature: ArrayLike = 1.0,
+    temperature: ArrayLike | None = 1.0,
     top_k: ArrayLike | None = None,
     top_p: ArrayLike | None = None,
     min_p: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    size: int | tuple[int, ...] | None = None,
     seeds: ArrayLike | None = None,
     positions: ArrayLike | None = None,
     rng: SeedLike = None,
+    invalid: int | None = None,
+    return_logprobs: bool = False,
+    top_logprobs: int = 0,
     num_threads: int | None = None,
 ) -> Any:
     r"""Draw one token per row from the logits that top-k, top-p and min-p leave, each row with its own settings.
@@ -38,40 +61,52 @@ def sample_tokens(
         Unnormalised log-probabilities; -inf is never drawn.
     temperature : float or array_like of float, shape (...), default 1.0
         Logits are divided by it. 0 takes the largest allowed logit, the lowest index among equals, whatever the
-        filters.
+        filters: greedy decoding. ``top_k=1`` is not greedy: of equal largest logits it draws one.
     top_k : int or array_like of int, shape (...), optional
-        Keep the logits that reach the k-th largest: those equal to it all stay. 0, or V and more, keeps all.
+        Keep the logits that reach the k-th largest: those equal to it all stay. 0, -1, or V and more, keeps all.
     top_p : float or array_like of float, shape (...), optional
         Keep the most probable tokens until their probabilities add up to it, at least one; among equal logits at the
-        edge the lower indices stay. 1 keeps all.
+        edge the lower indices stay. 1 keeps all, 0 the most probable token.
     min_p : float or array_like of float, shape (...), optional
         Keep the tokens whose probability is at least `min_p` times the largest. 0 keeps all.
     mask : array_like of bool, optional
         True where a token is allowed; broadcasts to `logits`. What is masked is not looked at.
+    size : int or tuple of ints, optional
+        Draws per row, of logits that are not copied; the result has shape ``size + batch shape``, and so have `seeds`
+        and `positions`. The first of n draws are those of fewer.
     seeds, positions : array_like of int, optional
         One per row: row i draws at place ``positions[i]`` (default 0) of the noise of ``seeds[i]``, whatever its
         batch-mates. Rows whose seed is None draw from `rng`. More in `categorical`.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
         Where the randomness comes from.
+    invalid : int, optional
+        What a row yields that has NaN or +inf among its allowed logits, or nothing to draw, instead of an error for all
+        rows. The other rows are what they would be without it.
+    return_logprobs : bool, default False
+        Return log-probabilities as well. The tokens are the same; the call takes 3 to 8 times as long.
+    top_logprobs : int, default 0
+        With `return_logprobs`: so many of the most probable tokens, with theirs.
     num_threads : int, optional
         The most threads to use; no number changes a result.
 
     Returns
     -------
-    ndarray of int64, shape (...)
-        The tokens; a scalar for one row of logits.
+    ndarray of int64, shape (...), or `TokenSample` with `return_logprobs`
+        The tokens; a scalar for one draw from one row of logits.
 
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask that is not boolean, a `top_k` that is not integer, or settings that are
-        no numbers.
+        For logits that are not floats, a mask that is not boolean, a `top_k` or `invalid` that is not integer, or
+        settings that are no numbers.
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a setting out of range (``temperature >=
-        0`` and finite, ``top_k >= 0``, ``0 < top_p <= 1``, ``0 <= min_p <= 1``), or a bad address.
+        0`` and finite, ``top_k >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``), or a bad address.
 
     Notes
     -----
+    Where a setting is None, for all rows or for some in a list, nothing is filtered (temperature: 1).
+
     Filters apply in the order temperature, top-k, top-p, min-p, each to what the ones before it left, as the processors
     of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p: Holtzman et al. 2020; min-p: Nguyen et
     al. 2024). The draw is that of `categorical` from the logits that are left, at the same address: the noise of a
@@ -85,14 +120,85 @@ def sample_tokens(
     array([0, 3])
     """
     x, _ = checks.rows(logits, -1)
-    batch = x.shape[:-1]
-    scale = row_checks.reciprocal_rows(temperature, "temperature", batch, x.dtype)
-    k = row_checks.count_rows(top_k, "top_k", batch)
-    p = row_checks.fraction_rows(top_p, "top_p", batch, zero_allowed=False)
-    m = row_checks.fraction_rows(min_p, "min_p", batch, zero_allowed=True)
+    settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
     allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
-    index = np.empty(batch, np.int64)
-    rows = x, allowed, 1.0
-    call = partial(active().sample_tokens, rows, scale, k, p, m, index, thread_count.resolve(num_threads))
-    draws.run(call, rows, -1, x.shape, x.size, (rng, seeds, positions))
-    return index if index.ndim else index[()]
+    shape = () if size is None else checks.size_tuple(size)
+    if invalid is not None:
+        invalid = table_checks.empty_value(invalid, "invalid")
+    best = checks.as_integer(top_logprobs, "top_logprobs", 0, checks.INT64_END)
+    if best and not return_logprobs:
+        raise ValueError("top_logprobs needs return_logprobs=True")
+    best = min(best, x.shape[-1])
+    given, threads = (x, allowed, 1.0), thread_count.resolve(num_threads)
+    index = tokens.draw(given, settings, shape, threads, (rng, seeds, positions), invalid)
+    if not return_logprobs:
+        return index if index.ndim else index[()]
+    edges, log_sums = tokens.log_masses(given, settings, threads, invalid is not None)
+    each = index.reshape(math.prod(shape), len(edges))
+    drawn = np.where(np.isnan(edges[:, 0]), 0, each)
+    below = x.reshape(-1, x.shape[-1])[np.arange(len(edges)), drawn].astype(np.float64) - edges[:, 0]
+    with np.errstate(divide="ignore"):
+        log_left, log_all = np.log(edges[:, 3]), np.log(edges[:, 4])
+    top, top_values = None, None
+    if best:
+        found = tokens.best_tokens(given, best, threads, log_sums, invalid is not None)
+        top, top_values = found[0].reshape(*x.shape[:-1], best), found[1].reshape(*x.shape[:-1], best)
+    return TokenSample(
+        index[()],
+        (below * settings.scale - log_left).reshape(index.shape)[()],
+        (below - log_sums).reshape(index.shape)[()],
+        (log_left - log_all).reshape(x.shape[:-1])[()],
+        top,
+        top_values,
+    )
+
+
+def filter_tokens(
+    logits: ArrayLike,
+    *,
+    temperature: ArrayLike | None = 1.0,
+    top_k: ArrayLike | None = None,
+    top_p: ArrayLike | None = None,
+    min_p: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> NDArray[np.bool_]:
+    """Which tokens `sample_tokens` may draw with these settings.
+
+    Parameters
+    ----------
+    logits, temperature, top_k, top_p, min_p, mask, num_threads
+        As in `sample_tokens`.
+
+    Returns
+    -------
+    ndarray of bool, shape (..., V)
+        True for what the filters leave. Given as `mask` with the same temperature and no filters, it leads to the
+        same tokens.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `sample_tokens`.
+
+    Notes
+    -----
+    Exactly what can be drawn, with the same arithmetic. No row is sorted: each filter keeps the first of the logits in
+    descending order, and a bisection finds the last of them.
+
+    Examples
+    --------
+    >>> import numpy as np, gumbelfast as gf
+    >>> logits = np.log([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]])
+    >>> gf.filter_tokens(logits, top_p=[0.6, 1.0], top_k=[None, 3])
+    array([[ True,  True, False, False],
+           [False,  True,  True,  True]])
+    """
+    x, _ = checks.rows(logits, -1)
+    settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
+    allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
+    edges = tokens.edges((x, allowed, 1.0), settings, thread_count.resolve(num_threads))
+    least = edges[:, 1].astype(checks.work_dtype(x.dtype)).reshape(*x.shape[:-1], 1)
+    last = edges[:, 2].reshape(*x.shape[:-1], 1)
+    kept = np.asarray((x > least) | ((x == least) & (np.arange(x.shape[-1]) <= last)), bool)
+    return kept if allowed is None else kept & allowed

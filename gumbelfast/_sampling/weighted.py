@@ -48,7 +48,7 @@ def weighted_sample(
     Returns
     -------
     WeightedSample
-        ``indices`` (int64) and ``perturbed`` (float32, or float64 for float64 weights) hold k entries along `axis` in
+        ``indices`` (int64) and ``perturbed`` (float64) hold k entries along `axis` in
         the order of the draw; ``kappa`` has the shape of the batch: the largest perturbed log-weight that was not
         drawn, -inf where nothing is left. Given kappa, item i was drawn with probability
         :math:`1 - \exp(-\exp(\log w_i - \kappa))`, which estimators without replacement divide by.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import shards
 from .._engine import checks, table_checks
 from .._engine.types import SeedLike
-from .._parts import check_count, check_drawn, draw_argmax, draw_top_k, draw_weighted, perturbed_dtype, split_threshold
+from .._parts import check_count, check_drawn, draw_argmax, draw_top_k, draw_weighted, split_threshold
 from .._sampling.weighted import WeightedSample
 from ..shards import Argmax, TopK
 from . import _blocks, _checks
@@ -89,13 +89,13 @@ def categorical(
     if 0 in x.shape[:lead]:
         chunks = _blocks.without(x.chunks, (place,))
         index = da.empty(address.rows, dtype=np.int64, chunks=chunks)
-        return Argmax(index, index.astype(perturbed_dtype(x.dtype))) if return_perturbed else index
+        return Argmax(index, index.astype(np.float64)) if return_perturbed else index
     state = argmax_state(x, blocks, address, given | {"num_threads": num_threads})
     settings: dict[str, Any] = {"chunks": row_chunks(x, place), "address": address.plain(), "empty": empty}
     index = _blocks.finished(_index, state, np.int64, dropped=(place,), **settings)
     if not return_perturbed:
         return index
-    return Argmax(index, _blocks.finished(_value, state, perturbed_dtype(x.dtype), dropped=(place,), **settings))
+    return Argmax(index, _blocks.finished(_value, state, np.float64, dropped=(place,), **settings))
 
 
 def gumbel_top_k(
@@ -249,11 +249,10 @@ def _successive(
     state = _blocks.merged(found, (place,), _MergeLargest(held), held)
     entries = tuple((k,) if axis == place else c for axis, c in enumerate(x.chunks))
     settings: dict[str, Any] = {"address": address.plain(), "k": k, "what": what}
-    dtype = perturbed_dtype(x.dtype)
     return (
         _blocks.finished(_entries, state, np.int64, entries, part=0, **settings),
-        _blocks.finished(_entries, state, dtype, entries, part=1, **settings),
-        _blocks.finished(_threshold, state, dtype, row_chunks(x, place), (place,), **settings),
+        _blocks.finished(_entries, state, np.float64, entries, part=1, **settings),
+        _blocks.finished(_threshold, state, np.float64, row_chunks(x, place), (place,), **settings),
     )
 
 

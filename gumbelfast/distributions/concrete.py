@@ -52,7 +52,9 @@ class _Relaxed:
         """Logarithms of samples, in the working dtype."""
         work = checks.work_dtype(x.dtype)
         z: Array = noise.gumbel(size=x.shape, dtype=work, rng=rng, offset=offset, num_threads=num_threads)
-        z += x.astype(work, copy=False)
+        wide = x.astype(work, copy=False)
+        with np.errstate(over="ignore"):  # as gumbel_softmax
+            z += wide - wide.max(axis=-1, keepdims=True)
         y: Array = log_softmax(z, temperature=self._tau, out=z, num_threads=num_threads)
         return y
 

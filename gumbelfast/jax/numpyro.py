@@ -68,7 +68,8 @@ class ExpRelaxedCategorical(distributions.Distribution):
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> jax.Array:
         """Samples of shape ``sample_shape + batch_shape + event_shape``, with gradients to parameters."""
         noise = gumbel(key, (*sample_shape, *self.logits.shape), self.logits.dtype)
-        perturbed = self.logits + noise
+        common = jax.lax.stop_gradient(self.logits.max(axis=-1, keepdims=True))
+        perturbed = (self.logits - common) + noise  # as gumbel_softmax: large logits hide no noise
         below = perturbed - jax.lax.stop_gradient(perturbed.max(-1, keepdims=True))
         return log_softmax(below / self.temperature[..., None])
 

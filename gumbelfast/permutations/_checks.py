@@ -50,7 +50,7 @@ def gradient(values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def iterations(value: Any) -> int:
-    return as_integer(value, "iterations", 1, 2**63)
+    return as_integer(value, "iterations", 1, 2**31)
 
 
 def noise_scale(value: Any) -> float:
@@ -60,9 +60,9 @@ def noise_scale(value: Any) -> float:
     return float(number)
 
 
-def overflow(z: Array, scale: Array, name: str) -> None:
-    """Refuses what cannot be divided by its temperature."""
+def overflow(z: Array, scale: float | Array, name: str) -> None:
+    """Refuses matrices that cannot be divided by their temperature."""
     with np.errstate(over="ignore"):
-        fault = ~np.isfinite(z * scale).reshape(len(z), -1).all(axis=-1)
+        fault = ~np.isfinite(z * np.asarray(scale, z.dtype).reshape(-1, 1, 1)).all(axis=(-2, -1))
     if fault.any():
         raise ValueError(f"{name} / tau overflows {z.dtype} in row {row_name(int(fault.argmax()), (len(z), 1))}")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import row_checks
+from .._engine import row_checks, thread_count
+from .._engine.backend import active
 from .._engine.types import SeedLike
 from .._sampling.noise import gumbel
-from ..reference import sinkhorn as kernel
 from . import _checks as check
 
 Array = NDArray[Any]
@@ -89,13 +89,25 @@ def gumbel_sinkhorn(
     return (result, z) if return_perturbed else result
 
 
-def relax(z: Array, scale: Array, rounds: int, hard: bool) -> Array:
-    """The relaxed or hard permutations of perturbed scores (..., n, n), with one 1/tau a matrix (count, 1, 1)."""
-    if not hard:
-        return kernel.sinkhorn(z.reshape(-1, *z.shape[-2:]), scale, rounds).reshape(z.shape)
-    hot = np.zeros_like(z)
-    np.put_along_axis(hot, match(z)[..., None], 1, -1)
-    return hot
+def relax(z: Array, scale: float | Array, rounds: int, hard: bool) -> Array:
+    """The relaxed or hard permutations of perturbed scores (..., n, n), with 1/tau for all or for each matrix."""
+    y = np.zeros_like(z)
+    if hard:
+        np.put_along_axis(y, match(z)[..., None], 1, -1)
+    else:
+        active().sinkhorn(_stack(z), rounds, scale, _stack(y), thread_count.resolve(None))
+    return y
+
+
+def relax_backward(grad: Array, z: Array, scale: float | Array, rounds: int) -> Array:
+    """The gradient with respect to z of the relaxed permutations; arrays without gaps."""
+    found = np.empty_like(z)
+    active().sinkhorn_backward(_stack(grad), _stack(z), rounds, scale, _stack(found), thread_count.resolve(None))
+    return found
+
+
+def _stack(x: Array) -> Array:
+    return x.reshape(-1, *x.shape[-2:])
 
 
 def gumbel_sinkhorn_backward(
@@ -137,9 +149,7 @@ def gumbel_sinkhorn_backward(
     """
     z = check.square(perturbed, "perturbed")
     rounds, scale = check.iterations(iterations), scales(tau, z)
-    rows = z.reshape(-1, *z.shape[-2:])
-    outer = check.gradient(grad, z.shape).astype(z.dtype).reshape(rows.shape)
-    return kernel.sinkhorn_backward(outer, rows, scale, rounds).reshape(z.shape)
+    return relax_backward(check.gradient(grad, z.shape).astype(z.dtype, order="C"), z, scale, rounds)
 
 
 def match(scores: ArrayLike) -> NDArray[np.int64]:
@@ -189,10 +199,8 @@ def _assignment() -> Any:
     return linear_sum_assignment
 
 
-def scales(tau: ArrayLike, x: Array) -> Array:
-    """1/tau of each matrix, in the working dtype."""
+def scales(tau: ArrayLike, x: Array) -> float | Array:
+    """1/tau, for all matrices or for each, by which scores can be multiplied."""
     inverse = row_checks.positive_reciprocals(tau, "tau", x.shape[:-2], x.dtype)
-    count = x.size // x.shape[-1] ** 2
-    scale = np.broadcast_to(np.asarray(inverse, x.dtype).reshape(-1, 1, 1), (count, 1, 1))
-    check.overflow(x.reshape(-1, *x.shape[-2:]), scale, "logits")
-    return scale
+    check.overflow(_stack(x), inverse, "logits")
+    return inverse

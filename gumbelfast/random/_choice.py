@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import checks
+from .._engine import checks, draws, thread_count
+from .._engine.backend import active
 from .._engine.tables import first_above
-from .._sampling import argmax
 
 Array = NDArray[Any]
 
+_WORTH_A_KERNEL = 32  # draws
 _ROOT_EPS = math.sqrt(np.finfo(np.float64).eps)
 
 
@@ -50,6 +51,18 @@ def _length(a: Any, axis: Any) -> int:
 
 def with_replacement(rng: np.random.Generator, weights: NDArray[np.float64], shape: Any) -> Array:
     """Independent places, by inversion: those of NumPy for the same words."""
+    shape = checks.size_tuple(shape)
+    count = math.prod(shape)
+    bits: Any = rng.bit_generator
+    if count >= _WORTH_A_KERNEL and (place := bits._take_doubles(count)) is not None:
+        index = np.empty(shape, np.int64)
+        try:
+            block, word = place
+            active().choose_by_words(weights, index, block, word, bits.key, thread_count.resolve(None))
+        except BaseException:
+            bits.advance(-2 * count)
+            raise
+        return index
     cumulated = weights.cumsum()
     cumulated /= cumulated[-1]
     uniform = np.asarray(rng.random(shape))
@@ -59,9 +72,8 @@ def with_replacement(rng: np.random.Generator, weights: NDArray[np.float64], sha
 def successively(rng: np.random.Generator, weights: NDArray[np.float64], shape: Any) -> Array:
     """Distinct places, each by its weight among those left, in the order of drawing."""
     shape = checks.size_tuple(shape)
-    with np.errstate(divide="ignore"):
-        logits = np.log(weights)
-    return argmax.gumbel_top_k(logits, math.prod(shape), rng=rng).indices.reshape(shape)
+    index, _ = draws.race(weights, math.prod(shape), thread_count.resolve(None), (rng,))
+    return index.reshape(shape)
 
 
 def taken(a: ArrayLike, index: Array, size: Any, axis: int) -> Any:

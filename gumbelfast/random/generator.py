@@ -196,7 +196,7 @@ class Generator(np.random.Generator):
         axis: int = 0,
         shuffle: bool = True,
     ) -> Any:
-        """Entries of `a`, or of ``range(a)``: NumPy's, but with `p` and without replacement by Gumbel top-k.
+        """Entries of `a`, or of ``range(a)``: NumPy's, but with `p` and without replacement by a race.
 
         Parameters
         ----------
@@ -217,8 +217,8 @@ class Generator(np.random.Generator):
         Notes
         -----
         Without replacement each entry is drawn with probability proportional to `p` among those that are left:
-        successive sampling, the Plackett-Luce distribution, by the largest ``log(p) + g`` in float64. NumPy draws with
-        replacement, drops what repeats and fills up, another name for the same law.
+        successive sampling, the Plackett-Luce distribution, by the largest ``p / E`` in float64 with standard
+        exponentials E. NumPy draws with replacement, drops what repeats and fills up, another name for the same law.
         """
         weights = None if p is None else _choice.checked(a, size, p, axis, replace)
         if weights is None:

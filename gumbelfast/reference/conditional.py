@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .gumbel_max import perturb
 from .softmax import logsumexp, widen
 
 Array: TypeAlias = NDArray[Any]
@@ -46,7 +45,7 @@ def conditional_gumbel(
     array of shape (rows, K), dtype of ``logits``
         -log(exp(-M) + exp(-fl(x + g))), computed one precision above and rounded once.
     """
-    p, _ = widen(perturb(logits, noise, 1.0))
+    p, _ = widen(logits + noise)
     with np.errstate(under="ignore", over="ignore"):
         z: Array = (-np.logaddexp(-bound[:, None].astype(p.dtype), -p)).astype(logits.dtype)
     if index is None:

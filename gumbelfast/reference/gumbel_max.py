@@ -5,25 +5,37 @@ Gumbel distributed around logsumexp(x / T), independent of the argmax (Gumbel 19
 The logarithms of weights serve as logits as they are: no normalisation is needed.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def perturb(logits: NDArray[Any], noise: NDArray[Any], scale: float | NDArray[Any]) -> NDArray[Any]:
-    """fl(fl(x * s) + g) in the dtype of the logits, s = 1 / T rounded to it: the one rounding of the stream law.
+class Perturbed(NamedTuple):
+    """Perturbed values: the sum in float64, and the error of its rounding."""
 
-    A logit of -inf stays -inf, also where s rounds to 0.
+    sum: NDArray[np.float64]
+    rest: NDArray[np.float64]
+
+
+def perturb(logits: NDArray[Any], noise: NDArray[Any], scale: float | NDArray[Any]) -> Perturbed:
+    """fl(x * s) + g in float64, s = 1 / T.
+
+    The error of that sum is a float64 number, too (Knuth's two-sum). It is kept, so that nothing of the noise is lost,
+    however large the logit.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        s = np.asarray(scale, logits.dtype)
-        return np.where(np.isneginf(logits), logits, logits * s + noise)
+        x, g = logits.astype(np.float64), noise.astype(np.float64)
+        p = np.where(np.isneginf(x), x, x * np.asarray(scale, np.float64))
+        total = p + g
+        part = total - p
+        error = (p - (total - part)) + (g - part)
+    return Perturbed(total, np.where(np.isfinite(total), error, 0.0))
 
 
-def tie_breakers(logits: NDArray[Any], perturbed: NDArray[Any]) -> NDArray[Any]:
-    """What decides between equal perturbed values: the logits where these overflow, nothing where they do not."""
-    return np.where(np.isinf(perturbed), logits, 0)
+def tie_breakers(logits: NDArray[Any], perturbed: Perturbed) -> NDArray[Any]:
+    """What decides between equal sums: the rest, or the logits where these overflow."""
+    return np.where(np.isinf(perturbed.sum), logits, perturbed.rest)
 
 
 def gumbel_max(
@@ -45,10 +57,10 @@ def gumbel_max(
     index : int64 array of shape (rows,)
         The argmax, the lowest of equals; -1 for a row with nothing to draw. Where the maximum overflows, equal values
         are told apart by their logits.
-    perturbed : array of shape (rows,)
+    perturbed : float64 array of shape (rows,)
         The maximum; -inf for a row with nothing to draw.
     """
     perturbed = perturb(logits, noise, scale)
-    best = perturbed.max(axis=-1, keepdims=True)
-    index = np.where(perturbed == best, tie_breakers(logits, perturbed), -np.inf).argmax(axis=-1)
+    best = perturbed.sum.max(axis=-1, keepdims=True)
+    index = np.where(perturbed.sum == best, tie_breakers(logits, perturbed), -np.inf).argmax(axis=-1)
     return np.where(np.isneginf(logits).all(axis=-1), -1, index), best[..., 0]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .gumbel_max import perturb
+from .gumbel_max import gumbel_max
 from .softmax import softmax
 
 
@@ -31,10 +31,16 @@ def gumbel_softmax(
     Returns
     -------
     soft : array of shape (rows, K)
-        softmax((p - max p) / tau) of p = fl(x + g), not yet rounded to the dtype of the logits.
+        softmax((p - max p) / tau) of p = fl(fl(x - max x) + g), not yet rounded to the dtype of the logits.
     hard : bool array of shape (rows, K)
-        True at the maximum of p, the lowest of equals.
+        True at the Gumbel-max draw.
     """
-    p = perturb(logits, noise, 1.0)
-    hard = np.arange(p.shape[-1]) == p.argmax(axis=-1, keepdims=True)
-    return softmax(p, inv_tau), hard
+    index, _ = gumbel_max(logits, noise)
+    return softmax(relaxed_logits(logits, noise), inv_tau), np.arange(logits.shape[-1]) == index[:, None]
+
+
+def relaxed_logits(logits: NDArray[Any], noise: NDArray[Any]) -> NDArray[Any]:
+    """fl(fl(x - max x) + g): small numbers, whatever is common to all logits, so that none of the noise is lost."""
+    with np.errstate(over="ignore"):
+        p: NDArray[Any] = (logits - logits.max(axis=-1, keepdims=True)) + noise
+    return p

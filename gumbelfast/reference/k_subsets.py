@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[Any]
 
 def sums(x: Array, k: int) -> Array:
     """The logarithm of e_j(i) of rows (n, K), shape (K + 1, n, k + 1): of the first i items, j taken."""
-    table = np.full((x.shape[1] + 1, len(x), k + 1), -np.inf)
+    table = np.full((x.shape[1] + 1, len(x), k + 1), -np.inf, x.dtype)
     table[0, :, 0] = 0
     for i, item in enumerate(x.T):
         table[i + 1] = table[i]

@@ -4,17 +4,23 @@ Only addresses, rows and dtypes are settled here. float16 and bfloat16 are conve
 result is rounded once on store. ``threads`` is accepted and changes nothing, as everywhere.
 """
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .at_ids import top_k_at
 from .conditional import conditional_gumbel as conditional_rows
 from .conditional import maximum_at
 from .gumbel_max import gumbel_max as gumbel_max_rows
 from .gumbel_softmax import gumbel_softmax as gumbel_softmax_rows
+from .k_subsets import derivatives, marginals, sums
 from .noise import exponential_noise, gumbel_noise
-from .philox import U64, block_words, row_key
+from .philox import U64, WORD, block_words, philox4x32, row_key
+from .race import race as race_rows
+from .relaxed_top_k import relaxed_top_k as relaxed_top_k_rows
+from .relaxed_top_k import relaxed_top_k_backward as relaxed_top_k_backward_rows
 from .rows import (
     LACKING,
     REFUSED,
@@ -31,6 +37,8 @@ from .rows import (
     store,
     working_dtype,
 )
+from .sinkhorn import sinkhorn as sinkhorn_matrices
+from .sinkhorn import sinkhorn_backward as sinkhorn_backward_matrices
 from .softmax import log_softmax as log_softmax_rows
 from .softmax import log_softmax_backward as log_softmax_backward_rows
 from .softmax import logsumexp as logsumexp_rows
@@ -38,7 +46,7 @@ from .softmax import softmax as softmax_rows
 from .softmax import softmax_backward as softmax_backward_rows
 from .tables import alias_table as alias_table_row
 from .tables import bounds_of, invert, pick_alias, uniforms
-from .tokens import survivors
+from .tokens import edge, survivors
 from .top_k import gumbel_top_k as gumbel_top_k_rows
 from .viterbi import viterbi as viterbi_tree
 
@@ -74,6 +82,73 @@ def exponential(out: Array, loc: float, scale: float, threads: int, address: Add
     with np.errstate(over="ignore", under="ignore"):
         store(out, work.type(loc) + work.type(scale) * noise)
     return 0
+
+
+def _named_elements(ids: U64, address: Address) -> tuple[U64, int | U64]:
+    """The element that each id of some rows names, and the key, or a column of keys."""
+    rows: U64 = ids.reshape(math.prod(ids.shape[:-1]), ids.shape[-1])
+    first, each_key = addresses(len(rows), 1, address)
+    return first + rows, each_key
+
+
+def gumbel_at(ids: U64, out: Array, threads: int, address: Address) -> int:
+    """``g`` of the elements that the ids of each row name."""
+    elements, each_key = _named_elements(ids, address)
+    store(out, gumbel_noise(each_key, elements, working_dtype(out.dtype)))
+    return elements.size
+
+
+def exponential_at(ids: U64, out: Array, threads: int, address: Address) -> int:
+    """``E`` of the elements that the ids of each row name."""
+    elements, each_key = _named_elements(ids, address)
+    store(out, exponential_noise(each_key, elements, working_dtype(out.dtype)))
+    return elements.size
+
+
+def gumbel_max_at(
+    x: Array,
+    scale: float | Array,
+    ids: U64,
+    bounds: Array | None,
+    index: Array,
+    perturbed: Array | None,
+    threads: int,
+    address: Address,
+) -> int:
+    """Per row of entries the id of the largest ``x * scale + g``."""
+    best = np.empty(index.shape) if perturbed is None else perturbed
+    return gumbel_top_k_at(x, scale, ids, bounds, index[..., None], best[..., None], threads, address)
+
+
+def gumbel_top_k_at(
+    x: Array,
+    scale: float | Array,
+    ids: U64,
+    bounds: Array | None,
+    index: Array,
+    perturbed: Array,
+    threads: int,
+    address: Address,
+) -> int:
+    """Per row of entries the ids of the k largest ``x * scale + g``, in order; missing places hold -1 and -inf."""
+    if index.size == 0:
+        return 0
+    flat: Array = x.reshape(-1).astype(working_dtype(x.dtype))
+    if np.any(np.isnan(flat) | np.isposinf(flat)):
+        return REFUSED
+    ends = np.arange(0, flat.size + 1, ids.shape[-1]) if bounds is None else bounds
+    k, count, named = index.shape[-1], len(ends) - 1, ids.reshape(-1)
+    out, best = index.reshape(-1, k), perturbed.reshape(-1, k)
+    first, each_key = addresses(len(out), 1, address)
+    scales = np.broadcast_to(scale, count) if isinstance(scale, float) else scale.reshape(-1)
+    opened = 0
+    for i in range(len(out)):
+        row = slice(ends[i % count], ends[i % count + 1])
+        key = each_key if isinstance(each_key, int) else each_key[i]
+        noise = gumbel_noise(key, first[i] + named[row], flat.dtype)
+        out[i], best[i] = top_k_at(flat[row], noise, scales[i % count], named[row], k)
+        opened += noise.size
+    return LACKING if (out < 0).any() else opened
 
 
 def gumbel_max(
@@ -115,6 +190,20 @@ def gumbel_top_k(
     which, best = gumbel_top_k_rows(rows, gumbel_noise(each_key, elements, x.dtype), scales, k)
     store(index, which)
     store(perturbed, best)
+    return status(elements, which)
+
+
+def race(weights: Logits, index: Array, threads: int, address: Address) -> int:
+    """The places of the k largest ``w / E`` of each row, in order; -1 where no weight is left."""
+    w = load(weights[0])
+    if not ((w >= 0) & (w < np.inf)).all():
+        return REFUSED
+    if index.size == 0:
+        return 0
+    k = index.shape[-1]
+    elements, each_key = addresses(index.size // k, w.shape[1], address)
+    which = race_rows(repeat_rows(w, index.size // k), exponential_noise(each_key, elements, w.dtype), k)
+    store(index, which)
     return status(elements, which)
 
 
@@ -201,6 +290,26 @@ def sample_tokens(
     return status(elements, which)
 
 
+def token_edges(
+    logits: Logits,
+    scale: Array,
+    top_k: Array | None,
+    top_p: Array | None,
+    min_p: Array | None,
+    edges: Array,
+    threads: int,
+) -> int:
+    """Per row what the filters leave, as `edge` says it."""
+    x = load_logits(logits)
+    if x is None:
+        return REFUSED
+    rows = edges.reshape(-1, 5)
+    for i, s in enumerate(scale.ravel().astype(x.dtype)):
+        k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
+        rows[i] = edge(x[i], s, int(k), p, m)
+    return LACKING if (rows[:, 2] < 0).any() else 0
+
+
 def softmax(x: Array, scale: float | Array, out: Array, threads: int) -> None:
     """``softmax(x * scale)`` along the last axis."""
     rows = load(x)
@@ -260,6 +369,18 @@ def draw_integers(below: int, index: Array, threads: int, address: Address) -> i
     return 0
 
 
+def choose_by_words(weights: Array, index: Array, block: int, word: int, key: int, threads: int) -> int:
+    """Inversion of the bounds of one row of weights by the doubles of sequential words, as NumPy makes them."""
+    bounds = bounds_of(weights.astype(np.float64))
+    blocks = np.uint64(block) + np.arange(index.size // 2 + 2, dtype=np.uint64)
+    zero = np.zeros_like(blocks)
+    words = np.stack(philox4x32((blocks & WORD, blocks >> np.uint64(32), zero, zero), key), axis=-1).reshape(-1)
+    low, high = words[word : word + 2 * index.size].reshape(-1, 2).T
+    drawn = (low | high << np.uint64(32)) >> np.uint64(11) << np.uint64(11)
+    index.reshape(-1)[...] = invert(bounds, drawn)
+    return 0
+
+
 def draw_weights(weights: Array, index: Array, threads: int, address: Address) -> int:
     """Inversion of the bounds of each row of weights."""
     wide = weights.astype(np.float64)
@@ -279,3 +400,43 @@ def viterbi(unary: Array, pairwise: Array, parents: Array, index: Array, score: 
         if each is not None:
             index[i], score[i] = each
     return LACKING if np.isneginf(score).any() else 0
+
+
+def _column(scale: float | Array, x: Array) -> Array:
+    """1/tau of each row of `x`, in a column."""
+    return np.broadcast_to(np.asarray(scale, x.dtype).reshape(-1, 1), (len(x), 1))
+
+
+def relaxed_top_k(z: Array, k: int, scale: float | Array, out: Array, threads: int) -> None:
+    """The sum of k softmaxes of ``z * scale``, each of what the ones before left."""
+    rows = load(z)
+    store(out, relaxed_top_k_rows(rows, k, _column(scale, rows)))
+
+
+def relaxed_top_k_backward(grad: Array, z: Array, k: int, scale: float | Array, out: Array, threads: int) -> None:
+    """The gradient with respect to ``z``."""
+    rows = load(z)
+    store(out, relaxed_top_k_backward_rows(load(grad), rows, k, _column(scale, rows)))
+
+
+def sinkhorn(z: Array, rounds: int, scale: float | Array, out: Array, threads: int) -> None:
+    """``exp(z * scale)`` of matrices, rows and then columns divided by their sums, ``rounds`` times."""
+    out[...] = sinkhorn_matrices(z, _column(scale, z)[..., None], rounds)
+
+
+def sinkhorn_backward(grad: Array, z: Array, rounds: int, scale: float | Array, out: Array, threads: int) -> None:
+    """The gradient with respect to ``z``."""
+    out[...] = sinkhorn_backward_matrices(grad, z, _column(scale, z)[..., None], rounds)
+
+
+def subset_marginals(x: Array, k: int, out: Array | None, log_sum: Array, threads: int) -> None:
+    """The probability of each item, and the logarithm of the sum over all subsets of k items."""
+    rows = load(x)
+    store(log_sum, sums(rows, k)[-1, :, k])
+    if out is not None:
+        store(out, marginals(rows, k))
+
+
+def subset_marginals_backward(grad: Array, x: Array, k: int, out: Array, threads: int) -> None:
+    """The gradient with respect to ``x``: the Jacobian is symmetric."""
+    store(out, derivatives(load(x), k, load(grad)))

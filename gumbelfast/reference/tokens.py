@@ -20,19 +20,31 @@ def top_k(x: Array, k: int) -> Array:
     return np.where(x >= np.sort(x)[-k], x, x.dtype.type(-np.inf))
 
 
+def unit_of_mass(columns: int) -> float:
+    """What a weight of 1 counts as: 2**b, the most that keeps the sum of so many below 2**62, and b at most 50."""
+    return float(2.0 ** min(50, 62 - columns.bit_length()))
+
+
+def masses(x: Array, scale: Any) -> NDArray[np.int64]:
+    """The weights exp((x - max x) * scale), rounded to integer multiples of 2**-b.
+
+    So sums of them are exact in any order.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        weight = np.exp(((x - x.max()) * scale).astype(np.longdouble)).astype(x.dtype).astype(np.float64)
+    grid: NDArray[np.int64] = np.rint(weight * unit_of_mass(len(x))).astype(np.int64)
+    return grid
+
+
 def top_p(x: Array, scale: Any, p: float) -> Array:
     """Keep the most probable logits until their probabilities, softmax(x * scale), add up to p.
 
     In descending order, the lower index first among equals, a logit stays while those before it weigh less than p of
-    all. Weights exp((x - max x) * scale) are rounded to integer multiples of 2**-b, so that sums of them are exact in
-    any order; b is the most that keeps the sum of len(x) weights below 2**62, and at most 50.
+    all.
     """
     if p >= 1 or np.isneginf(x).all():
         return x
-    with np.errstate(over="ignore", under="ignore"):
-        weight = np.exp(((x - x.max()) * scale).astype(np.longdouble)).astype(x.dtype).astype(np.float64)
-    unit = 2.0 ** min(50, 62 - len(x).bit_length())
-    grid = np.rint(weight * unit).astype(np.int64)
+    grid = masses(x, scale)
     order = np.argsort(-x, kind="stable")
     before = np.cumsum(grid[order]) - grid[order]
     stays = np.empty(len(x), bool)
@@ -54,3 +66,20 @@ def survivors(x: Array, scale: Any, k: int, p: float, m: float) -> Array:
     if scale == 0:
         return np.where(np.arange(len(x)) == x.argmax(), x, x.dtype.type(-np.inf))
     return min_p(top_p(top_k(x, k), scale, p), scale, m)
+
+
+def edge(x: Array, scale: Any, k: int, p: float, m: float) -> tuple[float, float, int, float, float]:
+    """What the filters leave of a row: the first of its logits in descending order, the lower index among equals.
+
+    The largest logit, the least that stays, the last index of one equal to it that stays, the weight of what stays, and
+    that of all: 1 each for a scale of 0.
+    """
+    kept = ~np.isneginf(survivors(x, scale, k, p, m))
+    if not kept.any():
+        return -np.inf, -np.inf, -1, 0.0, 0.0
+    most, least = x.max(), x[kept].min()
+    last = int(np.flatnonzero(kept & (x == least))[-1])
+    if scale == 0:
+        return float(most), float(least), last, 1.0, 1.0
+    mass, unit = masses(x, scale), unit_of_mass(len(x))
+    return float(most), float(least), last, float(mass[kept].sum()) / unit, float(mass.sum()) / unit

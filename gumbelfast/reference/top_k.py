@@ -33,11 +33,11 @@ def gumbel_top_k(
     index : int64 array of shape (rows, k)
         Largest perturbed value first, the lower index first among equals, and of values that overflow the larger logit;
         -1 where the row has nothing left.
-    perturbed : array of shape (rows, k)
+    perturbed : float64 array of shape (rows, k)
         The perturbed values, -inf where the row has nothing left.
     """
     perturbed = perturb(logits, noise, scale)
     # A stable ascending sort of the negated values keeps equals in the order of their indices.
-    index = np.lexsort((-tie_breakers(logits, perturbed), -perturbed), axis=-1)[:, :k]
-    best = np.take_along_axis(perturbed, index, axis=-1)
+    index = np.lexsort((-tie_breakers(logits, perturbed), -perturbed.sum), axis=-1)[:, :k]
+    best = np.take_along_axis(perturbed.sum, index, axis=-1)
     return np.where(np.isneginf(np.take_along_axis(logits, index, axis=-1)), -1, index), best

@@ -108,7 +108,9 @@ def perturb_and_map(
     random maximum a-posteriori perturbations", 2012). Samples and bound are exact for models without interactions;
     else the samples come from a distribution near the Gibbs distribution :math:`\exp \theta(x) / Z`, whose marginals
     differ from its own however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(num_samples,
-    *unary.shape))`` in the dtype of the computation. With one Gumbel for every labelling (``order="full"``) the
+    *unary.shape))`` in the dtype of the computation. It is added to the potentials less the largest of each site, which
+    the maxima have again: what is common to all labels of a site changes no distribution.
+    With one Gumbel for every labelling (``order="full"``) the
     samples are exact, and the mean of the maxima is log Z.
 
     Examples
@@ -132,15 +134,22 @@ def perturb_and_map(
 
 
 def _perturb_unary(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array | None]:
-    """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``."""
+    """Solves for ``x + gumbel(-euler_gamma, size=(count, *x.shape))``; what is common to a site is added to scores."""
+    common = x.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        low = np.where(np.isneginf(x), x, np.maximum(x - common, np.finfo(x.dtype).min))
     with reserved(rng, count * x.size) as (key, element):
         noise = Generator(key)
 
         def perturb(first: int, out: Array) -> None:
             gumbel(-np.euler_gamma, out=out, rng=noise, offset=element + first * x.size)
-            out += x
+            out += low
 
-        return _solve_each(solver, count, x, perturb)
+        samples, scores = _solve_each(solver, count, x, perturb)
+    if scores is None:
+        return samples, None
+    sites = tuple(range(scores.ndim - 1, x.ndim))
+    return samples, scores + common.astype(np.float64).sum(axis=sites)
 
 
 def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array]:

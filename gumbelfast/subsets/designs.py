@@ -10,7 +10,6 @@ from .._engine.sources import reserved
 from .._engine.types import SeedLike
 from .._sampling.argmax import categorical
 from ..random.generator import Generator
-from ..reference import k_subsets as kernel
 from . import _checks as check
 from . import exact
 
@@ -116,11 +115,11 @@ def _fixed_point(pi: F64) -> F64:
     wanted = np.log(pi) - np.log1p(-pi)
     x = wanted.copy()
     for _ in range(_MOST_STEPS):
-        found = kernel.marginals(x[None], k)[0]
+        found = exact.marginals(x[None], k)[0]
         if np.abs(found / pi - 1).max() < _CLOSE:
             break
         # Of what is in almost surely, the chance to be out is that to be in among those that are out.
-        out = kernel.marginals(-x[None], len(x) - k)[0]
+        out = exact.marginals(-x[None], len(x) - k)[0]
         x += wanted - (np.log(found) - np.log(out))
     centred: F64 = x - x.mean()
     return centred
@@ -193,7 +192,7 @@ def _one_row(pi: F64, k: int, count: int, key: int, element: int) -> NDArray[np.
     if k == 0 or count == 0:
         return np.array(always[:, : len(sure)]).reshape(count, len(sure) + k)
     x = np.log(p) - np.log1p(-p)
-    log_first = np.log(kernel.marginals(x[None], k)[0]) + np.log1p(-p)
+    log_first = np.log(exact.marginals(x[None], k)[0]) + np.log1p(-p)
     lead = categorical(log_first, size=count, rng=Generator(key), offset=element)
     rest = np.empty((count, k - 1), np.int64)
     behind = element + count * len(pi)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import checks, table_checks
+from .._engine import checks, table_checks, thread_count
+from .._engine.backend import active
 from .._engine.sources import reserved
 from .._engine.types import SeedLike
 from .._sampling.noise import exponential
@@ -54,7 +55,7 @@ def subset_log_partition(logits: ArrayLike, k: int, *, axis: int = -1) -> Any:
     20.0
     """
     rows, k, shape, _ = _rows(logits, k, axis)
-    return kernel.sums(rows, k)[-1, :, k].reshape(shape[:-1])[()]
+    return _log_sums(rows, k).reshape(shape[:-1])[()]
 
 
 def subset_marginals(logits: ArrayLike, k: int, *, axis: int = -1) -> NDArray[np.float64]:
@@ -88,7 +89,7 @@ def subset_marginals(logits: ArrayLike, k: int, *, axis: int = -1) -> NDArray[np
     [0.6, 0.6, 0.8]
     """
     rows, k, shape, axis = _rows(logits, k, axis)
-    return checks.restored(kernel.marginals(rows, k).reshape(shape), axis)
+    return checks.restored(marginals(rows, k).reshape(shape), axis)
 
 
 def subset_marginals_backward(grad: ArrayLike, logits: ArrayLike, k: int, *, axis: int = -1) -> NDArray[np.float64]:
@@ -123,8 +124,10 @@ def subset_marginals_backward(grad: ArrayLike, logits: ArrayLike, k: int, *, axi
     [0.25, -0.25]
     """
     rows, k, shape, axis = _rows(logits, k, axis)
-    rate = check.rows_like(grad, "grad", shape, axis)
-    return checks.restored(kernel.derivatives(rows, k, rate).reshape(shape), axis)
+    found = np.empty_like(rows)
+    outer = check.rows_like(grad, "grad", shape, axis)
+    active().subset_marginals_backward(outer, rows, k, found, thread_count.resolve(None))
+    return checks.restored(found.reshape(shape), axis)
 
 
 def subset_log_prob(logits: ArrayLike, items: ArrayLike, *, axis: int = -1) -> Any:
@@ -160,7 +163,7 @@ def subset_log_prob(logits: ArrayLike, items: ArrayLike, *, axis: int = -1) -> A
     columns = table_checks.columns_of(items, x.shape, axis, "items")
     rows, k, shape, _ = _rows(logits, columns.shape[-1], axis)
     picked = np.take_along_axis(rows.reshape(shape), columns, -1).sum(axis=-1)
-    return (picked - kernel.sums(rows, k)[-1, :, k].reshape(shape[:-1]))[()]
+    return (picked - _log_sums(rows, k).reshape(shape[:-1]))[()]
 
 
 def sample_subsets(
@@ -209,6 +212,19 @@ def sample_subsets(
     return drawn if axis == -1 else np.moveaxis(drawn, -1, axis - len(shape))
 
 
+def marginals(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """The marginals of rows with at least k finite logits; no gaps between them."""
+    found = np.empty_like(rows)
+    active().subset_marginals(rows, k, found, np.empty(len(rows)), thread_count.resolve(None))
+    return found
+
+
+def _log_sums(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    found = np.empty(len(rows))
+    active().subset_marginals(rows, k, None, found, thread_count.resolve(None))
+    return found
+
+
 def draw(rows: NDArray[np.float64], k: int, count: int, rng: SeedLike) -> NDArray[np.int64]:
     """Subsets of each row (count, n, k)."""
     with reserved(rng, count * rows.size) as (key, first):
@@ -234,4 +250,4 @@ def pick(rows: NDArray[np.float64], k: int, count: int, key: int, element: int) 
 
 def _rows(logits: ArrayLike, k: Any, axis: Any) -> tuple[NDArray[np.float64], int, tuple[int, ...], int]:
     x, axis, k = check.logits(logits, axis, k)
-    return x.astype(np.float64).reshape(-1, x.shape[-1]), k, x.shape, axis
+    return np.ascontiguousarray(x, np.float64).reshape(-1, x.shape[-1]), k, x.shape, axis

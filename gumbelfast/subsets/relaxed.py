@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import checks, row_checks
+from .._engine import checks, row_checks, thread_count
+from .._engine.backend import active
 from .._engine.types import SeedLike
 from .._sampling.conditional import conditional_gumbel
-from ..reference import relaxed_top_k as kernel
 from . import _checks as check
 
 Array = NDArray[Any]
@@ -85,7 +85,7 @@ def relaxed_top_k(
     z = conditional_gumbel(
         x, upper=np.inf, rng=rng, seeds=seeds, positions=positions, offset=offset, row_stride=row_stride
     )
-    result = checks.restored(relax(z.reshape(-1, z.shape[-1]), k, scale, hard).reshape(z.shape), axis)
+    result = checks.restored(relax(z, k, scale, hard), axis)
     return (result, checks.restored(z, axis)) if return_perturbed else result
 
 
@@ -132,22 +132,27 @@ def relaxed_top_k_backward(
     x, axis, k = check.logits(perturbed, axis, k)
     scale = _scales(tau, x)
     work = checks.work_dtype(x.dtype)
-    outer = check.rows_like(grad, "grad", x.shape, axis).astype(work)
-    found = kernel.relaxed_top_k_backward(outer, x.reshape(-1, x.shape[-1]).astype(work), k, scale)
-    return checks.restored(found.reshape(x.shape), axis)
+    outer = check.rows_like(grad, "grad", x.shape, axis).astype(work).reshape(x.shape)
+    return checks.restored(relax_backward(outer, np.ascontiguousarray(x, work), k, scale), axis)
 
 
-def relax(z: Array, k: int, scale: Array, hard: bool) -> Array:
-    """The relaxed or hard subsets of rows of perturbed logits, with one 1/tau a row in a column."""
-    if not hard:
-        return kernel.relaxed_top_k(z, k, scale)
+def relax(z: Array, k: int, scale: float | Array, hard: bool) -> Array:
+    """The relaxed or hard subsets of rows of perturbed logits, with 1/tau for all or for each row."""
     y = np.zeros_like(z)
-    np.put_along_axis(y, np.argsort(-z, axis=-1, kind="stable")[:, :k], 1, -1)
+    if hard:
+        np.put_along_axis(y, np.argsort(-z, axis=-1, kind="stable")[..., :k], 1, -1)
+    else:
+        active().relaxed_top_k(z, k, scale, y, thread_count.resolve(None))
     return y
 
 
-def _scales(tau: ArrayLike, x: Array) -> Array:
-    """1/tau of each row, one column, in the working dtype."""
-    inverse = row_checks.positive_reciprocals(tau, "tau", x.shape[:-1], x.dtype)
-    rows = x.size // x.shape[-1]
-    return np.broadcast_to(np.asarray(inverse, checks.work_dtype(x.dtype)).reshape(-1, 1), (rows, 1))
+def relax_backward(grad: Array, z: Array, k: int, scale: float | Array) -> Array:
+    """The gradient with respect to z of the relaxed subsets; arrays without gaps."""
+    found = np.empty_like(z)
+    active().relaxed_top_k_backward(grad, z, k, scale, found, thread_count.resolve(None))
+    return found
+
+
+def _scales(tau: ArrayLike, x: Array) -> float | Array:
+    """1/tau, for all rows or for each."""
+    return row_checks.positive_reciprocals(tau, "tau", x.shape[:-1], x.dtype)

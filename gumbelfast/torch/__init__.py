@@ -21,6 +21,7 @@ from .noise import exponential, exponential_like, gumbel, gumbel_like
 from .relaxed import gumbel_softmax
 from .sampling import TopK, categorical, gumbel_top_k, multinomial
 from .softmax import log_softmax, logsumexp, softmax
+from .tokens import sample_tokens
 
 __all__ = [
     "Categorical",
@@ -42,5 +43,6 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "multinomial",
+    "sample_tokens",
     "softmax",
 ]

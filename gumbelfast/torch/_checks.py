@@ -60,15 +60,19 @@ def masked(logits: Tensor, mask: Any) -> Tensor:
     """Logits that are -inf where `mask` is False, whatever they were."""
     if mask is None:
         return logits
+    return logits.masked_fill(~require_mask(mask, logits), -torch.inf)
+
+
+def require_mask(mask: Any, logits: Tensor) -> Tensor:
+    """The mask in the shape of `logits`, a view."""
     if not isinstance(mask, torch.Tensor) or mask.dtype is not torch.bool:
         what = mask.dtype if isinstance(mask, torch.Tensor) else type(mask).__name__
         raise TypeError(f"mask must be a boolean tensor (True: allowed), got {what}")
     try:
-        whole = mask.expand_as(logits)
+        return mask.expand_as(logits)
     except RuntimeError:
         shapes = f"{tuple(mask.shape)} does not broadcast to logits of shape {tuple(logits.shape)}"
         raise ValueError(f"mask of shape {shapes}") from None
-    return logits.masked_fill(~whole, -torch.inf)
 
 
 def require_rows(logits: Tensor, tau: Tensor, dim: int) -> None:

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from .._core import choose_keyed, lies_within, relax_keyed
 from .._engine import checks, draws, sources, table_checks, thread_count
+from .._engine import tokens as _tokens
 from .._engine.backend import active
-from .._engine.refused import Refused
 from .._engine.sources import Source
 from .._engine.tables import Tables, weights_of_logits
-from .._engine.types import Address, RowCall
+from .._engine.types import LACKING, Address, RowCall
+from ..random.generator import Generator
 from . import _checks, _key, _tensors
 from ._tensors import Array
 
@@ -85,7 +86,8 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
     _tensors.require_columns(logits, dim)
     k = _tensors.count_of(k, "k", logits.shape[dim], ValueError)
     x = _tensors.rows(logits, dim)
-    index, values = _distinct(x, k, dim, generator, shared, "finite logits")
+    index, exact = _distinct(x, k, dim, generator, shared, "finite logits")
+    values = exact.astype(checks.work_dtype(x.dtype), copy=False)
     if dim == -1:
         return torch.from_numpy(values), torch.from_numpy(index)
     first, second = (torch.from_numpy(part).movedim(-1, dim).contiguous() for part in (values, index))
@@ -95,15 +97,10 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any, shared: Shared = ()) -> Tensor:
     count = _checks.draws_of(num_samples, weights.shape[-1], replacement)
     if not replacement:
-        logs = _logarithms(weights)
-        if count == 1 and not shared and generator is None:
-            drawn = choose_keyed(active(), logs, True, *_key.default_source())
-            if drawn is not None:
-                return torch.from_numpy(drawn)
-        try:
-            index, _ = _distinct(logs, count, -1, generator, shared)
-        except Refused as found:
-            _refuse_weights(_tensors.wide(weights, -1), found, count)
+        x, where = _tensors.rows(weights, -1), (_key.source(generator), shared, 0)
+        index, status = draws.race(x, count, thread_count.resolve(None), where, _draw_rows)
+        if status < 0:
+            _refuse_weights(_tensors.wide(weights, -1), count if status == LACKING else 0)
         return torch.from_numpy(index)
     x = _tensors.wide(weights, -1)
     index = np.empty((count, *x.shape[:-1]), np.int64)
@@ -111,6 +108,25 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
     if _draw_flat(kernels, index, 1, generator, shared) < 0:
         _refuse_weights(x)
     return torch.from_numpy(index).movedim(0, -1).contiguous()
+
+
+def tokens(
+    logits: Tensor,
+    settings: Sequence[Any],
+    mask: Tensor | None,
+    size: tuple[int, ...],
+    invalid: int | None,
+    generator: Any,
+) -> Tensor:
+    """`settings` are those of four filters, seeds and positions, as NumPy's checks read them."""
+    _tensors.require_columns(logits, -1)
+    x = _tensors.rows(logits, -1)
+    temperature, top_k, top_p, min_p, seeds, positions = settings
+    asked = _tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], _tensors.WORK[logits.dtype])
+    allowed = None if mask is None else checks.mask_for(mask.numpy(force=True), x.shape, -1)
+    # One of ours goes by itself: `draw_rows` would take its words for another's.
+    where = generator if isinstance(generator, Generator) else _key.source(generator), seeds, positions
+    return torch.from_numpy(_tokens.draw((x, allowed, 1.0), asked, size, thread_count.resolve(None), where, invalid))
 
 
 def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: str = "") -> tuple[Array, Array]:
@@ -169,23 +185,18 @@ def _draw_flat(
     return status
 
 
-def _logarithms(weights: Tensor) -> Array:
-    """Of negative weights it is NaN, which kernels refuse: the check rides in their pass over the data."""
-    if weights.requires_grad:
-        weights = weights.detach()
-    if weights.dtype is not (work := _tensors.work_of(weights)):
-        weights = weights.to(work)
-    return _tensors.array(torch.log(weights).contiguous())
-
-
-def _refuse_weights(x: Array, found: Refused | None = None, draws: int = 0) -> NoReturn:
-    """Raises torch's type of error, with the place of the fault; `found` is what was said of the logarithms."""
-    if found is not None and found.kind == "few":
-        row = checks.row_name(found.row, x.shape)
-        raise RuntimeError(f"num_samples={draws} exceeds the {found.count} positive weights of row {row}") from None
+def _refuse_weights(x: Array, wanted: int = 0) -> NoReturn:
+    """Raises torch's type of error, with the place of the fault or of a row that has too few positive weights."""
+    if wanted:
+        positive = (x > 0).sum(axis=-1)
+        row = int((positive < wanted).ravel().argmax())
+        count = positive.ravel()[row]
+        raise RuntimeError(
+            f"num_samples={wanted} exceeds the {count} positive weights of row {checks.row_name(row, x.shape)}"
+        )
     try:
         table_checks.weights(x, -1, "weights")
     except ValueError as error:
         raise RuntimeError(str(error)) from None
-    # With torch.set_flush_denormal, logarithms of subnormal numbers are those of 0.
+    # With torch.set_flush_denormal, sums of subnormal numbers are 0.
     raise RuntimeError("weights of some row vanish in their dtype") from None

@@ -8,7 +8,9 @@ from torch import Tensor
 
 def relax(logits: Tensor, noise: Tensor, tau: Tensor, hard: bool, dim: int) -> Tensor:
     """``softmax((logits + noise) / tau)``, the noise given with `dim` last."""
-    perturbed = logits.to(noise.dtype) + (noise if dim == -1 else noise.movedim(-1, dim))
+    wide = logits.to(noise.dtype)
+    common = wide.detach().amax(dim, keepdim=True)  # as the kernel, so that large logits hide no noise
+    perturbed = (wide - common) + (noise if dim == -1 else noise.movedim(-1, dim))
     below = perturbed - perturbed.detach().amax(dim, keepdim=True)
     # exp(-800) is 0 in float64 too; a finite bound keeps 0 * inf out of the gradient by tau.
     soft = torch.softmax(below.clamp_min(-800 * tau.detach()) / tau, dim)

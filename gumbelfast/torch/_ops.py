@@ -88,6 +88,25 @@ def _multinomial(weights: Tensor, draws: int, replacement: bool, shared: Sequenc
     return _draws.multinomial(weights, draws, replacement, None, shared)
 
 
+def _sample_tokens(
+    logits: Tensor,
+    temperature: Tensor | None,
+    top_k: Tensor | None,
+    top_p: Tensor | None,
+    min_p: Tensor | None,
+    seeds: Tensor | None,
+    positions: Tensor | None,
+    mask: Tensor | None,
+    size: Sequence[int],
+    invalid: int | None,
+    token: Tensor,
+) -> Tensor:
+    settings = [
+        None if s is None else _tensors.readable(s) for s in (temperature, top_k, top_p, min_p, seeds, positions)
+    ]
+    return _draws.tokens(logits, settings, mask, _tensors.size_of(size), invalid, None)
+
+
 # Where sizes are symbols, what asks for too much is refused when the operator runs.
 
 
@@ -109,6 +128,11 @@ def _shape_of_categorical(
     shape = list(logits.shape)
     del shape[dim]
     return logits.new_empty([*sample_shape, *shape], dtype=torch.int64)
+
+
+def _shape_of_tokens(logits: Tensor, *settings: Any) -> Tensor:
+    size = settings[-3]
+    return logits.new_empty([*size, *logits.shape[:-1]], dtype=torch.int64)
 
 
 def _shape_of_multinomial(
@@ -141,6 +165,7 @@ gumbel_softmax_hard = _op(
 categorical = _op("categorical", _categorical, _shape_of_categorical)
 top_k = _op("gumbel_top_k", _top_k, _shape_of_top_k)
 multinomial = _op("multinomial", _multinomial, _shape_of_multinomial)
+sample_tokens = _op("sample_tokens", _sample_tokens, _shape_of_tokens)
 
 
 def tensor_of(tau: float | Tensor) -> Tensor:

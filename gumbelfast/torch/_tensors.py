@@ -276,6 +276,12 @@ def settle(result: Tensor, written: Array, dim: int) -> Tensor:
     return result
 
 
+def readable(x: Tensor) -> Array:
+    """Numbers for NumPy's checks, which need not know bfloat16."""
+    x = x.detach()
+    return (x.float() if x.dtype is _BF16 else x).numpy(force=True)  # type: ignore[no-any-return]
+
+
 def wide(x: Tensor, dim: int) -> Array:
     """Rows that NumPy can compute with: half types as float32."""
     return rows(x if x.dtype in (torch.float32, torch.float64) else x.float(), dim)

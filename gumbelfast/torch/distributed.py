@@ -22,6 +22,7 @@ from torch.utils.data import Sampler
 from .. import Categorical, sample_tokens, weighted_sample
 from .. import logsumexp as _logsumexp
 from .._engine import checks, row_checks
+from .._engine.tokens import SMALLEST_SHARE
 from .._parts import (
     check_count,
     check_drawn,
@@ -30,7 +31,6 @@ from .._parts import (
     end_of_positions,
     merge_messages,
     message_of,
-    perturbed_dtype,
 )
 from ..random.generator import Generator
 from ..shards import Argmax
@@ -156,7 +156,7 @@ def vocab_parallel_top_k(
         noise = noise_of(shard, *place, generator)
         merged = _merged(lambda: draw_top_k(shard.x, k, noise, allowed, each, None), shard, allowed, k)
         check_count(merged.indices, k, "allowed entries")
-    values = merged.perturbed.astype(perturbed_dtype(shard.x.dtype))
+    values = merged.perturbed.astype(shard.x.dtype)
     return TopK(torch.from_numpy(values), torch.from_numpy(merged.indices))
 
 
@@ -220,7 +220,7 @@ def vocab_parallel_sample_tokens(
             scale = np.maximum(1 / t, float(np.finfo(work).smallest_subnormal))
         rows = x.reshape(most.size, x.shape[-1])
         rows = _filters.keep_top_k(shard, rows, k.astype(np.int64))
-        rows = _filters.keep_top_p(shard, rows, most, scale, np.where(t > 0, p, 1))
+        rows = _filters.keep_top_p(shard, rows, most, scale, np.where(t > 0, np.maximum(p, SMALLEST_SHARE), 1))
         rows = _filters.keep_min_p(rows, most, scale, np.where(t > 0, m, 0))
         each = np.where(t > 0, t, 1).reshape(batch)
         drawn = _winner(lambda: draw_argmax(rows.reshape(x.shape), noise, (), None, each, None), shard, None)
@@ -338,7 +338,7 @@ class DistributedWeightedSampler(Sampler[int]):
 
 def _one_a_row(value: Any, nothing: float, batch: tuple[int, ...]) -> Array:
     """One setting a row, in a row, as float64; what filters nothing where it is not given."""
-    return np.broadcast_to(np.asarray(nothing if value is None else value, np.float64), batch).reshape(-1)
+    return np.broadcast_to(np.asarray(row_checks.where_none(value, nothing), np.float64), batch).reshape(-1)
 
 
 def _temperatures(temperature: Any, shard: Shard) -> Any:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from .. import permutations
 from ..permutations import _checks as check
-from ..permutations.sinkhorn import relax, scales
-from ..reference import sinkhorn as kernel
+from ..permutations.sinkhorn import relax, relax_backward, scales
 from . import _checks, _draws, _tensors
 from ._tensors import Array
 
@@ -78,17 +77,15 @@ def gumbel_sinkhorn(
 
 class _Sinkhorn(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, z: Array, scale: Array, rounds: int, hard: bool) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, z: Array, scale: float | Array, rounds: int, hard: bool) -> Tensor:
         ctx.given, ctx.dtype = (z, scale, rounds), logits.dtype
         return torch.from_numpy(relax(z, scale, rounds, hard)).to(logits.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        z, scale, rounds = ctx.given
-        rows = z.reshape(-1, *z.shape[-2:])
-        pulled = kernel.sinkhorn_backward(_numbers(grad).reshape(rows.shape), rows, scale, rounds)
-        return torch.from_numpy(pulled.reshape(z.shape)).to(ctx.dtype), None, None, None, None
+        pulled = relax_backward(np.ascontiguousarray(_numbers(grad)), *ctx.given)
+        return torch.from_numpy(pulled).to(ctx.dtype), None, None, None, None
 
 
 def soft_sort(scores: Tensor, tau: float | Tensor = 1.0) -> Tensor:

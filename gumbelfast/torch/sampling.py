@@ -186,7 +186,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
     Notes
     -----
-    Without replacement: Gumbel-top-k on log-weights (Efraimidis and Spirakis 2006; Vieira 2014). With it: inversion, as
+    Without replacement: the largest w / E with standard exponentials E, which is Gumbel-top-k without the logarithms
+    (Efraimidis and Spirakis 2006; Vieira 2014). With it: inversion, as
     `gumbelfast.Categorical` does it. Half types are drawn from as float32.
 
     Examples

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from .. import subsets
 from .._engine.sources import reserved_from
-from ..reference import relaxed_top_k as kernel
 from ..subsets import _checks as check
 from ..subsets import exact
-from ..subsets.relaxed import relax
+from ..subsets.relaxed import relax, relax_backward
 from . import _checks, _key, _ops, _tensors
 from ._tensors import Array
 
@@ -65,28 +64,23 @@ def relaxed_top_k(
     tensor([3., 3.], grad_fn=<SumBackward1>)
     """
     dim, k, rows = _checked(logits, k, dim, "relaxed_top_k")
-    scale = np.asarray(_tensors.reciprocals(tau, logits, dim), rows.dtype).reshape(-1, 1)
+    scale = _tensors.reciprocals(tau, logits, dim)
     noise = _ops.noise_for(logits.detach(), torch.ones(()), dim, generator).numpy()
-    z = (rows + noise).reshape(-1, rows.shape[-1])
-    found: Tensor = _Relaxed.apply(
-        _tensors.last(logits, dim), z, k, np.broadcast_to(scale, (len(z), 1)), hard, rows.shape
-    )
+    found: Tensor = _Relaxed.apply(_tensors.last(logits, dim), np.ascontiguousarray(rows + noise), k, scale, hard)
     return found if dim == -1 else found.movedim(-1, dim)
 
 
 class _Relaxed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, z: Array, k: int, scale: Array, hard: bool, shape: Any) -> Tensor:
-        ctx.given, ctx.shape, ctx.dtype = (z, k, scale), shape, x.dtype
-        return torch.from_numpy(relax(z, k, scale, hard).reshape(shape)).to(x.dtype)
+    def forward(ctx: Any, x: Tensor, z: Array, k: int, scale: float | Array, hard: bool) -> Tensor:
+        ctx.given, ctx.dtype = (z, k, scale), x.dtype
+        return torch.from_numpy(relax(z, k, scale, hard)).to(x.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        z, k, scale = ctx.given
-        g = _tensors.wide(grad, -1).reshape(z.shape)
-        pulled = kernel.relaxed_top_k_backward(g, z, k, scale)
-        return torch.from_numpy(pulled.reshape(ctx.shape)).to(ctx.dtype), None, None, None, None, None
+        pulled = relax_backward(np.ascontiguousarray(_tensors.wide(grad, -1)), *ctx.given)
+        return torch.from_numpy(pulled).to(ctx.dtype), None, None, None, None
 
 
 def subset_log_partition(logits: Tensor, k: int, dim: int = -1) -> Tensor:

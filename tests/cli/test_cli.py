@@ -142,6 +142,13 @@ MUTANTS = {
     "viterbi": spoil(3, lambda label: label ^ 1),
     "viterbi score": spoil(4, lambda score: np.nextafter(score, score.dtype.type(np.inf))),
     "viterbi lack": lambda args, returned: 0,
+    "relaxed_top_k": spoil(-2, lambda y: y + y.dtype.type(0.01)),
+    "relaxed_top_k_backward": spoil(-2, lambda g: g + g.dtype.type(0.01)),
+    "sinkhorn": spoil(-2, lambda y: y + y.dtype.type(0.01)),
+    "sinkhorn_backward": spoil(-2, lambda g: g + g.dtype.type(0.01)),
+    "subset_marginals": spoil(-3, lambda p: p + p.dtype.type(0.01)),
+    "subset_marginals log_sum": spoil(-2, lambda s: s + s.dtype.type(0.01)),
+    "subset_marginals_backward": spoil(-2, lambda g: g + g.dtype.type(0.01)),
 }
 
 

@@ -79,9 +79,11 @@ SEARCH: dict[str, Any] = {"step": step, "initial_state": None, "k": 2, "max_step
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{f"sequences.{name}": (getattr(sequences, name), SEARCH) for name in ("ancestral_sample", "beam_search",
        "stochastic_beam_search")},
-    **{name: (getattr(gf, name), {"logits": X}) for name in ("categorical", "gumbel_softmax", "sample_tokens")},
+    **{name: (getattr(gf, name), {"logits": X}) for name in ("categorical", "filter_tokens", "gumbel_softmax",
+       "sample_tokens")},
     **{name: (getattr(gf, name), {"x": X}) for name in ("log_softmax", "logsumexp", "softmax")},
     **{name: (getattr(gf, name), {}) for name in ("exponential", "gumbel")},
+    **{name: (getattr(gf, name), {"ids": LATIN, "columns": 5}) for name in ("exponential_at", "gumbel_at")},
     **{f"distributions.{name}": (lambda law=name, **g: getattr(distributions, law)(X, 0.5, **g).sample(rng=5), {})
        for name in LAWS},
     **{f"distributions.{name}.sample": (law.sample, {}) for name, law in LAWS.items()},
@@ -185,7 +187,10 @@ if find_spec("torch"):
     DOORS |= {"torch": gt, "torch.estimators": torch_estimators}
     T = torch.from_numpy(X)
     CALLS |= {
-        **{f"torch.{name}": (getattr(gt, name), {"logits": T}) for name in ("categorical", "gumbel_softmax")},
+        **{
+            f"torch.{name}": (getattr(gt, name), {"logits": T})
+            for name in ("categorical", "gumbel_softmax", "sample_tokens")
+        },
         **{f"torch.{name}": (getattr(gt, name), {"input": T}) for name in ("log_softmax", "softmax")},
         **{f"torch.{name}": (getattr(gt, name), {}) for name in ("exponential", "gumbel")},
         "torch.gumbel_top_k": (gt.gumbel_top_k, {"logits": T, "k": 2}),
@@ -216,15 +221,19 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "positions": {"seeds": [3, 4, 5]},
     "counter": {"key": 9},
     "empty": {"logits": EMPTY_ROW},
+    "columns": {"ids": LATIN},
 }
 
 # Good values: one integer, and several where an argument takes them.
 GOOD: dict[str, tuple[Any, ...]] = {
+    "top_logprobs": (0,),
     "axis": (0,), "dim": (0,), "k": (2,), "size": (2,), "sample_shape": (2,), "shape": (3,), "row_stride": (5,),
     "offset": (40, [0, 40, 80]), "seeds": (7, [7, 8, 9]), "positions": (4, [2, 0, 1]), "top_k": (2, [1, 2, 3]),
-    "empty": (5,), "num_threads": (2,), "eos": (1,), "max_steps": (2,), "num_samples": (2,), "num_conditional": (2,),
+    "empty": (5,), "invalid": (5,), "num_threads": (2,),
+    "eos": (1,), "max_steps": (2,), "num_samples": (2,), "num_conditional": (2,),
     "site_ndim": (2,), "event_ndim": (2,), "index": (1, [0, 2, 1]), "order": (LATIN,),
-    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "value": (2, [0, 2, 1]), "bit_generator": (9,),
+    "items": (LATIN,), "parents": ([-1, 0, 0],), "starts": ([0, 3],), "columns": (5,), "value": (2, [0, 2, 1]),
+    "bit_generator": (9,),
     "seed": (7,), "counter": (9, [1, 2, 3, 4]), "key": (9, [1, 2]), "delta": (9,), "jumps": (3,),
     "observed": (1, [0, 2, 1]), "start": (4,), "iterations": (3,),
 }  # fmt: skip
@@ -232,14 +241,16 @@ GOOD: dict[str, tuple[Any, ...]] = {
 HUGE = [2**63, 2**64 + 1]
 COLUMNS = [-1, 3, 2**63 + 1, 2**64]
 OUT_OF_RANGE: dict[str, list[int]] = {
+    "top_logprobs": [-1, *HUGE],
     "axis": [5, -3, *HUGE], "dim": [5, -4, *HUGE], "k": [-1, *HUGE], "size": [-1], "sample_shape": [-1, *HUGE],
     "shape": [-1], "row_stride": [-1, 2, *HUGE], "offset": [-1, 2**62 + 1, *HUGE], "seeds": [-1, 2**64],
-    "positions": [-1, 2**63 + 1, 2**64], "top_k": [-1], "empty": [*HUGE, -(2**63) - 1],
+    "positions": [-1, 2**63 + 1, 2**64], "top_k": [-2], "empty": [*HUGE, -(2**63) - 1],
+    "invalid": [*HUGE, -(2**63) - 1],
     "num_threads": [0, -1, 4097, *HUGE], "eos": [-1, 3, *HUGE], "max_steps": [0, *HUGE], "num_samples": [0, *HUGE],
     "num_conditional": [0, *HUGE], "site_ndim": [0], "event_ndim": [0], "index": COLUMNS,
     "order": COLUMNS, "items": COLUMNS, "value": COLUMNS, "parents": [-2, 0, 2**63 + 1, 2**64],
     "starts": [-1, 2**62, 2**63 + 1, 2**64], "bit_generator": [-1, 2**64], "counter": [-1, 2**128],
-    "observed": COLUMNS, "start": [-1, 2**62 + 1, *HUGE], "iterations": [-1, *HUGE],
+    "observed": COLUMNS, "start": [-1, 2**62 + 1, *HUGE], "columns": [-1, 0, *HUGE], "iterations": [-1, *HUGE],
     "key": [-1, 2**64], "seed": [], "delta": [], "jumps": [],
 }  # fmt: skip
 

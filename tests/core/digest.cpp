@@ -88,12 +88,85 @@ void cases(const Backend& backend, const std::string& name, const Kernels<Select
       const Address at{key, 99, static_cast<uint64_t>(cols), special ? keys.data() : nullptr,
                        special ? offsets.data() : nullptr};
       std::vector<int64_t> index(static_cast<size_t>(rows * k));
-      Bytes value(static_cast<size_t>(rows * k) * type.work_size);
+      std::vector<double> value(index.size()), rest(index.size());
       const std::string tag =
           std::string("/") + type.name + "/" + std::to_string(cols) + (special ? "-masked-seeds-temperature" : "");
-      run(kernels, type.dtype, {in, at, k, index.data(), value.data()}, rows, workers);
+      run(kernels, type.dtype, {in, at, k, index.data(), value.data(), rest.data()}, rows, workers);
       put(prefix + "-index" + tag, index.data(), index.size() * 8);
-      put(prefix + "-value" + tag, value);
+      put(prefix + "-value" + tag, value.data(), value.size() * 8);
+      put(prefix + "-rest" + tag, rest.data(), rest.size() * 8);
+    }
+  }
+}
+
+// Ids that no order has, in a space of 2**44.
+std::vector<uint64_t> scattered(const Backend& backend, int64_t count) {
+  std::vector<uint32_t> words(static_cast<size_t>(count + 3) / 4 * 4);
+  backend.philox(key, 9, 77, static_cast<int64_t>(words.size()) / 4, words.data());
+  std::vector<uint64_t> ids(static_cast<size_t>(count));
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<uint64_t>(words[i]) << i % 13;
+  return ids;
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<NoiseAtArgs>& kernels, const Type& type) {
+  const int64_t rows = 3, cols = 6667;
+  const std::vector<uint64_t> ids = scattered(backend, rows * cols), keys = {1, 2, ~uint64_t{0}},
+                              offsets = {5, 0, 1 << 9};
+  Bytes out(ids.size() * type.size);
+  run(kernels, type.dtype,
+      {{ids.data(), nullptr, rows, cols, rows * cols}, {key, 99, 1 << 9, nullptr, nullptr}, out.data()}, rows * cols,
+      workers);
+  put(name + "/" + type.name, out);
+  run(kernels, type.dtype,
+      {{ids.data(), nullptr, rows, cols, rows * cols}, {key, 0, 0, keys.data(), offsets.data()}, out.data()},
+      rows * cols, workers);
+  put(name + "-keys/" + type.name, out);
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SelectAtArgs>& kernels, const Type& type) {
+  const std::vector<int64_t> bounds = {0, 10, 10, 11, 300, 317, 1400, 4000};  // one row has nothing to draw
+  const int64_t rows = static_cast<int64_t>(bounds.size()) - 1, size = bounds.back(),
+                k = name == "gumbel-max-at" ? 1 : 17;
+  const std::vector<uint64_t> ids = scattered(backend, size), keys(static_cast<size_t>(2 * rows), 7);
+  const Bytes x = logits(backend, type, size, 1);
+  for (const bool keyed : {false, true}) {
+    std::vector<int64_t> index(static_cast<size_t>(2 * rows * k));
+    std::vector<double> value(index.size());
+    const SelectAtArgs args{{ids.data(), bounds.data(), rows, 0, size},
+                            x.data(),
+                            {keyed ? 1 / 0.7 : 1.0},
+                            {key, 99, uint64_t{1} << 44, keyed ? keys.data() : nullptr, nullptr},
+                            k,
+                            index.data(),
+                            value.data()};
+    run(kernels, type.dtype, args, 2 * rows, workers);
+    const std::string tag = std::string(keyed ? "-keys-temperature/" : "/") + type.name;
+    put(name + "-index" + tag, index.data(), index.size() * 8);
+    put(name + "-value" + tag, value.data(), value.size() * 8);
+  }
+}
+
+// Weights of all sizes, some of them zero, from the words that logits are made of.
+void cases(const Backend& backend, const std::string& name, const Kernels<RaceArgs>& kernels, const Type& type) {
+  const struct {
+    int64_t rows, cols, k;
+  } shapes[] = {{61, 10, 1}, {61, 10, 3}, {17, 300, 17}, {5, 5000, 1}, {5, 5000, 40}, {2, 70001, 1}, {2, 70001, 3000}};
+  std::vector<uint64_t> seeds(64), keys(64), offsets(64);
+  for (size_t i = 0; i < 64; ++i) seeds[i] = i * 0x9E3779B97F4A7C15, offsets[i] = 1000 * i + 7;
+  backend.row_keys(seeds.data(), 64, keys.data());
+  for (const auto& [rows, cols, k] : shapes) {
+    Bytes x = logits(backend, type, rows * cols, 1);
+    for (size_t i = 0; i < x.size() / type.size; ++i) {
+      x[(i + 1) * type.size - 1] &= 0x7f;
+      if (i % 7 == 3) std::memset(x.data() + i * type.size, 0, type.size);
+    }
+    for (const bool keyed : {false, true}) {
+      std::vector<int64_t> index(static_cast<size_t>(rows * k));
+      const Address at{key, 99, static_cast<uint64_t>(cols), keyed ? keys.data() : nullptr,
+                       keyed ? offsets.data() : nullptr};
+      run(kernels, type.dtype, RaceArgs{{x.data(), rows, cols, cols}, at, k, index.data()}, rows, workers);
+      put(name + (keyed ? "-seeds/" : "/") + type.name + "/" + std::to_string(cols) + "/" + std::to_string(k),
+          index.data(), index.size() * 8);
     }
   }
 }
@@ -158,6 +231,9 @@ void cases(const Backend& backend, const std::string& name, const Kernels<TokenA
     put(name + "/" + type.name + "/" + std::to_string(cols), index.data(), index.size() * 8);
   }
 }
+
+// Edges are compared with the reference (gumbelfast/_cli/verify), and tokens, which they must agree with, are above.
+void cases(const Backend&, const std::string&, const Kernels<TokenEdgeArgs>&, const Type&) {}
 
 constexpr struct {
   int64_t rows, cols;
@@ -306,6 +382,51 @@ void viterbi_cases(const Backend& backend, const std::string& name, const Kernel
 
 void cases(const Backend& backend, const std::string& name, const Kernels<ViterbiArgs>& kernels, const Type& type) {
   (type.dtype == DType::f64 ? viterbi_cases<double> : viterbi_cases<float>)(backend, name, kernels, type);
+}
+
+// Rows, columns and steps of what takes a lane a row; a block is sixteen rows of float32, eight of float64.
+constexpr struct {
+  int64_t rows, cols, steps;
+} lane_shapes[] = {{61, 10, 3}, {17, 33, 12}, {3, 40, 2}};
+
+template <class Args>
+void iterated_cases(const Backend& backend, const std::string& name, const Kernels<Args>& kernels, const Type& type) {
+  const bool back = name.ends_with("-backward");
+  for (const auto& [rows, cols, steps] : lane_shapes) {
+    // A small tau drives most shares to 0.
+    for (const int inverse_tau : {2, 30}) {
+      Args args{{nullptr, nullptr, cols, steps, {static_cast<double>(inverse_tau)}, nullptr}};
+      const Bytes x = logits(backend, type, rows * args.elements(), 1),
+                  grad = logits(backend, type, rows * args.elements(), 1 << 20);
+      Bytes out(x.size());
+      args.grad = back ? grad.data() : nullptr;
+      args.x = x.data();
+      args.out = out.data();
+      run(kernels, type.dtype, args, rows, workers);
+      put(name + "/" + type.name + "/" + std::to_string(cols) + "/" + std::to_string(inverse_tau), out);
+    }
+  }
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<RelaxedTopKArgs>& kernels, const Type& type) {
+  iterated_cases(backend, name, kernels, type);
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SinkhornArgs>& kernels, const Type& type) {
+  iterated_cases(backend, name, kernels, type);
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<SubsetArgs>& kernels, const Type& type) {
+  const bool back = name.ends_with("-backward");
+  for (const auto& [rows, cols, k] : lane_shapes) {
+    const Bytes x = logits(backend, type, rows * cols, 1), grad = logits(backend, type, rows * cols, 1 << 20);
+    Bytes out(x.size()), log_sum(static_cast<size_t>(rows) * type.size);
+    run(kernels, type.dtype, {back ? grad.data() : nullptr, x.data(), cols, k, out.data(), log_sum.data()}, rows,
+        workers);
+    const std::string tag = std::string("/") + type.name + "/" + std::to_string(cols);
+    put(name + tag, out);
+    if (!back) put(name + "-log-sum" + tag, log_sum);
+  }
 }
 
 template <class Args>

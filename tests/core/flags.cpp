@@ -5,6 +5,7 @@
 // subnormal numbers here: what it reads of them shows as well.
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -154,6 +155,7 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   }
   Array x = as_type(type, values), grad = as_type(type, grads), y(count * type.size), log_y(count * type.size),
         out(count * 8), hard(count * 8), value(count * 8);
+  std::vector<double> perturbed(count);
   std::vector<int64_t> index(count), picked(static_cast<size_t>(rows));
   const Scale scale{kind.scale};
   const Address at{key, 99, static_cast<uint64_t>(cols), nullptr, nullptr};
@@ -174,10 +176,25 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
       [&] { backend.gumbel_softmax.of[t]({logits, at, y.data(), hard.data()}, {0, rows}); });
   run("refuses", false, [&] { backend.refuses.of[t]({logits}, {0, rows}); });
   run("gumbel_max", false,
-      [&] { backend.gumbel_max.of[t]({logits, at, 1, index.data(), value.data()}, {0, rows, 0, cols}); });
+      [&] { backend.gumbel_max.of[t]({logits, at, 1, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
   const int64_t k = 1 + cols / 4;
   run("gumbel_top_k", false,
-      [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), value.data()}, {0, rows, 0, cols}); });
+      [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
+  std::vector<uint64_t> ids(count);
+  for (size_t i = 0; i < count; ++i) ids[i] = i * 0x9E3779B9;
+  const Entries entries{ids.data(), nullptr, rows, cols, rows * cols};
+  run("gumbel_max_at", false, [&] {
+    backend.gumbel_max_at.of[t]({entries, x.data(), scale, at, 1, index.data(), perturbed.data()}, {0, rows});
+  });
+  run("gumbel_top_k_at", false, [&] {
+    backend.gumbel_top_k_at.of[t]({entries, x.data(), scale, at, k, index.data(), perturbed.data()}, {0, rows});
+  });
+  std::vector<double> sizes(count);
+  for (size_t i = 0; i < count; ++i) sizes[i] = std::isinf(values[i]) ? 0 : std::fabs(values[i]);
+  Array weights = as_type(type, sizes);
+  const Logits raced{weights.data(), rows, cols, cols};
+  for (const int64_t wanted : {int64_t{1}, k})
+    run("race", false, [&] { backend.race.of[t]({raced, at, wanted, index.data()}, {0, rows}); });
   for (int64_t i = 0; i < rows; ++i) picked[static_cast<size_t>(i)] = cols / 2;
   const std::vector<double> bound(static_cast<size_t>(rows), 1.5);
   const Logits raw{x.data(), rows, cols, cols};
@@ -207,8 +224,33 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
       run("gumbel", stores_half, [&] { backend.gumbel.of[t](args, {0, rows * cols}); });
       run("exponential", stores_half, [&] { backend.exponential.of[t](args, {0, rows * cols}); });
     }
+    const NoiseAtArgs named{entries, at, out.data()};
+    run("gumbel_at", stores_half, [&] { backend.gumbel_at.of[t](named, {0, rows * cols}); });
+    run("exponential_at", stores_half, [&] { backend.exponential_at.of[t](named, {0, rows * cols}); });
   }
-  if (type.size < 4 || cols > 40) return;
+  if (type.size < 4 || cols > 300) return;
+  const int64_t few = kind.half_masked || kind.one_left ? 1 : std::min<int64_t>(cols, 5);
+  for (const void* g : {static_cast<const void*>(nullptr), static_cast<const void*>(grad.data())}) {
+    const auto& relaxed = g ? backend.relaxed_top_k_backward : backend.relaxed_top_k;
+    run(g ? "relaxed_top_k_backward" : "relaxed_top_k", false,
+        [&] { relaxed.of[t]({{g, x.data(), cols, few, scale, out.data()}}, {0, rows}); });
+    const auto& subsets = g ? backend.subset_marginals_backward : backend.subset_marginals;
+    run(g ? "subset_marginals_backward" : "subset_marginals", false,
+        [&] { subsets.of[t]({g, x.data(), cols, few, out.data(), g ? nullptr : value.data()}, {0, rows}); });
+  }
+  if (cols > 40) return;
+  if (!kind.half_masked && !kind.one_left) {
+    const size_t cells = count * static_cast<size_t>(cols);
+    std::vector<double> numbers = normals(backend, cells, 9);
+    for (double& each : numbers) each *= kind.factor;
+    Array matrices = as_type(type, numbers), above = as_type(type, normals(backend, cells, 10)),
+          result(cells * type.size);
+    for (const void* g : {static_cast<const void*>(nullptr), static_cast<const void*>(above.data())}) {
+      const auto& sinkhorn = g ? backend.sinkhorn_backward : backend.sinkhorn;
+      run(g ? "sinkhorn_backward" : "sinkhorn", false,
+          [&] { sinkhorn.of[t]({{g, matrices.data(), cols, 3, scale, result.data()}}, {0, rows}); });
+    }
+  }
   const int64_t nodes = 5;
   std::vector<double> unary = normals(backend, static_cast<size_t>(rows * nodes * cols), 7),
                       pairwise = normals(backend, static_cast<size_t>(cols * cols), 8);

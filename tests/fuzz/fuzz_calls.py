@@ -52,6 +52,62 @@ def gumbel_top_k(s: Source) -> Call:
     return Call(gf.gumbel_top_k, (floats(s, dims), s.mostly([0, 1, 1, 2, 5, 100])), given, check)
 
 
+def _named(s: Source) -> tuple[Any, dict[str, Any]]:
+    """Logits of columns that are ids, in rows or cut out by bounds."""
+    columns = s.mostly([300, 5000, 2**40])
+    ids = s.generator().permutation(300)
+    if s.one_in(2):
+        n = s.mostly([1, 5, 40], [0])
+        bounds = np.sort(s.generator().integers(0, n + 1, 3)) if type(n) is int else n
+        bounds = [0, *np.asarray(bounds).tolist(), n] if type(n) is int else n
+        given = {"indptr": s.mostly([bounds, np.asarray(bounds)], [*ODD, [0, 3], [[0]]])}
+        x = floats(s, (n,) if type(n) is int else (3,))
+    else:
+        dims = shape(s, 1)
+        n, given, x = dims[-1] if dims else 1, {}, floats(s, dims)
+    few = ids[:n] if type(n) is int else ids
+    return x, given | {"columns": columns, "ids": s.mostly([few, few.astype(np.int32), few.tolist()], [*ODD, few - 9])}
+
+
+def _columns(x: Any, ids: Any) -> Any:
+    """What may be drawn: the ids, or without any the places in rows."""
+    return np.arange(np.size(x)) if ids is None else np.ravel(ids)
+
+
+def categorical_at(s: Source) -> Call:
+    x, given = _named(s)
+    given |= threads(s) | {"temperature": setting(s), "empty": s.mostly([-1, 7])}
+
+    def check(found: Any, x: Any, ids: Any, empty: int, indptr: Any = None, **_: Any) -> None:
+        assert found.shape == (np.shape(x)[:-1] if indptr is None else (len(indptr) - 1,))
+        assert np.isin(found, [*_columns(x, ids), empty]).all()
+
+    return Call(gf.categorical, (x,), given, check)
+
+
+def gumbel_top_k_at(s: Source) -> Call:
+    x, given = _named(s)
+    given |= threads(s) | {"temperature": setting(s)}
+
+    def check(found: gf.TopK, x: Any, k: int, ids: Any, indptr: Any = None, **_: Any) -> None:
+        assert found.indices.shape == ((*np.shape(x)[:-1], k) if indptr is None else (len(indptr) - 1, k))
+        assert (found.perturbed[..., 1:] <= found.perturbed[..., :-1]).all()
+        assert np.isin(found.indices, [*_columns(x, ids), -1]).all()
+
+    return Call(gf.gumbel_top_k, (x, s.mostly([0, 1, 2, 5])), given, check)
+
+
+def noise_at(name: str, s: Source) -> Call:
+    dims = shape(s)
+    ids = s.mostly([integers(s, dims, 2**20), 5, [[7]], []], [*ODD, [-1], 2**62])
+
+    def check(found: Any, ids: Any, rng: Any = None, **_: Any) -> None:
+        assert np.shape(found) == np.shape(ids)
+        assert np.isfinite(found).all()
+
+    return Call(getattr(gf, name), (ids,), {"offset": s.mostly([0, 5, 2**61])} | threads(s), check)
+
+
 def weighted_sample(s: Source) -> Call:
     dims, axis, batch = axes(s)
 
@@ -185,7 +241,9 @@ def asking(s: Source) -> Call:
 
 
 ENTRIES: list[Callable[[Source], Call]] = [
-    categorical, categorical, gumbel_top_k, weighted_sample, sample_tokens, gumbel_softmax, conditional_gumbel,
+    categorical, categorical, gumbel_top_k, categorical_at, gumbel_top_k_at,
+    *(partial(noise_at, name) for name in ("gumbel_at", "exponential_at")),
+    weighted_sample, sample_tokens, gumbel_softmax, conditional_gumbel,
     prepared, inverse_transform, *(partial(_noise, name) for name in ("gumbel", "exponential")), *PLAIN,
     *LAWS, asking, asking, asking, asking, asking, asking,
 ]  # fmt: skip

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from fuzz_arrays import ODD, Source, floats, integers, laid_out, out, shape
+from fuzz_arrays import FEW, ODD, ODD_SIZES, Source, floats, integers, laid_out, out, shape
 
 import gumbelfast as gf
-from gumbelfast import structures
+from gumbelfast import permutations, structures, subsets
 
 
 class OwnError(Exception):
@@ -163,7 +163,8 @@ def _forward(name: str, s: Source) -> Call:
         good = np.isfinite(rows.max(-1)) & (np.asarray(temperature) >= 1e-3)
         if name == "softmax":
             sums_to_one(merged(found, axis)[good], -1)
-        assert result.shape == (rows.shape[:-1] if name == "logsumexp" else np.shape(x))
+        weighted = np.empty(np.broadcast_shapes(np.shape(x), np.shape(given.get("b"))))
+        assert result.shape == (last(weighted, axis).shape[:-1] if name == "logsumexp" else np.shape(x))
 
     return Call(getattr(gf, name), (x,), given, check, draws=False)
 
@@ -215,8 +216,52 @@ def viterbi(s: Source) -> Call:
     return Call(function, (x, w, *tree), threads(s), check, draws=False)
 
 
+def _subsets(name: str, s: Source) -> Call:
+    dims, axis, batch = axes(s)
+    back = name.endswith("backward")
+    grad = (s.mostly([1.0, floats(s, dims)]),) if back else ()
+    args = (*grad, floats(s, dims), s.mostly([0, 1, 1, 2, 3], ODD_SIZES))
+    given = axis | ({"tau": setting(s, batch)} if name.startswith("relaxed") else {})
+
+    def check(found: Any, *args: Any, axis: Any = -1, **_: Any) -> None:
+        x, k = args[-2:]
+        if name == "subset_log_partition":
+            assert np.shape(found) == last(x, axis).shape[:-1]
+            return
+        assert found.shape == np.shape(x)
+        if name == "subset_marginals":
+            rows = last(found, axis)
+            finite = last(x, axis)
+            known = np.abs(np.where(np.isneginf(finite), 0, finite)).max(-1) < 1e3
+            assert np.allclose(rows.sum(-1)[known], k, rtol=1e-6)
+
+    return Call(getattr(subsets, name), args, given, check, draws=False)
+
+
+def _sinkhorn_backward(s: Source) -> Call:
+    n = s.choice([1, 2, 3, 9, 17])
+    dims = s.mostly([(n, n), (3, n, n), (0, n, n)], [(n,), (n, n + 1), (0, 0), ()])
+    grad = s.mostly([1.0, floats(s, dims)])
+    given = {"tau": setting(s, dims[:-2]), "iterations": s.mostly([1, 2, 7], FEW)}
+
+    def check(found: Any, grad: Any, x: Any, **_: Any) -> None:
+        assert found.shape == np.shape(x)
+
+    return Call(permutations.gumbel_sinkhorn_backward, (grad, floats(s, dims)), given, check, draws=False)
+
+
 PLAIN: list[Callable[[Source], Call]] = [
     viterbi,
+    _sinkhorn_backward,
+    *(
+        partial(_subsets, name)
+        for name in (
+            "relaxed_top_k_backward",
+            "subset_log_partition",
+            "subset_marginals",
+            "subset_marginals_backward",
+        )
+    ),
     *(partial(_forward, name) for name in ("softmax", "log_softmax", "logsumexp")),
     *(partial(_backward, f"{name}_backward") for name in ("softmax", "log_softmax", "gumbel_softmax")),
     *(partial(_order, f"plackett_luce_{name}") for name in ("log_prob", "log_prob_backward", "set_log_prob")),

@@ -69,7 +69,8 @@ def test_draws_are_those_of_gumbelfast(route: str, dtype: str, shape: tuple[int,
         drawn, wanted = gj.gumbel_top_k(KEY, x, k), gf.gumbel_top_k(x, k, **at)
         assert drawn.indices.dtype == index.dtype
         assert np.array_equal(drawn.indices, wanted.indices)
-        assert_same_bytes(drawn.perturbed, wanted.perturbed)
+        assert_same_bytes(drawn.perturbed, wanted.perturbed.astype(drawn.perturbed.dtype))
+        assert drawn.perturbed.dtype == work_of(x.dtype.name)
 
 
 def test_draws_are_perturbed_logits(route: str, dtype: str) -> None:

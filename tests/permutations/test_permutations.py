@@ -84,7 +84,7 @@ def differences(function: Any, x: Array, h: float = 1e-6) -> Array:
 
 @pytest.mark.parametrize("iterations", [1, 4, 20])
 @pytest.mark.parametrize("tau", [0.3, 1.0, [0.2, 1.0, 3.0]])
-def test_gradient_of_sinkhorn(iterations: int, tau: Any) -> None:
+def test_gradient_of_sinkhorn(backend: str, iterations: int, tau: Any) -> None:
     g = np.random.default_rng(4).normal(size=X.shape)
     found = gumbel_sinkhorn_backward(g, X, tau, iterations)
     wanted = differences(lambda x: float((g * gumbel_sinkhorn(x, tau, iterations, noise_scale=0)).sum()), X)
@@ -137,6 +137,7 @@ SQUARES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (X, {"tau": 0.0}, ValueError, "tau must be finite and > 0, got 0.0"),
     (X, {"tau": [1.0, 2.0, -1.0]}, ValueError, "tau must be finite and > 0, got -1.0 in row 2"),
     (X, {"iterations": 0}, ValueError, "iterations must be >= 1, got 0"),
+    (X, {"iterations": 2**31}, ValueError, "iterations must be < 2**31, got 2147483648"),
     (X, {"iterations": 2.0}, TypeError, "iterations must be an integer, got 2.0"),
     (X, {"noise_scale": -1}, ValueError, "noise_scale must be finite and >= 0, got -1"),
     (X, {"noise_scale": "1"}, TypeError, "noise_scale must be real numbers, got <U1"),

@@ -99,6 +99,30 @@ def test_choice_without_replacement_is_successive() -> None:
     assert stats.chisquare(counts, n * wanted).pvalue > FAMILY
 
 
+@pytest.mark.parametrize("columns", [1, 3, 1000, 5000])
+def test_choice_with_replacement_is_numpys(backend: str, columns: int) -> None:
+    weights = np.random.default_rng(columns).dirichlet(np.ones(columns))
+    weights[: columns // 3] = 0
+    weights /= weights.sum()
+    for before in (0, 1, 2, 3, 61):  # words that were drawn before, one by one
+        own, theirs = gf.Philox4x32(5), gf.Philox4x32(5)
+        own.random_raw(before), theirs.random_raw(before)
+        rng, numpys = gf.Generator(own), np.random.Generator(theirs)
+        for size in (40, (3, 700), 5001):
+            assert_same_bytes(rng.choice(columns, size, p=weights), numpys.choice(columns, size, p=weights))
+            assert_same_bytes(rng.random(3), numpys.random(3))
+        assert own.state["state"]["counter"].tolist() == theirs.state["state"]["counter"].tolist()
+
+
+@pytest.mark.parametrize("counter", [0, 2**60 - 3, 2**61 - 3, 2**64 - 400, 2**64 - 3, 2**64 + 5, 2**128 - 9])
+def test_choice_at_any_counter(counter: int) -> None:
+    weights = np.random.default_rng(0).dirichlet(np.ones(20))
+    rng = gf.Generator(gf.Philox4x32(key=KEY, counter=counter))
+    numpys = np.random.Generator(gf.Philox4x32(key=KEY, counter=counter))
+    assert_same_bytes(rng.choice(20, 300, p=weights), numpys.choice(20, 300, p=weights))
+    assert_same_bytes(rng.random(3), numpys.random(3))
+
+
 def test_choice_takes_from_its_population() -> None:
     table = np.arange(12).reshape(3, 4)
     for size in (None, 2, (2, 1)):

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import DTYPES, Array, dtype_of, perturb, work_of
+from helpers import DTYPES, Array, dtype_of, largest_first, perturb, work_of
 from hypothesis import strategies as st
 
 import gumbelfast as gf
@@ -18,11 +18,16 @@ COLUMNS = st.one_of(
 
 
 class Case(NamedTuple):
-    """Arguments of a call, and its logits as rows with noise added by the law."""
+    """Arguments of a call, its logits as rows with noise added by the law, and their order."""
 
     logits: Array
     given: dict[str, Any]
     perturbed: Array
+    order: Array
+
+    @property
+    def eps(self) -> float:
+        return float(np.finfo(np.float64 if self.logits.dtype == np.float64 else np.float32).eps)
 
 
 def make_logits(kind: str, shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> Array:
@@ -72,11 +77,16 @@ def cases(draw: Any, dtypes: tuple[str, ...] = tuple(DTYPES)) -> Case:
     x = make_logits(draw(st.sampled_from(KINDS)), (*batch, columns), dtype, rng).astype(dtype_of(dtype))
     x[np.isneginf(x.astype(float)).all(axis=-1), 0] = 0
     mask = make_mask(draw(st.sampled_from(MASKS)), x, rng)
-    perturbed = perturb(x, gf.gumbel(size=x.shape, dtype=work_of(dtype), rng=seed), temperature)
+    allowed = x if mask is None else np.where(mask, x, -np.inf).astype(x.dtype)
+    noise = gf.gumbel(size=x.shape, dtype=work_of(dtype), rng=seed)
     given = {"axis": axis, "temperature": temperature, "rng": seed}
     if mask is not None:
-        perturbed = np.where(mask, perturbed, -np.inf)
         given["mask"] = np.moveaxis(np.broadcast_to(mask, x.shape), -1, axis)
         if mask.ndim == 1 and axis in (-1, x.ndim - 1):
             given["mask"] = mask
-    return Case(np.moveaxis(x, -1, axis), given, perturbed)
+    return Case(
+        np.moveaxis(x, -1, axis),
+        given,
+        perturb(allowed, noise, temperature),
+        largest_first(allowed, noise, temperature),
+    )

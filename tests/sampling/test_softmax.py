@@ -174,3 +174,16 @@ def test_rows_sum_to_one(compiled: str, dtype: str) -> None:
     y = gf.softmax(normal(dtype, (20, 999), deviation=1)).astype(np.float64)
     np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=eps_of(dtype))
     assert_same_bytes(gf.logsumexp(np.log(y)).round(2 if dtype == "bfloat16" else 3) + 0, np.zeros(20))
+
+
+@pytest.mark.parametrize(("dtype", "tiny", "huge"), [("float32", 1e-20, 1e30), ("float64", 1e-200, 1e202)])
+@pytest.mark.parametrize("columns", [8, 129, 1000])
+def test_gradient_of_what_is_no_softmax(backend: str, dtype: str, tiny: float, huge: float, columns: int) -> None:
+    """Numbers beyond 1 beside tiny ones, in one block: the formula holds for them as well."""
+    y, grad = np.full(columns, 0.25, dtype), np.ones(columns, dtype)
+    y[::8], y[1::8] = tiny, huge
+    grad[1::8] = 0
+    dot = 0.25 * np.count_nonzero(y == 0.25)
+    found = gf.softmax_backward(grad, y)
+    rtol = 1e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(found, y.astype(np.longdouble) * (grad - dot), rtol=rtol)

@@ -1,5 +1,6 @@
 """Token sampling: what the filters leave, against the processors written down plainly, and the draw from it."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -263,12 +264,15 @@ BAD = [
         ValueError,
         "temperature of shape (2,) does not broadcast to one a row, shape (3,)",
     ),
-    ({"top_k": [1, -2, 3]}, ValueError, "top_k must be >= 0, got -2 in row 1"),
+    ({"top_k": [1, -2, 3]}, ValueError, "top_k must be >= 0, or -1 for no filter, got -2 in row 1"),
     ({"top_k": 1.5}, TypeError, "top_k must be integers, got 1.5"),
     ({"top_k": True}, TypeError, "top_k must be integers, got True"),
-    ({"top_p": 0.0}, ValueError, "top_p must lie in (0, 1], got 0.0 in row 0"),
-    ({"top_p": [0.5, 1.0, 1.5]}, ValueError, "top_p must lie in (0, 1], got 1.5 in row 2"),
-    ({"top_p": np.nan}, ValueError, "top_p must lie in (0, 1], got nan in row 0"),
+    ({"top_p": -0.5}, ValueError, "top_p must lie in [0, 1], got -0.5 in row 0"),
+    ({"top_p": [0.5, None, 1.5]}, ValueError, "top_p must lie in [0, 1], got 1.5 in row 2"),
+    ({"top_p": np.nan}, ValueError, "top_p must lie in [0, 1], got nan in row 0"),
+    ({"size": -1}, ValueError, "negative dimensions are not allowed"),
+    ({"invalid": 2**63}, ValueError, f"invalid must fit int64, got {2**63}"),
+    ({"invalid": 0.5}, TypeError, "invalid must be an integer, got 0.5"),
     ({"min_p": [0, 0, -0.5]}, ValueError, "min_p must lie in [0, 1], got -0.5 in row 2"),
     ({"mask": np.ones(4, int)}, TypeError, "mask must be boolean (True: allowed), got int64"),
     ({"mask": np.eye(3, 4, dtype=bool) & (np.arange(3) < 2)[:, None]}, ValueError, "row 2 has no finite logit"),
@@ -302,3 +306,89 @@ def test_a_late_row_that_is_refused_after_others_were_filtered(compiled: str) ->
         bytearray(b"\x7f" * size)  # leaves what new memory of that size then holds
         with pytest.raises(ValueError, match=r"logits contain NaN at index \(4, 1\)"):
             gf.sample_tokens(x, top_k=1, rng=0, num_threads=1)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_k", "top_p", "min_p"])
+def test_what_switches_a_filter_off(backend: str, name: str) -> None:
+    x = normal("float32", (3, 60))
+    some = {"temperature": 0.3, "top_k": 2, "top_p": 0.2, "min_p": 0.9}[name]
+    for nothing in {"temperature": (None, 1.0), "top_k": (None, -1, 0, 60), "top_p": (None, 1)}.get(name, (None, 0)):
+        given_: list[Any] = [nothing, some, nothing]
+        ways: list[Any] = [nothing, given_, tuple(given_), np.array(given_, object)]
+        for way in ways:
+            found = gf.sample_tokens(x, seeds=[5, 6, 7], **{name: way})
+            for row in range(3):
+                own = {name: some} if row == 1 and way is not nothing else {}
+                assert found[row] == gf.sample_tokens(x[row], seeds=5 + row, **own)
+
+
+def test_top_p_of_zero_keeps_the_best(backend: str) -> None:
+    x = np.array([0, 3, 1, 3, 2.9], np.float32)
+    draws = 200
+    for share in (0, 0.0, np.zeros(draws)):
+        found = gf.sample_tokens(np.broadcast_to(x, (draws, 5)), top_p=share, rng=3)
+        assert (found == 1).all()  # of equal ones the lower index
+
+
+@pytest.mark.parametrize("columns", [7, 900])
+@pytest.mark.parametrize("size", [3, (2, 2), 1, (), 0, (5, 3)])
+def test_several_draws_a_row(backend: str, columns: int, size: Any) -> None:
+    """They are those of the rows written out as often, from generators and from seeds, whatever is filtered."""
+    x = normal("float32", (4, columns))
+    each = size if isinstance(size, tuple) else (size,)
+    whole = np.ascontiguousarray(np.broadcast_to(x, (*each, 4, columns)))
+    mask = np.random.default_rng(2).random((4, columns)) < 0.7
+    mask[:, 0] = True
+    seeds = np.arange(int(np.prod(each)) * 4).reshape(*each, 4)
+    settings_ = {"temperature": [0.7, 0, 1, 2.0], "top_k": [0, 5, 3, 4], "top_p": [0.9, 1, 0.5, 0.8]}
+    for given_ in ({}, {"mask": mask}, {"mask": mask[0]}, settings_, {"mask": mask, **settings_}):
+        for place in ({"rng": 9}, {"seeds": seeds, "positions": 2}):
+            wanted = gf.sample_tokens(whole, **given_, **place)
+            found = gf.sample_tokens(x, size=size, **given_, **place)
+            assert_same_bytes(found, wanted)
+            one = gf.sample_tokens(x[0], size=size, mask=mask[0], rng=9)
+            assert_same_bytes(np.asarray(one), np.asarray(gf.sample_tokens(whole[..., 0, :], mask=mask[0], rng=9)))
+    own, other = gf.Generator(5), gf.Generator(5)
+    own.sample_tokens(x, size=size)
+    other.sample_tokens(whole)
+    assert own.offset == other.offset
+    assert_same_bytes(gf.sample_tokens(x, rng=4, size=5)[:3], gf.sample_tokens(x, rng=4, size=3))
+
+
+@pytest.mark.parametrize("columns", [5, 1000])
+@pytest.mark.parametrize("given_", [{}, {"temperature": 0}, {"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.5}])
+def test_rows_that_cannot_be_drawn_from_are_no_concern_of_others(
+    backend: str, columns: int, given_: dict[str, Any]
+) -> None:
+    good = normal("float32", (7, columns))
+    mask = np.ones((7, columns), bool)
+    bad = good.copy()
+    bad[0, 2], bad[3, 1], bad[4] = np.nan, np.inf, -np.inf
+    mask[6], mask[2, 0], bad[2, 0] = False, False, np.nan
+    fine = np.array([False, True, True, False, False, True, False])
+    for size in (None, 2, 9):
+        shape = (7,) if size is None else (size, 7)
+        for place in ({"rng": 9}, {"seeds": np.arange(np.prod(shape)).reshape(shape)}):
+            wanted = gf.sample_tokens(good, size=size, mask=mask | ~fine[:, None], **given_, **place)
+            found = gf.sample_tokens(bad, size=size, mask=mask, invalid=-7, **given_, **place)
+            assert_same_bytes(found, np.where(fine, wanted, -7))
+            # What asks for nothing more changes nothing.
+            assert_same_bytes(
+                gf.sample_tokens(good, size=size, invalid=-7, rng=1), gf.sample_tokens(good, size=size, rng=1)
+            )
+    own, other = gf.Generator(5), gf.Generator(5)
+    own.sample_tokens(bad, mask=mask, invalid=0)
+    other.sample_tokens(good)
+    assert own.offset == other.offset
+    assert (gf.sample_tokens(bad[[0, 4]], invalid=50, rng=0) == 50).all()
+    assert gf.sample_tokens(bad[0], invalid=50, rng=0) == 50
+
+
+def test_draws_from_one_row_copy_nothing(compiled: str) -> None:
+    x = normal("float32", (2, 100_000))
+    gf.sample_tokens(x, size=50, top_p=0.9, rng=0)
+    tracemalloc.start()
+    gf.sample_tokens(x, size=50, top_p=0.9, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes

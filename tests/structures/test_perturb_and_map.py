@@ -40,6 +40,17 @@ def numbers(samples: Array, labels: int) -> Array:
     return rows @ labels ** np.arange(rows.shape[1])[::-1]
 
 
+@pytest.mark.parametrize(("dtype", "shift"), [("float32", 1e8), ("float64", 1e15)])
+def test_what_is_common_to_all_labels_of_a_site_changes_nothing(compiled: str, dtype: str, shift: float) -> None:
+    x = np.round(CHAIN[:4]).astype(dtype) * 64  # numbers that the shift leaves as they are
+    pairs = chain_solver(EDGES)
+    near, far = (perturb_and_map(x + x.dtype.type(s), pairs, 200, rng=3) for s in (0, shift))
+    assert np.array_equal(near.samples, far.samples)
+    assert near.maxima is not None
+    assert far.maxima is not None
+    np.testing.assert_allclose(far.maxima - 4 * shift, near.maxima, atol=4 * np.spacing(4 * shift))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_samples_solve_the_perturbed_problem(compiled: str, dtype: str) -> None:
     x = CHAIN[:4].astype(dtype)
@@ -48,8 +59,7 @@ def test_samples_solve_the_perturbed_problem(compiled: str, dtype: str) -> None:
     wanted = brute_force(x + noise, chain_interaction(EDGES))
     assert np.array_equal(found.samples, wanted.labels)
     assert found.maxima is not None
-    assert found.maxima.dtype == np.dtype(dtype)
-    np.testing.assert_allclose(found.maxima, wanted.score, rtol=20 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(found.maxima, wanted.score, atol=30 * np.finfo(dtype).eps)
     assert_same_bytes(found.log_z_bound, found.maxima.astype(float).mean())
     np.testing.assert_allclose(found.log_z_stderr, np.std(found.maxima, ddof=1) / 200**0.5, rtol=1e-5)
     shares = [[np.mean(found.samples[:, t] == s) for s in range(3)] for t in range(4)]

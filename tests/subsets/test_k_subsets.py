@@ -64,7 +64,7 @@ def assert_follows(drawn: Array, items: Array, p: Array) -> None:
 
 @pytest.mark.parametrize("x", [X, HOLES], ids=["all", "holes"])
 @pytest.mark.parametrize("k", [0, 1, 2, 3, 6])
-def test_every_subset(x: Array, k: int) -> None:
+def test_every_subset(backend: str, x: Array, k: int) -> None:
     x = x if k < 6 else X
     for i, row in enumerate(x):
         items, p, total = enumerated(row, k)
@@ -79,7 +79,7 @@ def test_every_subset(x: Array, k: int) -> None:
         np.testing.assert_allclose(subset_marginals_backward(g, row, k), covariance @ g, rtol=1e-9, atol=1e-13)
 
 
-def test_extremes_keep_their_accuracy() -> None:
+def test_extremes_keep_their_accuracy(backend: str) -> None:
     x = np.array([400.0, -400.0, 0.0, 1.0])
     found = subset_marginals(x, 2)
     np.testing.assert_allclose(found[1], np.exp(-400.0) / (1 + np.e), rtol=1e-10)
@@ -89,7 +89,7 @@ def test_extremes_keep_their_accuracy() -> None:
     )
 
 
-def test_the_gradient_is_that_of_differences() -> None:
+def test_the_gradient_is_that_of_differences(backend: str) -> None:
     h, g = 1e-6, np.random.default_rng(2).normal(size=X.shape)
     found = subset_marginals_backward(g, X, 3)
     for j in range(6):
@@ -138,7 +138,7 @@ def test_sizes_and_axes(compiled: str) -> None:
 PI = np.array([0.1, 0.35, 0.5, 0.55, 0.7, 0.8])
 
 
-def test_conditional_poisson_has_its_probabilities() -> None:
+def test_conditional_poisson_has_its_probabilities(backend: str) -> None:
     both = np.stack([PI, [0.999999, 1e-6, 0.5, 0.5, 0.5, 0.5], [1.0, 0.0, 0.3, 0.7, 0.5, 0.5]])
     found = conditional_poisson_logits(both)
     np.testing.assert_allclose(subset_marginals(found, 3), both, rtol=1e-10, atol=1e-15)

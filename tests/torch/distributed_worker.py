@@ -54,6 +54,8 @@ SAMPLED: dict[str, dict[str, Any]] = {
     "all": PER_ROW | {"min_p": 0.01},
     "sharp": {"top_p": 0.5, "temperature": 0.1},
     "greedy": {"temperature": 0.0},
+    "off": {"top_k": -1, "top_p": None, "min_p": 0.0},
+    "least": {"top_p": 0.0, "top_k": 0},
 }
 INPUTS = ["float32", "float64", "ties", "bfloat16"]
 BAD = ["nan", "inf", "empty", "few"]

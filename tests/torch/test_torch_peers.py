@@ -150,7 +150,7 @@ def test_huge_logits(scale: float) -> None:
     y = gt.gumbel_softmax(x)
     assert (y[:, [1, 3]] == 0).all()
     assert y.isfinite().all()
-    assert len(set(y.argmax(-1).tolist())) == (1 if scale > 1e5 else 2)
+    assert len(set(y.argmax(-1).tolist())) == 2  # noise decides between equals of any size
     y.square().sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()

@@ -218,20 +218,24 @@ def top_p_ties(sampler: Sampler) -> Finding:
 
 def top_p_edge(sampler: Sampler) -> Finding:
     """Weights 8, 4, 2, 1, 1 of 16 in some order: top_p=0.7 leaves the first two, whatever the rounding."""
-    draws, w = 1 << 16, np.array([1, 4, 2, 8, 1])
-    drawn = sampler.repeat(np.log(w, dtype=np.float32), draws, top_p=0.7)
-    if (w[drawn] < 4).any():
-        return Finding("top_p=0.7 drew what is behind three quarters", fault=True)
-    return Finding(f"{draws:,} draws", fit(drawn, np.where(w >= 4, w, 0) / 12))
+    fault = "top_p=0.7 drew what is behind three quarters"
+    return _filtered_law(sampler, np.array([1, 4, 2, 8, 1]), 4, fault, top_p=0.7)
 
 
 def min_p_edge(sampler: Sampler) -> Finding:
     """Weights 16, 8, 8, 2, 1: min_p=0.25 leaves three, whatever the rounding."""
-    draws, w = 1 << 16, np.array([8, 2, 16, 1, 8])
-    drawn = sampler.repeat(np.log(w, dtype=np.float32), draws, min_p=0.25)
-    if (w[drawn] < 8).any():
-        return Finding("min_p=0.25 drew what weighs an eighth of the largest", fault=True)
-    return Finding(f"{draws:,} draws", fit(drawn, np.where(w >= 8, w, 0) / 32))
+    fault = "min_p=0.25 drew what weighs an eighth of the largest"
+    return _filtered_law(sampler, np.array([8, 2, 16, 1, 8]), 8, fault, min_p=0.25)
+
+
+def _filtered_law(sampler: Sampler, w: Array, least: int, fault: str, **filters: Any) -> Finding:
+    """The law of the weights from `least` on, and nothing of the others."""
+    draws = 1 << 16
+    drawn = sampler.repeat(np.log(w, dtype=np.float32), draws, **filters)
+    if (w[drawn] < least).any():
+        return Finding(fault, fault=True)
+    kept = np.where(w >= least, w, 0)
+    return Finding(f"{draws:,} draws", fit(drawn, kept / kept.sum()))
 
 
 def filters_that_leave_all(sampler: Sampler) -> Finding:

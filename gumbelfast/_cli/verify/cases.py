@@ -50,6 +50,8 @@ NOISE: list[dict[str, Any]] = [
     {"scale": 0.0, "loc": 1.0, "offset": 481},
 ]  # fmt: skip
 
+NAMED: list[dict[str, Any]] = [{}, {"offset": 5}, {"offset": 2**40 + 17, "place": "spread"}]
+
 SELECTION: list[dict[str, Any]] = [
     {},
     {"offset": 5, "temperature": 0.7, "k": 5},
@@ -127,10 +129,28 @@ LABELLINGS: list[dict[str, Any]] = [
     {"k": 5, "logits": "nan", "place": "forest"},
 ]
 
+# rows, and columns of each row or of each square matrix; k is the number of steps, and of items in a subset.
+LANES = [(1, 1), (40, 5), (3, 17), (17, 33), (8, 9), (16, 2), (1, 64)]
+
+STEPS: list[dict[str, Any]] = [
+    {"k": 2},
+    {"k": 1, "temperature": 0.5},
+    {"k": 4, "temperature": 3.0},
+    {"k": 2, "temperature": 0.5, "logits": "wide"},
+    {"k": 2, "logits": "equal"},
+    {"k": 3, "logits": "ascending", "temperature": 2.0},
+]
+
+SUBSETS: list[dict[str, Any]] = [{"k": 1}, {"k": 5}, {"k": 2, "logits": "wide"}, {"k": 3, "logits": "equal"}]
+
 OPTIONS = {
     "philox": PHILOX,
     "gumbel": NOISE,
     "exponential": NOISE,
+    "gumbel_at": NAMED,
+    "exponential_at": NAMED,
+    "gumbel_max_at": SELECTION,
+    "gumbel_top_k_at": SELECTION,
     "gumbel_max": SELECTION,
     "gumbel_top_k": SELECTION,
     "gumbel_softmax": RELAXED,
@@ -141,17 +161,34 @@ OPTIONS = {
     "softmax_backward": SMOOTH,
     "log_softmax_backward": SMOOTH,
     "sample_tokens": TOKENS,
+    "token_edges": TOKENS,
     "draw_alias": TABLES,
     "draw_inverse": TABLES,
     "draw_integers": TABLES,
     "draw_weights": TABLES,
     "viterbi": LABELLINGS,
+    "relaxed_top_k": STEPS,
+    "relaxed_top_k_backward": STEPS,
+    "sinkhorn": STEPS,
+    "sinkhorn_backward": STEPS,
+    "subset_marginals": SUBSETS,
+    "subset_marginals_backward": SUBSETS,
 }
+
+
+def in_lanes(kernel: str) -> bool:
+    """Whether rows, or square matrices, take a lane each; such kernels know float32 and float64."""
+    return kernel.startswith(("relaxed_top_k", "sinkhorn", "subset_marginals"))
+
 
 # Large enough for three threads, and for the parts that long rows are cut into.
 LARGE = [
     Case("gumbel", 1, 150_011, offset=77),
     Case("exponential", 1, 150_011, offset=77),
+    Case("gumbel_at", 3, 50_011, offset=77),
+    Case("exponential_at", 3, 50_011, offset=77),
+    Case("gumbel_max_at", 120, 2001, temperature=0.7, offset=77),
+    Case("gumbel_top_k_at", 120, 2001, k=30, offset=77),
     Case("gumbel_max", 1, 400_009, offset=77),
     Case("gumbel_max", 120, 4099, temperature=0.7, mask="all", offset=77),
     Case("gumbel_top_k", 1, 400_009, k=50, offset=77),
@@ -165,31 +202,39 @@ LARGE = [
     Case("log_softmax_backward", 90, 4099, temperature=0.5),
     Case("sample_tokens", 60, 4099, k=50, top_p=0.9, temperature=0.8, offset=77),
     Case("sample_tokens", 60, 4099, k=0, top_p=0.9, temperature=0.8, offset=77),
+    Case("token_edges", 60, 4099, k=50, top_p=0.9, temperature=0.8),
+    Case("token_edges", 60, 4099, k=0, top_p=0.9, temperature=0.8),
     Case("draw_alias", 3, 1000, draws=50_000, offset=77),
     Case("draw_inverse", 3, 1000, draws=50_000, offset=77),
     Case("draw_integers", 3, 1000, draws=50_000, offset=77),
     Case("draw_weights", 3, 40_009, draws=30_000, offset=77),
     Case("viterbi", 200, 20, k=30),
+    *(Case(kernel, 200, 20, k=5) for kernel in OPTIONS if in_lanes(kernel)),
 ]
+
+
+def _shapes(kernel: str) -> list[tuple[int, int]]:
+    return TREES if kernel == "viterbi" else LANES if in_lanes(kernel) else SHAPES
 
 
 def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
-    if kernel == "gumbel_top_k":
+    if kernel.startswith("gumbel_top_k") or in_lanes(kernel):
         return options | {"k": min(options.get("k", 1), columns)}
-    if kernel in ("sample_tokens", "viterbi"):
+    if kernel in ("sample_tokens", "token_edges", "viterbi"):
         return options
     return {name: value for name, value in options.items() if name != "k"}
 
 
 def cases(quick: bool = False) -> list[Case]:
     """All cases, or a few seconds' worth: without most shapes and all that is large."""
-    small = [
+    listed = [
         Case(kernel, rows, columns, **_fits(kernel, options, columns))
         for kernel, choices in OPTIONS.items()
-        for rows, columns in (TREES if kernel == "viterbi" else SHAPES)[:: 4 if quick else 1]
+        for rows, columns in _shapes(kernel)[:: 4 if quick else 1]
         for options in choices
     ]
+    small = list(dict.fromkeys(listed))  # in rows of one column several k are the same
     return small if quick else small + LARGE
 
 
@@ -199,6 +244,6 @@ def dtypes(case: Case, half: tuple[np.dtype[Any], ...]) -> list[np.dtype[Any]]:
         return [np.dtype(np.uint32)]
     if case.kernel.startswith("draw"):
         return [np.dtype(np.float64)]
-    if case.kernel == "viterbi":
+    if case.kernel == "viterbi" or in_lanes(case.kernel):
         return [np.dtype(np.float32), np.dtype(np.float64)]
     return [*half, np.dtype(np.float32), np.dtype(np.float64)]

@@ -35,9 +35,10 @@ class Inputs:
 def inputs(case: Case, dtype: np.dtype[Any]) -> Inputs:
     """Arrays that depend on the name of the case alone."""
     rng = np.random.default_rng(zlib.crc32(str(case).encode()))
-    shape = case.rows * (case.k if case.kernel == "viterbi" else 1), case.columns
+    blocks = {"viterbi": case.k, "sinkhorn": case.columns, "sinkhorn_backward": case.columns}
+    shape = case.rows * blocks.get(case.kernel, 1), case.columns
     x = _logits(case.logits, rng, shape)
-    if case.kernel.endswith("backward"):
+    if case.kernel.endswith("softmax_backward"):
         x = x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
         x = x if case.kernel.startswith("log") else np.exp(x)
     masks = {"none": None, "row": rng.random(shape[1]) < 0.6, "all": rng.random(shape) < 0.6}

@@ -14,12 +14,15 @@ import numpy as np
 
 from ...reference import kernels
 from ...reference.gumbel_max import gumbel_max, perturb
-from ...reference.gumbel_softmax import gumbel_softmax
+from ...reference.gumbel_softmax import gumbel_softmax, relaxed_logits
+from ...reference.k_subsets import derivatives, marginals, sums
 from ...reference.noise import exact_exponential, exact_gumbel
+from ...reference.relaxed_top_k import relaxed_top_k, relaxed_top_k_backward
 from ...reference.rows import addresses, load_logits, repeat_rows
+from ...reference.sinkhorn import sinkhorn, sinkhorn_backward
 from ...reference.softmax import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward, times, widen
 from ...reference.top_k import gumbel_top_k
-from .cases import Case
+from .cases import Case, in_lanes
 from .inputs import Array, Inputs, address
 
 Results = tuple[Array, ...]  # empty where the kernel refused its input
@@ -45,6 +48,8 @@ BOUNDS = {
     "exponential": "2 ulp of E",
     "gumbel_max": "the index of the reference; its value as noise allows",
     "gumbel_top_k": "the indices of the reference in order; their values as noise allows",
+    **dict.fromkeys(("gumbel_at", "exponential_at"), "the bytes of a whole row there"),
+    **dict.fromkeys(("gumbel_max_at", "gumbel_top_k_at"), "the bytes of whole rows with all else at -inf"),
     "gumbel_softmax": "soft: as softmax, and what noise within its bound can move; hard: as gumbel_max",
     "conditional_gumbel": f"{CONDITIONAL_ULP:g} ulp of max(1, |z|), and what noise and logsumexp can move",
     "softmax": "eps y (4 + |t| + log n), t = (x - max) / T, n columns",
@@ -53,17 +58,25 @@ BOUNDS = {
     "softmax_backward": f"{BACKWARD_EPS:g} eps |y| (|grad| + sum |grad y|) / T",
     "log_softmax_backward": f"{BACKWARD_EPS:g} eps (|grad| + y (1 + |log y|) sum |grad|) / T",
     "sample_tokens": "the tokens of the reference",
+    "token_edges": "the edges of the reference",
     "draw_alias": "the draws of the reference",
     "draw_inverse": "the draws of the reference",
     "draw_integers": "the draws of the reference",
     "draw_weights": "the draws of the reference",
     "viterbi": "the labels and scores of the reference",
+    "relaxed_top_k": "eps k a (1 + 1/T)^k, a = 4 + log n + 2 max |x| / T, n columns",
+    "relaxed_top_k_backward": "8 eps a (1 + 1/T)^k sum |grad|",
+    "sinkhorn": "eps y a (1 + 2 rounds); below 1e-37 (float64: 1e-307) y may be 0",
+    "sinkhorn_backward": "4 eps a (1 + 2 rounds) sum |grad| / T",
+    "subset_marginals": "as sinkhorn with p and a = (n + 3) (1 + k (max |x| + log n)), and eps a for the sum",
+    "subset_marginals_backward": "2 eps a sum |grad|",
 }
 
 
 def judge(case: Case, given: Inputs) -> Judge:
     """What looks at the results of a case; `given` is float32 or float64, or words for philox."""
     judges = dict.fromkeys(("gumbel_max", "gumbel_top_k"), _selection)
+    judges |= dict.fromkeys(filter(in_lanes, BOUNDS), _lanes)
     judges |= {"philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
     return judges.get(case.kernel, _smooth)(case, given)
 
@@ -162,7 +175,7 @@ def _selection(case: Case, given: Inputs) -> Judge:
         index, best = gumbel_top_k(x, exact.astype(x.dtype), scale, case.k)
     else:
         index, best = (a[:, None] for a in gumbel_max(x, exact.astype(x.dtype), scale))
-    least, most = (perturb(x, end, scale) for end in (low, high))
+    least, most = (perturb(x, end, scale).sum for end in (low, high))
 
     def look(got: Results) -> Verdict:
         if not got:
@@ -187,7 +200,7 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
     exact, low, high, _ = noise_bounds(case, x.dtype)
     noise = exact.astype(x.dtype)
     y, one_hot = gumbel_softmax(x, noise, scale)
-    p, least, most = (perturb(x, g, 1) for g in (noise, low, high))
+    p, least, most = (relaxed_logits(x, g) for g in (noise, low, high))
     wide, s = widen(p, scale)
     t = _exponent(wide, s)
     # Noise within its bounds moves log y_i by that of its exponent, and by that of the logarithm of the sum.
@@ -204,10 +217,49 @@ def _relaxed(case: Case, given: Inputs) -> Judge:
             return soft
         picks = got[-1].argmax(axis=-1)[:, None]
         exact_one_hot = np.arange(case.columns) == picks
-        hard = _picks(picks, index, least, most)
+        hard = _picks(picks, index, *(perturb(x, end, 1).sum for end in (low, high)))
         return Verdict(
             soft.error, hard.near_ties, hard.fault or _where(got[-1] != exact_one_hot, got[-1], exact_one_hot)
         )
+
+    return look
+
+
+def _lanes(case: Case, given: Inputs) -> Judge:
+    """The pages of the reference in a wider format, and bounds that grow with the steps that follow each other."""
+    eps, scale, n, k = np.finfo(given.x.dtype).eps, 1 / case.temperature, case.columns, case.k
+    wide = np.dtype(np.longdouble if given.x.dtype == np.float64 else np.float64)
+    x, grad = given.x.astype(wide), given.grad.astype(wide)
+    size, total = np.abs(x).max(axis=-1, keepdims=True), np.abs(grad).sum(axis=-1, keepdims=True)
+    a = 4 + np.log(n) + 2 * size * scale
+    vanishing = (1e-37 if given.x.dtype == np.float32 else 1e-307) / eps  # what counts as 0 (docs/subsets.md)
+    if case.kernel.startswith("relaxed"):
+        column, growth = np.full((len(x), 1), scale, wide), (1 + scale) ** k
+        if case.kernel == "relaxed_top_k":
+            return _near(eps, (relaxed_top_k(x, k, column), k * a * growth))
+        return _near(eps, (relaxed_top_k_backward(grad, x, k, column), 8 * a * growth * total))
+    if case.kernel.startswith("sinkhorn"):
+        stack = (case.rows, n, n)
+        z, g, inverse = x.reshape(stack), grad.reshape(stack), np.full((case.rows, 1, 1), scale, wide)
+        a = a.reshape(case.rows, n, 1).max(axis=1, keepdims=True) * (1 + 2 * k)
+        if case.kernel == "sinkhorn":
+            y = sinkhorn(z, inverse, k)
+            return _near(eps, (y, y * a + vanishing))
+        most = total.reshape(case.rows, n, 1).sum(axis=1, keepdims=True)
+        return _near(eps, (sinkhorn_backward(g, z, inverse, k), 4 * a * scale * most))
+    a = (n + 3) * (1 + k * (size + np.log(n)))
+    if case.kernel == "subset_marginals_backward":
+        return _near(eps, (derivatives(x, k, grad), 2 * a * total))
+    p = marginals(x, k)
+    return _near(eps, (p, p * a + vanishing), (sums(x, k)[-1, :, k], a[:, 0]))
+
+
+def _near(eps: Any, *expected: tuple[Array, Array]) -> Judge:
+    """Each result within so many eps."""
+
+    def look(got: Results) -> Verdict:
+        found = [_close(g, wanted, eps * units) for g, (wanted, units) in zip(got, expected, strict=True)]
+        return Verdict(max(each.error for each in found), fault="".join(each.fault for each in found))
 
     return look
 

@@ -16,10 +16,11 @@ from ..._engine.tables import bits_of, bounds_of, guide_of
 from ..._engine.types import LACKING, REFUSED
 from ...reference import kernels as reference
 from .. import text
-from .cases import Case, cases, dtypes
+from .cases import Case, cases, dtypes, in_lanes
 from .conditional import conditional
 from .inputs import KEY, Array, Inputs, condition, inputs, tree
 from .judges import BOUNDS, Results, Verdict, judge, same
+from .named import run_named, run_whole
 
 THREADS = 1, 3
 
@@ -50,6 +51,8 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         words = np.empty((x.size, 4), np.uint32)
         kernel(given.address[0], case.domain, case.offset, words)
         return (words,)
+    if case.kernel.endswith("_at"):
+        return run_named(backend, case, given, threads)
     out = np.empty_like(x)
     if case.kernel in ("gumbel", "exponential"):
         kernel(out, case.loc, case.scale, threads, given.address)
@@ -57,7 +60,7 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
     if case.kernel in ("gumbel_max", "gumbel_top_k"):
         shape = (rows,) if case.kernel == "gumbel_max" else (rows, case.k)
         index = np.empty(shape, np.int64)
-        perturbed = np.empty(shape, np.float64 if x.dtype == np.float64 else np.float32)
+        perturbed = np.empty(shape)
         status = kernel((x, given.mask, scale), index, perturbed, threads, given.address)
         return () if status == REFUSED else (index, perturbed, np.array([status == LACKING]))
     if case.kernel == "sample_tokens":
@@ -65,6 +68,12 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
         status = kernel((x, given.mask, 1.0), *settings, index, threads, given.address)
         return () if status == REFUSED else (index, np.array([status == LACKING]))
+    if case.kernel == "token_edges":
+        edges = np.empty((rows, 5))
+        settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
+        status = kernel((x, given.mask, 1.0), *settings, edges, threads)
+        # Sums of weights have the error of their exponentials; where the edge lies has none.
+        return () if status == REFUSED else (edges[:, :3], np.array([status == LACKING]))
     if case.kernel == "conditional_gumbel":
         out = np.empty(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
         status = kernel((x, None, 1.0), *condition(case, x), out, threads, given.address)
@@ -74,6 +83,8 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         nodes = x.reshape(case.rows, case.k, case.columns)
         status = kernel(nodes, *tree(case, x.dtype), labels, score, threads)
         return () if status == REFUSED else (labels, score, np.array([status == LACKING]))
+    if in_lanes(case.kernel):
+        return _lanes(kernel, case, given, threads)
     if case.kernel.startswith("draw"):
         return (_draws(backend, case, x, threads),)
     if case.kernel == "gumbel_softmax":
@@ -93,6 +104,21 @@ def half_types() -> tuple[np.dtype[Any], ...]:
     """float16, and bfloat16 where ml_dtypes is installed."""
     ml_dtypes = text.optional("ml_dtypes")
     return (np.dtype(np.float16), *((np.dtype(ml_dtypes.bfloat16),) if ml_dtypes else ()))
+
+
+def _lanes(kernel: Any, case: Case, given: Inputs, threads: int) -> Results:
+    """Relaxed subsets and permutations, and sums over subsets."""
+    x, grad, out = given.x, given.grad, np.empty_like(given.x)
+    if case.kernel.startswith("sinkhorn"):
+        x, grad, out = (each.reshape(case.rows, case.columns, case.columns) for each in (x, grad, out))
+    arguments = (grad, x, case.k) if case.kernel.endswith("backward") else (x, case.k)
+    if case.kernel == "subset_marginals":
+        log_sum = np.empty(case.rows, x.dtype)
+        kernel(*arguments, out, log_sum, threads)
+        return out, log_sum
+    scale = () if case.kernel.startswith("subset") else (1 / case.temperature,)
+    kernel(*arguments, *scale, out, threads)
+    return (out,)
 
 
 def _draws(backend: Kernels, case: Case, x: Array, threads: int) -> Array:
@@ -136,8 +162,10 @@ def check(case: Case, dtype: np.dtype[Any], backends: Sequence[Kernels]) -> list
     given = inputs(case, dtype)
     half = dtype.itemsize == 2
     wide = given.astype(np.dtype(np.float32)) if half else given
-    exact = case.kernel in ("sample_tokens", "viterbi") or case.kernel.startswith("draw")
-    if exact:
+    exact = case.kernel in ("sample_tokens", "token_edges", "viterbi") or case.kernel.startswith("draw")
+    if case.kernel.endswith("_at"):
+        look = same(run_whole(backends[-1], case, wide))
+    elif exact:
         look = same(run(reference, case, wide, THREADS[0]))
     else:
         look = (conditional if case.kernel == "conditional_gumbel" else judge)(case, wide)

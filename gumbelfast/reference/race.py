@@ -1,0 +1,37 @@
+"""A race of weights: item j arrives at the time E_j / w_j, and the first k to arrive are k draws without replacement.
+
+With standard exponentials E the first is item j with probability w_j / sum w, and after it the others race on as if
+from the start: successive sampling, the Plackett-Luce model (Efraimidis and Spirakis 2006). Here the scores w / E are
+compared, which is the same order; log(w / E) is the perturbed logarithm of Gumbel-top-k.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def race(weights: NDArray[Any], exponentials: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Draw k places per row without replacement, in order.
+
+    Parameters
+    ----------
+    weights : float32 or float64 array of shape (rows, K)
+        Finite and >= 0; what weighs 0 is never drawn.
+    exponentials : array like ``weights``
+        Standard exponential noise.
+    k : int
+        Draws per row, at most K.
+
+    Returns
+    -------
+    int64 array of shape (rows, k)
+        The largest w / E first, the lower place first among equals; -1 where nothing is left. The quotient is rounded
+        to 53 bits, with an exponent that neither overflows nor underflows.
+    """
+    significand, exponent = np.frexp(weights.astype(np.float64))
+    quotient, more = np.frexp(significand / exponentials.astype(np.float64))
+    score = np.where(weights > 0, exponent + more, np.iinfo(np.int32).min)
+    place = np.broadcast_to(np.arange(weights.shape[-1]), weights.shape)
+    index = np.lexsort((place, -quotient, -score.astype(np.int64)), axis=-1)[:, :k]
+    return np.where(np.take_along_axis(weights, index, axis=-1) > 0, index, -1)

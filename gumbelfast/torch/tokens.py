@@ -1,0 +1,113 @@
+"""Tokens as inference engines draw them, from tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_variadic
+
+from .._engine import table_checks
+from . import _checks, _draws, _ops, _tensors
+
+
+def sample_tokens(
+    logits: Tensor,
+    *,
+    temperature: ArrayLike | Tensor | None = 1.0,
+    top_k: ArrayLike | Tensor | None = None,
+    top_p: ArrayLike | Tensor | None = None,
+    min_p: ArrayLike | Tensor | None = None,
+    mask: Tensor | None = None,
+    size: int | Sequence[int] = (),
+    seeds: ArrayLike | Tensor | None = None,
+    positions: ArrayLike | Tensor | None = None,
+    invalid: int | None = None,
+    generator: Any = None,
+) -> Tensor:
+    r"""Draw one token per row from the logits that top-k, top-p and min-p leave, each row with its own settings.
+
+    Parameters
+    ----------
+    logits : Tensor of float16, bfloat16, float32 or float64, shape (..., V)
+        Unnormalised log-probabilities; -inf is never drawn. Their memory is read as it lies, rows with a stride too.
+    temperature, top_k, top_p, min_p : number, Tensor or array_like, optional
+        As in `gumbelfast.sample_tokens`: for all rows, or one a row. Tensors of any dtype, `top_k` of integers.
+    mask : Tensor of bool, optional
+        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at.
+    size : int or sequence of int, default ()
+        Draws per row, without a copy of `logits`.
+    seeds, positions : Tensor or array_like of int, optional
+        As in `gumbelfast.sample_tokens`. Rows whose seed is None draw from `generator`.
+    invalid : int, optional
+        What a row yields that has NaN or +inf, or nothing to draw, instead of an error for all rows.
+    generator : torch.Generator or gumbelfast.Generator, optional
+        As in `gumbel_softmax`.
+
+    Returns
+    -------
+    Tensor of int64
+        Shape ``size`` and then that of `logits` without the last dimension. It has no gradient.
+
+    Raises
+    ------
+    TypeError, ValueError, NotImplementedError
+        As in `gumbelfast.sample_tokens` and `categorical`. Compiled programs take no seeds of which some are None.
+
+    Notes
+    -----
+    The tokens are those of `gumbelfast.sample_tokens` under the same key. Under `torch.compile` it is one operator,
+    whose settings may change without compiling anew. ``docs/api.md`` gives the arithmetic.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import sample_tokens
+    >>> logits = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]]).log().bfloat16()
+    >>> sample_tokens(logits, temperature=[0.8, 0.0], top_k=3, top_p=torch.tensor([0.5, 1.0]), seeds=[7, 8])
+    tensor([0, 3])
+    """
+    if has_torch_function_variadic(logits, mask):
+        found: Tensor = handle_torch_function(
+            sample_tokens,
+            (logits, mask),
+            logits,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            mask=mask,
+            size=size,
+            seeds=seeds,
+            positions=positions,
+            invalid=invalid,
+            generator=generator,
+        )
+        return found
+    plain = _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
+    if logits.ndim == 0:
+        raise ValueError("logits must have a dimension of tokens, got a tensor without dimensions")
+    if mask is not None:
+        _checks.require_mask(mask, logits)
+    if invalid is not None:
+        invalid = table_checks.empty_value(invalid, "invalid")
+    settings = temperature, top_k, top_p, min_p, seeds, positions
+    if not plain:
+        logits = _tensors.primal(logits)
+        if _tensors.is_traced(logits):
+            given = [_tensor_of(each) for each in settings]
+            return _ops.sample_tokens(logits, *given, mask, _checks.kept_size(size), invalid, _ops.token(generator))
+    numbers = [_tensors.readable(each) if isinstance(each, torch.Tensor) else each for each in settings]
+    return _draws.tokens(logits, numbers, mask, _tensors.size_of(size), invalid, generator)
+
+
+def _tensor_of(setting: Any) -> Tensor | None:
+    """A setting as operators take them."""
+    if setting is None or isinstance(setting, torch.Tensor):
+        return None if setting is None else setting.detach()
+    if isinstance(setting, (int, float)):
+        return torch.full((), setting, dtype=torch.int64 if isinstance(setting, int) else torch.float64, device="cpu")
+    return torch.as_tensor(setting, device="cpu")
