@@ -1,27 +1,24 @@
-// The core for programs in C++: tokens by one call, and by run.hpp every kernel. docs/cpp.md tells how to build with it.
+// Tokens from logits for programs in C++. docs/cpp.md tells how to build with it, and how to call other kernels.
 #pragma once
 #include <cstdint>
-
-#include "diagnose.hpp"
-#include "run.hpp"
+#include <span>
 
 namespace gumbelfast {
 
-// Rows of float32 logits, each with its own noise: that of `seeds[i]` at `positions[i]`, as in Python.
+// What one row asks for.
 struct TokenRequest {
-  const float* logits;
-  int64_t rows, cols;
-  const uint64_t* seeds;
-  const uint64_t* positions;  // null: all 0; else each below 2**62 / (cols rounded up to 32)
-  double temperature = 1;     // 0: the largest logit
-  int64_t top_k = 0;          // 0: all
-  double top_p = 1;           // 1: all
-  double min_p = 0;           // 0: all
-  int threads = 1;
+  uint64_t seed = 0;
+  uint64_t position = 0;   // where in the noise of `seed`; below 2**62 / cols, with cols rounded up to a multiple of 32
+  double temperature = 1;  // 0: the largest logit
+  int64_t top_k = 0;       // 0 or -1: all
+  double top_p = 1;        // 1: all; 0: the best one
+  double min_p = 0;        // 0: all
 };
 
-// One token a row into `tokens`: those that gumbelfast.sample_tokens of Python draws with the same seeds and positions.
-// Throws std::invalid_argument that quotes the value and the place, for settings before and for logits after the scan.
-void sample_tokens(const TokenRequest&, int64_t* tokens);
+// One token for each request, from as many rows of logits that lie one behind the other: those that Python's
+// gumbelfast.sample_tokens draws with the same seeds and positions. Throws std::invalid_argument, which quotes the
+// value and the row, before any token is written.
+void sample_tokens(std::span<const float> logits, std::span<const TokenRequest> requests, std::span<int64_t> tokens,
+                   int threads = 1);
 
 }  // namespace gumbelfast

@@ -1,21 +1,19 @@
-// Five tokens for each of two requests, at positions 0 to 4 of their seeds; prints what Python's sample_tokens draws.
+// Five tokens for each of two requests: those that Python's sample_tokens draws with the same seeds and positions.
+#include <array>
 #include <cstdio>
 #include <gumbelfast/gumbelfast.hpp>
 #include <vector>
 
 int main() {
-  const int64_t rows = 2, cols = 32'000;
-  std::vector<float> logits(rows * cols);
-  for (int64_t i = 0; i < rows * cols; ++i) logits[i] = static_cast<float>(i * 7919 % 1009) / 64;
-  const uint64_t seeds[] = {11, 12};
+  std::vector<float> logits(2 * 32'000);  // a model's, in earnest
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 7919 % 1009) / 64;
   for (uint64_t step = 0; step < 5; ++step) {
-    const uint64_t positions[] = {step, step};
-    gumbelfast::TokenRequest request{logits.data(), rows, cols, seeds, positions};
-    request.temperature = 0.8;
-    request.top_k = 500;
-    request.top_p = 0.9;
-    int64_t tokens[rows];
-    gumbelfast::sample_tokens(request, tokens);
-    std::printf("%lld %lld\n", static_cast<long long>(tokens[0]), static_cast<long long>(tokens[1]));
+    const std::array<gumbelfast::TokenRequest, 2> requests{{
+        {.seed = 11, .position = step, .temperature = 0.8, .top_k = 500, .top_p = 0.9},
+        {.seed = 12, .position = step},
+    }};
+    std::array<int64_t, 2> tokens{};
+    gumbelfast::sample_tokens(logits, requests, tokens);
+    std::printf("%d %d\n", static_cast<int>(tokens[0]), static_cast<int>(tokens[1]));
   }
 }
