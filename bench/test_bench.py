@@ -54,16 +54,19 @@ def test_case(name: str, benchmark: Any, roles: tuple[str, ...]) -> None:
 
 
 def test_compare_reads_what_was_measured(tmp_path: Path) -> None:
-    """The least time of each round counts; who has no partner is named."""
+    """The least time counts; a case that one of them lacks is named."""
 
-    def run(tree: str, seconds: dict[str, float]) -> dict[str, Any]:
-        marks = [{"name": name, "stats": {"min": least}} for name, least in seconds.items()]
+    def run(tree: str, times: dict[str, float]) -> dict[str, Any]:
+        marks = [
+            {"extra_info": {"id": name, "entrants": [{"name": "gumbelfast", "least": least}]}}
+            for name, least in times.items()
+        ]
         return {"machine_info": {"gumbelfast": f"{tree}/gumbelfast/__init__.py"}, "benchmarks": marks}
 
-    old = [run("/old", {"a": 4e-3, "b": 2e-6, "gone": 1}), run("/old", {"a": 5e-3, "b": 1e-6, "gone": 1})]
-    new = [run("/new", {"a": 9e-3, "b": 2e-6, "made": 1}), run("/new", {"a": 2e-3, "b": 3e-6, "made": 1})]
+    old = [run("/old", {"a": 4, "b": 2000, "gone": 1}), run("/old", {"a": 5, "b": 1000, "gone": 1})]
+    new = [run("/new", {"a": 9, "b": 2000, "made": 1}), run("/new", {"a": 2, "b": 3000, "made": 1})]
     rows, alone = compare.compared(old, new)
-    assert rows == [["a", "4 ms", "2 ms", "0.50"], ["b", "1 us", "2 us", "2.00"]]
+    assert rows == [["a", "4", "2", "0.50"], ["b", "1000", "2000", "2.00"]]
     assert alone == ["gone", "made"]
     compare.require_from(Path("/old"), old[0])
     with pytest.raises(RuntimeError, match=r"/old/gumbelfast/__init__.py, not what was built in /new"):

@@ -108,6 +108,7 @@ class Turns:
                 {
                     "name": entrant.name,
                     "role": entrant.contender.role,
+                    "least": min(scaled),
                     "median": middle,
                     "quartiles": [low, high],
                     "rounds": len(scaled),
