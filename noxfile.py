@@ -61,6 +61,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def compare(session: nox.Session) -> None:
+    """Two commits, built and measured in turns: -- OLD NEW [--only EXPRESSION] [--rounds N] (bench/README.md)."""
+    python(session, "bench/compare.py", *session.posargs)
+
+
+@nox.session
 def battery(session: nox.Session) -> None:
     """Every float32 input, 2**33 draws, mutants: half an hour (docs/trust.md)."""
     python(session, "-m", "pytest", "-m", "battery", *session.posargs)

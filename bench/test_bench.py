@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import compare
 import memory
 from cases import cases
 from peers import CONTENDERS, MISSING, load
@@ -27,18 +28,18 @@ ROUNDS = 15
 def names(turns: Turns) -> set[str]:
     """All contenders of a case that can run here."""
     case = turns.case
-    registered = {contender.name: contender.role for contender in CONTENDERS[case.operation]}
+    registered = {each.name: each.role for each in CONTENDERS[case.operation] if each.role in turns.roles}
     asked = {name for name, role in registered.items() if role != "peer" or not case.peers or name in case.peers}
     return asked - turns.skipped.keys()
 
 
 @pytest.mark.parametrize("name", [case.id for case in cases(quick=True)])
-def test_case(name: str, benchmark: Any) -> None:
+def test_case(name: str, benchmark: Any, roles: tuple[str, ...]) -> None:
     """Every contender did the same work; then all take turns."""
     assert "gumbelfast" not in MISSING, MISSING["gumbelfast"]
     quick = benchmark.disabled
     rounds = 1 if quick else ROUNDS
-    turns = Turns(next(case for case in cases(quick) if case.id == name), 0.0 if quick else 0.02)
+    turns = Turns(next(case for case in cases(quick) if case.id == name), 0.0 if quick else 0.02, roles=roles)
     if "gumbelfast" in turns.skipped:
         pytest.skip(turns.skipped["gumbelfast"])
     benchmark.group = name
@@ -50,6 +51,26 @@ def test_case(name: str, benchmark: Any) -> None:
     for entrant, took in zip(result["entrants"], turns.entrants, strict=True):
         wanted = statistics.median(took.wall) * 1e9 / turns.case.units
         assert math.isclose(entrant["median"], wanted, rel_tol=1e-9)
+
+
+def test_compare_reads_what_was_measured(tmp_path: Path) -> None:
+    """The least time counts; a case that one of them lacks is named."""
+
+    def run(tree: str, times: dict[str, float]) -> dict[str, Any]:
+        marks = [
+            {"extra_info": {"id": name, "entrants": [{"name": "gumbelfast", "least": least}]}}
+            for name, least in times.items()
+        ]
+        return {"machine_info": {"gumbelfast": f"{tree}/gumbelfast/__init__.py"}, "benchmarks": marks}
+
+    old = [run("/old", {"a": 4, "b": 2000, "gone": 1}), run("/old", {"a": 5, "b": 1000, "gone": 1})]
+    new = [run("/new", {"a": 9, "b": 2000, "made": 1}), run("/new", {"a": 2, "b": 3000, "made": 1})]
+    rows, alone = compare.compared(old, new)
+    assert rows == [["a", "4", "2", "0.50"], ["b", "1000", "2000", "2.00"]]
+    assert alone == ["gone", "made"]
+    compare.require_from(Path("/old"), old[0])
+    with pytest.raises(RuntimeError, match=r"/old/gumbelfast/__init__.py, not what was built in /new"):
+        compare.require_from(Path("/new"), old[0])
 
 
 def test_memory() -> None:

@@ -14,6 +14,8 @@ from cases import Case
 from checks import CHECKS
 from peers import CONTENDERS, Call, Contender, Unavailable
 
+ROLES = "ours", "peer", "reference"
+
 
 @dataclass
 class Entrant:
@@ -39,14 +41,20 @@ class Turns:
         Seconds that one turn should last at least: a short call is repeated.
     backends : sequence of str
         Backends of gumbelfast, each a contender of its own; none means its own choice.
+    roles : sequence of str
+        Who takes part.
     """
 
-    def __init__(self, case: Case, block: float = 0.02, backends: tuple[str, ...] = ()) -> None:
-        self.case = case
+    def __init__(
+        self, case: Case, block: float = 0.02, backends: tuple[str, ...] = (), roles: tuple[str, ...] = ROLES
+    ) -> None:
+        self.case, self.roles = case, roles
         self.skipped: dict[str, str] = {}
         self.entrants: list[Entrant] = []
         inputs = case.inputs()
         for contender in CONTENDERS[case.operation]:
+            if contender.role not in roles:
+                continue
             if contender.role == "peer" and case.peers and contender.name not in case.peers:
                 continue
             several = backends if contender.role == "ours" and case.operation != "threads" else ()
@@ -100,6 +108,7 @@ class Turns:
                 {
                     "name": entrant.name,
                     "role": entrant.contender.role,
+                    "least": min(scaled),
                     "median": middle,
                     "quartiles": [low, high],
                     "rounds": len(scaled),

@@ -1,7 +1,9 @@
 #include "pool.hpp"
 
+#ifndef _WIN32
 #include <pthread.h>
 #include <signal.h>
+#endif
 
 #include <atomic>
 #include <condition_variable>
@@ -11,6 +13,26 @@
 
 namespace gumbelfast {
 namespace {
+
+// Threads that are made meanwhile leave signals to the program's own. Windows has none of these, and no fork.
+#ifdef _WIN32
+struct WithoutSignals {
+  ~WithoutSignals() {}
+};
+#else
+class WithoutSignals {
+ public:
+  WithoutSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+  }
+  ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+
+ private:
+  sigset_t before;
+};
+#endif
 
 class Pool {
  public:
@@ -31,17 +53,14 @@ class Pool {
   }
 
  private:
-  // Where the system refuses a thread, those that there are do the work. Signals are left to the program's own threads.
+  // Where the system refuses a thread, those that there are do the work.
   void grow(int wanted) {
     if (size >= wanted) return;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const WithoutSignals guard;
     try {
       for (; size < wanted; ++size) std::thread([this] { help(); }).detach();
     } catch (const std::system_error&) {
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   void help() {
     std::unique_lock lock(mutex);
@@ -66,7 +85,9 @@ class Pool {
 // Never destroyed: its threads may outlive every static object. A child has none of its parent's threads, and the locks
 // as they were; it starts anew.
 std::atomic<Pool*> current{nullptr};
+#ifndef _WIN32
 const int at_fork = pthread_atfork(nullptr, nullptr, [] { current = nullptr; });
+#endif
 
 }  // namespace
 

@@ -40,7 +40,7 @@ from .distributions.categorical import Categorical
 from .random import Generator, default_rng
 from .shards import TopK
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Categorical",

@@ -1,4 +1,4 @@
-"""The command line: ``python -m gumbelfast info | verify | demo | judge``, also installed as ``gumbelfast``."""
+"""The command line: ``python -m gumbelfast info | verify | demo | bench | judge``, also installed as ``gumbelfast``."""
 
 from __future__ import annotations
 
@@ -82,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many words to draw (default: %(default)s)",
     )
+    bench = command(
+        "bench",
+        "how many times as long others take, on this CPU",
+        "Do the same work with this package, NumPy and, where it is installed, torch, all taking turns on one thread "
+        "each, and print how many times as long they take. One minute.",
+    )
+    bench.add_argument("--quick", action="store_true", help="small works: only shows that everything runs")
     judge = command(
         "judge",
         "ask any sampler of categories what a right one must answer",

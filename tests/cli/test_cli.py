@@ -14,7 +14,7 @@ from scipy import stats
 import gumbelfast as gf
 from gumbelfast import _core
 from gumbelfast.__main__ import main
-from gumbelfast._cli import text
+from gumbelfast._cli import text, turns
 from gumbelfast._cli.demo import fast
 from gumbelfast._cli.verify import judges, run
 from gumbelfast._cli.verify.cases import Case, cases
@@ -218,7 +218,7 @@ def test_ties_are_not_near_ties() -> None:
 
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "TURN", 1e-4)
+    monkeypatch.setattr(turns, "TURN", 1e-4)
     monkeypatch.setattr(fast, "ROUNDS", 1)
 
 

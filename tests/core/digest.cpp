@@ -9,6 +9,10 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 #include "../../csrc/run.hpp"
 
@@ -442,6 +446,9 @@ void walk_kernels(const Backend& backend) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef _WIN32
+  _setmode(_fileno(stdout), _O_BINARY);
+#endif
   for (const Backend* backend : usable_backends()) {
     if (argc < 2) {
       std::puts(backend->name);

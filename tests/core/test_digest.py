@@ -11,13 +11,6 @@ from digests import build, check
 CROSS = "aarch64-linux-gnu"
 
 
-@pytest.fixture(scope="module")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not (shutil.which("cmake") and shutil.which("c++")):
-        pytest.skip("needs cmake and a C++ compiler")
-    return build(tmp_path_factory.mktemp("native"))
-
-
 def test_native_backends_match_the_table(native: Path) -> None:
     check([str(native)], {"scalar"})
 

@@ -1,7 +1,10 @@
 """What must agree among the files that describe the project: tasks, hooks, CI, the citation."""
 
+import importlib
 import re
 from pathlib import Path
+
+import pytest
 
 import gumbelfast as gf
 
@@ -40,3 +43,18 @@ def test_the_citation_has_the_version() -> None:
     found = re.search(r"^version: (.*)$", text_of("CITATION.cff"), re.MULTILINE)
     assert found
     assert found[1] == gf.__version__
+
+
+def test_the_changelog_begins_with_the_version() -> None:
+    assert re.findall(r"^## \[(.*?)\]", text_of("CHANGELOG.md"), re.MULTILINE)[0] == gf.__version__
+
+
+def test_names_that_moved_are_where_the_upgrade_note_says() -> None:
+    moved = re.findall(
+        r"^\| `gumbelfast\.(\w+)` \| `(gumbelfast\.\w+)\.(\w+)` \|$", text_of("docs/upgrade.md"), re.MULTILINE
+    )
+    assert len(moved) == 15
+    for old, home, name in moved:
+        with pytest.raises(AttributeError):
+            getattr(gf, old)
+        assert name in importlib.import_module(home).__all__

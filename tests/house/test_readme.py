@@ -61,6 +61,8 @@ def test_commands(tmp_path: Path) -> None:
         if command == "python -m gumbelfast demo":
             run([*STRICT, "-m", "gumbelfast", "demo", "--output", str(tmp_path / "demo.png")], tmp_path)
             assert not importlib.util.find_spec("matplotlib") or (tmp_path / "demo.png").exists()
+        elif command == "python -m gumbelfast bench":
+            run([*STRICT, "-m", "gumbelfast", "bench", "--quick"], tmp_path)
         elif command.startswith("pip install "):
             package = command.removeprefix("pip install ").removeprefix("-e ").strip('"')
             assert package == "jax" or re.fullmatch(r"\.\[([\w-]+)\]", package)

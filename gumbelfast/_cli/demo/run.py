@@ -22,6 +22,7 @@ from ..._sampling.softmax import softmax
 from ...random.generator import Generator
 from ...random.seeding import default_rng
 from .. import text
+from ..turns import duration
 from . import fast, picture
 
 Array = NDArray[Any]
@@ -128,7 +129,7 @@ def _relax(words: list[str], logits: Array, seed: int) -> tuple[list[str], dict[
 
 def _race(logits: Array, rng: Generator, seed: int) -> None:
     races = fast.races(logits, rng, seed)
-    rows = [[r.what, r.numpy_way, _duration(r.numpy), _duration(r.ours), f"{r.numpy / r.ours:.2g}"] for r in races]
+    rows = [[r.what, r.numpy_way, duration(r.numpy), duration(r.ours), f"{r.numpy / r.ours:.2g}"] for r in races]
     _say(
         "5. Against NumPy",
         f"""The same work in the same precision (float32, except for choice, which takes float64 probabilities),
@@ -142,10 +143,6 @@ def _race(logits: Array, rng: Generator, seed: int) -> None:
         the same distribution that is the better way, and gumbelfast.Categorical takes it too. Where every draw has
         logits of its own, as in a model, it does not help.""",
     )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"
 
 
 def main(output: Path, seed: int = 0, draws: int = 1_000_000) -> int:

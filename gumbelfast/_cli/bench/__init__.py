@@ -1,0 +1,1 @@
+"""``python -m gumbelfast bench``: how many times as long others take, on this CPU."""
