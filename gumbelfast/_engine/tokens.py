@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import address, draws, row_checks
+from . import address, checks, draws, row_checks
 from .backend import active
 from .refused import refuse
 from .types import LACKING, REFUSED, Address, Logits
 
 Array = NDArray[Any]
 
+_VALUES_AT_ONCE = 2**18  # so many are compared in one go, in memory that a cache holds
 SMALLEST_SHARE = 1e-300  # a normal number, and still one when it is multiplied by a sum of weights
 
 
@@ -51,6 +52,103 @@ def as_settings(
     least = row_checks.fraction_rows(min_p, "min_p", batch, nothing=0.0)
     # A share of 0 keeps the best, as every share does that is below its probability.
     return Settings(scale, count, None if share is None else np.maximum(share, SMALLEST_SHARE), least)
+
+
+def as_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """The mask as `checks.mask_for` lays it out; of int32 words of 32 tokens as well, the lowest bit first."""
+    words = np.asarray(mask)
+    if words.dtype.newbyteorder("=") != np.int32 or words.ndim == 0:
+        return checks.mask_for(words, shape, -1)
+    if words.ndim > len(shape) or any(
+        given not in (1, wanted) for given, wanted in zip(words.shape[-2::-1], shape[-2::-1], strict=False)
+    ):
+        checks.refuse_mask(words.shape, shape, "packed mask")
+    octets = np.ascontiguousarray(words, "<i4").view(np.uint8)
+    # `count` leaves out bits behind the last column, and forbids columns behind the last bit.
+    allowed = np.unpackbits(octets, axis=-1, count=shape[-1], bitorder="little").view(np.bool_)
+    return checks.mask_for(allowed, shape, -1)
+
+
+def check_order(temperature_last: Any) -> None:
+    if not isinstance(temperature_last, bool | np.bool_):
+        raise TypeError(f"temperature_last must be True or False, got {temperature_last!r}")
+
+
+def narrow(
+    logits: Logits,
+    settings: Settings,
+    temperature_last: bool,
+    min_tokens_to_keep: ArrayLike | None,
+    threads: int,
+    invalid_allowed: bool = False,
+) -> tuple[Logits, Settings]:
+    """Logits and settings for `draw`, whose filters know neither another temperature than its own nor a least number.
+
+    Where either matters, what the filters leave becomes the mask, and nothing remains to be filtered.
+    """
+    check_order(temperature_last)
+    x = logits[0]
+    least = row_checks.count_rows(min_tokens_to_keep, "min_tokens_to_keep", x.shape[:-1])
+    scale, top_k, top_p, min_p = settings
+    if least is not None and top_k is not None:
+        top_k = np.where(top_k > 0, np.maximum(top_k, least), 0)
+    settings = Settings(scale, top_k, top_p, min_p)
+    by_weight = top_p is not None or min_p is not None
+    other_scale = bool(temperature_last) and not np.isin(scale, (0, 1)).all()
+    if not by_weight or not (other_scale or (least is not None and (least > 1).any())):
+        return logits, settings
+    asked = settings._replace(scale=np.where(scale == 0, 0.0, 1.0)) if temperature_last else settings
+    left = kept(logits, asked, threads, invalid_allowed)
+    if least is not None:
+        _keep_first(logits, np.where(scale == 0, 0, least), left.reshape(-1, x.shape[-1]), threads, invalid_allowed)
+    return (x, left, 1.0), Settings(scale, None, None, None)
+
+
+def kept(logits: Logits, settings: Settings, threads: int, invalid_allowed: bool = False) -> NDArray[np.bool_]:
+    """What the filters leave, in the shape of the logits; nothing of a row that is refused."""
+    x, mask, _ = logits
+    columns = x.shape[-1]
+    rows = x.reshape(-1, columns)
+    found = edges(logits, settings, threads, invalid_allowed)
+    least, last = found[:, 1:2].astype(checks.work_dtype(x.dtype)), found[:, 2:3]
+    left = np.empty(rows.shape, np.bool_)
+    step = max(1, _VALUES_AT_ONCE // columns)
+    for begin in range(0, len(rows), step):
+        some = slice(begin, begin + step)
+        value = _comparable(rows[some])
+        left[some] = (value > least[some]) | ((value == least[some]) & (np.arange(columns) <= last[some]))
+    all_left = left.reshape(x.shape)
+    return all_left if mask is None else all_left & mask
+
+
+def _comparable(x: Array) -> Array:
+    """The logits as NumPy compares them: bfloat16, which it does not know, as float32."""
+    return (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32) if x.dtype.kind == "V" else x
+
+
+def _keep_first(
+    logits: Logits, count: NDArray[np.int64], left: NDArray[np.bool_], threads: int, invalid_allowed: bool
+) -> None:
+    """Adds to what is left of each row its `count` most probable tokens, the lower index first among equals."""
+    lacking = np.count_nonzero(left, axis=-1) < count
+    if not lacking.any():
+        return
+    asked = Settings(np.ones(len(count)), np.maximum(count, 1), None, None)
+    least = edges(logits, asked, threads, invalid_allowed)[:, 1]
+    for i in np.flatnonzero(lacking).tolist():
+        left[i, _best_of_row(logits, i, least[i], int(count[i]))] = True
+
+
+def _best_of_row(logits: Logits, row: int, least: float, count: int) -> NDArray[np.int64]:
+    """The columns of the `count` largest logits among those that reach `least`, in descending order."""
+    x, mask, _ = logits
+    columns = x.shape[-1]
+    own = _comparable(x.reshape(-1, columns)[row])
+    reaching = np.asarray(own >= least)
+    if mask is not None:
+        reaching = reaching & np.broadcast_to(mask.reshape(-1, columns), (x.size // columns, columns))[row]
+    best = np.flatnonzero(reaching)
+    return best[np.argsort(-own[best].astype(np.float64), kind="stable")[:count]]
 
 
 def draw(
@@ -186,18 +284,13 @@ def best_tokens(
     logits: Logits, count: int, threads: int, log_sums: NDArray[np.float64], invalid_allowed: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The most probable tokens of each row, the lower index first among equals, and their log-probabilities."""
-    x, mask, _ = logits
-    columns = x.shape[-1]
-    rows = x.reshape(-1, columns)
+    x = logits[0]
+    rows = x.reshape(-1, x.shape[-1])
     asked = Settings(np.ones(len(rows)), np.full(len(rows), count, np.int64), None, None)
     found = edges(logits, asked, threads, invalid_allowed)
     tokens, values = np.full((len(rows), count), -1, np.int64), np.full((len(rows), count), -np.inf)
-    each_mask = None if mask is None else np.broadcast_to(mask.reshape(-1, columns), rows.shape)
     for i, (most, least, *_) in enumerate(found):
-        reaching = np.asarray(rows[i] >= least)
-        best = np.flatnonzero(reaching if each_mask is None else reaching & each_mask[i])
-        value = rows[i, best].astype(np.float64)
-        first = np.argsort(-value, kind="stable")[:count]
-        tokens[i, : len(first)] = best[first]
-        values[i, : len(first)] = value[first] - most - log_sums[i]
+        best = _best_of_row(logits, i, least, count)
+        tokens[i, : len(best)] = best
+        values[i, : len(best)] = _comparable(rows[i, best]).astype(np.float64) - most - log_sums[i]
     return tokens, values

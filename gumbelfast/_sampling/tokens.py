@@ -41,6 +41,8 @@ def sample_tokens(
     top_k: ArrayLike | None = None,
     top_p: ArrayLike | None = None,
     min_p: ArrayLike | None = None,
+    temperature_last: bool = False,
+    min_tokens_to_keep: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     size: int | tuple[int, ...] | None = None,
     seeds: ArrayLike | None = None,
@@ -69,8 +71,15 @@ def sample_tokens(
         edge the lower indices stay. 1 keeps all, 0 the most probable token.
     min_p : float or array_like of float, shape (...), optional
         Keep the tokens whose probability is at least `min_p` times the largest. 0 keeps all.
-    mask : array_like of bool, optional
-        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at.
+    temperature_last : bool, default False
+        Filter by the probabilities at temperature 1, as llama.cpp does, and divide by the temperature what is left.
+    min_tokens_to_keep : int or array_like of int, shape (...), optional
+        No filter leaves fewer than so many of the most probable tokens, the lower index first among equals. Where
+        temperature is 0 one is left.
+    mask : array_like of bool, or of int32 words, optional
+        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. Packed into int32
+        words of shape (..., W), token 32 w + j is bit j of word w: bits behind the last token are ignored, and tokens
+        behind the last bit are forbidden.
     size : int or tuple of ints, optional
         Draws per row, of logits that are not copied; the result has shape ``size + batch shape``, and so have `seeds`
         and `positions`. The first of n draws are those of fewer.
@@ -97,8 +106,8 @@ def sample_tokens(
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask that is not boolean, a `top_k` or `invalid` that is not integer, or
-        settings that are no numbers.
+        For logits that are not floats, a mask that is not boolean, a `top_k`, `min_tokens_to_keep` or
+        `invalid` that is not integer, settings that are no numbers, or a `temperature_last` that is no bool.
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a setting out of range (``temperature >=
         0`` and finite, ``top_k >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``), or a bad address.
@@ -121,7 +130,7 @@ def sample_tokens(
     """
     x, _ = checks.rows(logits, -1)
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
-    allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
+    allowed = None if mask is None else tokens.as_mask(mask, x.shape)
     shape = () if size is None else checks.size_tuple(size)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
@@ -130,10 +139,13 @@ def sample_tokens(
         raise ValueError("top_logprobs needs return_logprobs=True")
     best = min(best, x.shape[-1])
     given, threads = (x, allowed, 1.0), thread_count.resolve(num_threads)
-    index = tokens.draw(given, settings, shape, threads, (rng, seeds, positions), invalid)
+    source, left = tokens.narrow(given, settings, temperature_last, min_tokens_to_keep, threads, invalid is not None)
+    index = tokens.draw(source, left, shape, threads, (rng, seeds, positions), invalid)
     if not return_logprobs:
         return index if index.ndim else index[()]
-    edges, log_sums = tokens.log_masses(given, settings, threads, invalid is not None)
+    edges, log_sums = tokens.log_masses(given, left, threads, invalid is not None)
+    if source is not given:
+        edges[:, 3] = tokens.edges(source, left, threads, invalid is not None)[:, 3]
     each = index.reshape(math.prod(shape), len(edges))
     drawn = np.where(np.isnan(edges[:, 0]), 0, each)
     below = x.reshape(-1, x.shape[-1])[np.arange(len(edges)), drawn].astype(np.float64) - edges[:, 0]
@@ -160,6 +172,8 @@ def filter_tokens(
     top_k: ArrayLike | None = None,
     top_p: ArrayLike | None = None,
     min_p: ArrayLike | None = None,
+    temperature_last: bool = False,
+    min_tokens_to_keep: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     num_threads: int | None = None,
 ) -> NDArray[np.bool_]:
@@ -167,7 +181,7 @@ def filter_tokens(
 
     Parameters
     ----------
-    logits, temperature, top_k, top_p, min_p, mask, num_threads
+    logits, temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, mask, num_threads
         As in `sample_tokens`.
 
     Returns
@@ -193,12 +207,15 @@ def filter_tokens(
     >>> gf.filter_tokens(logits, top_p=[0.6, 1.0], top_k=[None, 3])
     array([[ True,  True, False, False],
            [False,  True,  True,  True]])
+    >>> gf.filter_tokens(np.array([3.0, 2, 1]), temperature=0.5, top_p=0.8)
+    array([ True, False, False])
+    >>> gf.filter_tokens(np.array([3.0, 2, 1]), temperature=0.5, top_p=0.8, temperature_last=True)
+    array([ True,  True, False])
     """
     x, _ = checks.rows(logits, -1)
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
-    allowed = None if mask is None else checks.mask_for(mask, x.shape, -1)
-    edges = tokens.edges((x, allowed, 1.0), settings, thread_count.resolve(num_threads))
-    least = edges[:, 1].astype(checks.work_dtype(x.dtype)).reshape(*x.shape[:-1], 1)
-    last = edges[:, 2].reshape(*x.shape[:-1], 1)
-    kept = np.asarray((x > least) | ((x == least) & (np.arange(x.shape[-1]) <= last)), bool)
-    return kept if allowed is None else kept & allowed
+    allowed = None if mask is None else tokens.as_mask(mask, x.shape)
+    threads = thread_count.resolve(num_threads)
+    return tokens.kept(
+        *tokens.narrow((x, allowed, 1.0), settings, temperature_last, min_tokens_to_keep, threads), threads
+    )
