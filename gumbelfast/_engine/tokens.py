@@ -74,34 +74,99 @@ def check_order(temperature_last: Any) -> None:
         raise TypeError(f"temperature_last must be True or False, got {temperature_last!r}")
 
 
-def narrow(
-    logits: Logits,
-    settings: Settings,
-    temperature_last: bool,
-    min_tokens_to_keep: ArrayLike | None,
-    threads: int,
-    invalid_allowed: bool = False,
-) -> tuple[Logits, Settings]:
-    """Logits and settings for `draw`, whose filters know neither another temperature than its own nor a least number.
+class Further(NamedTuple):
+    """What is asked beside the filters that kernels know, as it was given."""
 
-    Where either matters, what the filters leave becomes the mask, and nothing remains to be filtered.
+    temperature_last: bool = False
+    min_tokens_to_keep: ArrayLike | None = None
+    top_n_sigma: ArrayLike | None = None
+    epsilon_cutoff: ArrayLike | None = None
+    eta_cutoff: ArrayLike | None = None
+
+
+def narrow(
+    logits: Logits, settings: Settings, further: Further, threads: int, invalid_allowed: bool = False
+) -> tuple[Logits, Settings]:
+    """Logits and settings for `draw` that do what is asked further.
+
+    A cutoff compares probabilities with a number of the row, so it is a min-p of its own. Where the filters see another
+    temperature than the draw, or have to leave a least number, what they leave becomes the mask.
     """
-    check_order(temperature_last)
+    check_order(further.temperature_last)
     x = logits[0]
-    least = row_checks.count_rows(min_tokens_to_keep, "min_tokens_to_keep", x.shape[:-1])
+    batch = x.shape[:-1]
+    least = row_checks.count_rows(further.min_tokens_to_keep, "min_tokens_to_keep", batch)
+    sigmas = row_checks.least_rows(further.top_n_sigma, "top_n_sigma", batch)
+    epsilon = row_checks.fraction_rows(further.epsilon_cutoff, "epsilon_cutoff", batch, nothing=0.0)
+    eta = row_checks.fraction_rows(further.eta_cutoff, "eta_cutoff", batch, nothing=0.0)
     scale, top_k, top_p, min_p = settings
     if least is not None and top_k is not None:
         top_k = np.where(top_k > 0, np.maximum(top_k, least), 0)
     settings = Settings(scale, top_k, top_p, min_p)
-    by_weight = top_p is not None or min_p is not None
-    other_scale = bool(temperature_last) and not np.isin(scale, (0, 1)).all()
-    if not by_weight or not (other_scale or (least is not None and (least > 1).any())):
+    if all(each is None for each in (top_p, min_p, sigmas, epsilon, eta)):
         return logits, settings
-    asked = settings._replace(scale=np.where(scale == 0, 0.0, 1.0)) if temperature_last else settings
-    left = kept(logits, asked, threads, invalid_allowed)
-    if least is not None:
-        _keep_first(logits, np.where(scale == 0, 0, least), left.reshape(-1, x.shape[-1]), threads, invalid_allowed)
-    return (x, left, 1.0), Settings(scale, None, None, None)
+    asked = settings
+    if further.temperature_last:
+        asked = settings._replace(scale=np.where(scale == 0, 0.0, 1.0))
+    by_mask = not np.array_equal(asked.scale, scale) or (least is not None and bool((least > 1).any()))
+    source = logits
+
+    def settle(source: Logits, asked: Settings) -> tuple[Logits, Settings]:
+        if not by_mask:
+            return source, asked
+        left = kept(source, asked, threads, invalid_allowed)
+        if least is not None:
+            count = np.where(scale == 0, 0, least)
+            _keep_first(source, count, left.reshape(-1, x.shape[-1]), threads, invalid_allowed)
+        return (x, left, 1.0), Settings(asked.scale, None, None, None)
+
+    if sigmas is not None:
+        asked = _with_min_p(asked, np.exp(-sigmas * _deviations(logits) * asked.scale) * (sigmas > 0))
+    source, asked = settle(source, asked)
+    for cutoff, by_entropy in ((epsilon, False), (eta, True)):
+        if cutoff is None:
+            continue
+        found = edges(source, asked, threads, invalid_allowed)
+        limit = cutoff
+        if by_entropy:
+            entropy = _entropies(source, asked, found, threads, invalid_allowed)
+            limit = np.minimum(cutoff, np.sqrt(cutoff) * np.exp(-entropy))
+        source, asked = settle(source, _with_min_p(asked, np.nan_to_num(np.minimum(limit * found[:, 3], 1.0))))
+    return source, asked._replace(scale=scale)
+
+
+def _with_min_p(settings: Settings, least: NDArray[np.float64]) -> Settings:
+    """The settings with another bound on probabilities, relative to the largest."""
+    return settings._replace(min_p=least if settings.min_p is None else np.maximum(settings.min_p, least))
+
+
+def _deviations(logits: Logits) -> NDArray[np.float64]:
+    """The standard deviation of each row's allowed finite logits; row by row, so that none depends on another."""
+    x, mask, _ = logits
+    columns = x.shape[-1]
+    rows = x.reshape(-1, columns)
+    allowed = None if mask is None else np.broadcast_to(mask.reshape(-1, columns), rows.shape)
+    found = np.zeros(len(rows))
+    for i, row in enumerate(rows):
+        value = _comparable(row)
+        there = np.isfinite(value) if allowed is None else np.isfinite(value) & allowed[i]
+        if there.any():
+            found[i] = value[there].astype(np.float64).std()
+    return found
+
+
+def _entropies(
+    logits: Logits, settings: Settings, found: NDArray[np.float64], threads: int, invalid_allowed: bool
+) -> NDArray[np.float64]:
+    """The entropy of what the filters leave of each row, in nats; `found` are its edges."""
+    x = logits[0]
+    columns = x.shape[-1]
+    rows, left = x.reshape(-1, columns), kept(logits, settings, threads, invalid_allowed).reshape(-1, columns)
+    entropy = np.zeros(len(rows))
+    for i, (most, _, _, total, _) in enumerate(found):
+        distance = (_comparable(rows[i][left[i]]).astype(np.float64) - most) * settings.scale[i]
+        entropy[i] = np.log(total) - (np.exp(distance) * distance).sum() / total
+    return entropy
 
 
 def kept(logits: Logits, settings: Settings, threads: int, invalid_allowed: bool = False) -> NDArray[np.bool_]:

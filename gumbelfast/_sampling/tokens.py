@@ -43,6 +43,9 @@ def sample_tokens(
     min_p: ArrayLike | None = None,
     temperature_last: bool = False,
     min_tokens_to_keep: ArrayLike | None = None,
+    top_n_sigma: ArrayLike | None = None,
+    epsilon_cutoff: ArrayLike | None = None,
+    eta_cutoff: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     size: int | tuple[int, ...] | None = None,
     seeds: ArrayLike | None = None,
@@ -76,6 +79,13 @@ def sample_tokens(
     min_tokens_to_keep : int or array_like of int, shape (...), optional
         No filter leaves fewer than so many of the most probable tokens, the lower index first among equals. Where
         temperature is 0 one is left.
+    top_n_sigma : float or array_like of float, shape (...), optional
+        Keep logits of at least ``max - top_n_sigma * std``, with the (population) standard deviation of all that are
+        allowed and finite, whatever other filters left. 0 keeps all.
+    epsilon_cutoff : float or array_like of float, shape (...), optional
+        Keep the tokens whose probability is at least it, at least the most probable ones. 0 keeps all.
+    eta_cutoff : float or array_like of float, shape (...), optional
+        The same with ``min(eta_cutoff, sqrt(eta_cutoff) * exp(-H))``, H the entropy in nats. 0 keeps all.
     mask : array_like of bool, or of int32 words, optional
         True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. Packed into int32
         words of shape (..., W), token 32 w + j is bit j of word w: bits behind the last token are ignored, and tokens
@@ -110,16 +120,18 @@ def sample_tokens(
         `invalid` that is not integer, settings that are no numbers, or a `temperature_last` that is no bool.
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a setting out of range (``temperature >=
-        0`` and finite, ``top_k >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``), or a bad address.
+        0`` and finite, ``top_k >= -1``, ``min_tokens_to_keep >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``,
+        ``top_n_sigma >= 0`` and finite, ``0 <= epsilon_cutoff <= 1``, ``0 <= eta_cutoff <= 1``), or a bad address.
 
     Notes
     -----
     Where a setting is None, for all rows or for some in a list, nothing is filtered (temperature: 1).
 
-    Filters apply in the order temperature, top-k, top-p, min-p, each to what the ones before it left, as the processors
-    of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p: Holtzman et al. 2020; min-p: Nguyen et
-    al. 2024). The draw is that of `categorical` from the logits that are left, at the same address: the noise of a
-    token is its column's, so that a result depends on its own row alone. ``docs/api.md`` gives the arithmetic.
+    Filters apply in the order temperature, top-k, top-p, min-p, top-n-sigma, epsilon, eta, each to what the ones before
+    it left, as the processors of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p: Holtzman et
+    al. 2020; min-p: Nguyen et al. 2024; epsilon and eta: Hewitt, Manning and Liang 2022), which have no top-n-sigma
+    (Tang et al. 2024). The draw is that of `categorical` from the logits that are left, at the same address: the noise
+    of a token is its column's, so that a result depends on its own row alone. ``docs/api.md`` gives the arithmetic.
 
     Examples
     --------
@@ -139,7 +151,8 @@ def sample_tokens(
         raise ValueError("top_logprobs needs return_logprobs=True")
     best = min(best, x.shape[-1])
     given, threads = (x, allowed, 1.0), thread_count.resolve(num_threads)
-    source, left = tokens.narrow(given, settings, temperature_last, min_tokens_to_keep, threads, invalid is not None)
+    further = tokens.Further(temperature_last, min_tokens_to_keep, top_n_sigma, epsilon_cutoff, eta_cutoff)
+    source, left = tokens.narrow(given, settings, further, threads, invalid is not None)
     index = tokens.draw(source, left, shape, threads, (rng, seeds, positions), invalid)
     if not return_logprobs:
         return index if index.ndim else index[()]
@@ -174,6 +187,9 @@ def filter_tokens(
     min_p: ArrayLike | None = None,
     temperature_last: bool = False,
     min_tokens_to_keep: ArrayLike | None = None,
+    top_n_sigma: ArrayLike | None = None,
+    epsilon_cutoff: ArrayLike | None = None,
+    eta_cutoff: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     num_threads: int | None = None,
 ) -> NDArray[np.bool_]:
@@ -182,6 +198,7 @@ def filter_tokens(
     Parameters
     ----------
     logits, temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, mask, num_threads
+    top_n_sigma, epsilon_cutoff, eta_cutoff
         As in `sample_tokens`.
 
     Returns
@@ -216,6 +233,5 @@ def filter_tokens(
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
     allowed = None if mask is None else tokens.as_mask(mask, x.shape)
     threads = thread_count.resolve(num_threads)
-    return tokens.kept(
-        *tokens.narrow((x, allowed, 1.0), settings, temperature_last, min_tokens_to_keep, threads), threads
-    )
+    further = tokens.Further(temperature_last, min_tokens_to_keep, top_n_sigma, epsilon_cutoff, eta_cutoff)
+    return tokens.kept(*tokens.narrow((x, allowed, 1.0), settings, further, threads), threads)

@@ -95,6 +95,9 @@ def _sample_tokens(
     top_p: Tensor | None,
     min_p: Tensor | None,
     min_tokens_to_keep: Tensor | None,
+    top_n_sigma: Tensor | None,
+    epsilon_cutoff: Tensor | None,
+    eta_cutoff: Tensor | None,
     seeds: Tensor | None,
     positions: Tensor | None,
     mask: Tensor | None,
@@ -103,7 +106,8 @@ def _sample_tokens(
     invalid: int | None,
     token: Tensor,
 ) -> Tensor:
-    given = temperature, top_k, top_p, min_p, min_tokens_to_keep, seeds, positions
+    cutoffs = top_n_sigma, epsilon_cutoff, eta_cutoff
+    given = temperature, top_k, top_p, min_p, min_tokens_to_keep, *cutoffs, seeds, positions
     settings = [None if each is None else _tensors.readable(each) for each in given]
     return _draws.tokens(logits, settings, mask, temperature_last, _tensors.size_of(size), invalid, None)
 

@@ -23,6 +23,9 @@ def sample_tokens(
     min_p: ArrayLike | Tensor | None = None,
     temperature_last: bool = False,
     min_tokens_to_keep: ArrayLike | Tensor | None = None,
+    top_n_sigma: ArrayLike | Tensor | None = None,
+    epsilon_cutoff: ArrayLike | Tensor | None = None,
+    eta_cutoff: ArrayLike | Tensor | None = None,
     mask: Tensor | None = None,
     size: int | Sequence[int] = (),
     seeds: ArrayLike | Tensor | None = None,
@@ -39,6 +42,8 @@ def sample_tokens(
     temperature, top_k, top_p, min_p : number, Tensor or array_like, optional
         As in `gumbelfast.sample_tokens`: for all rows, or one a row. Tensors of any dtype, `top_k` of integers.
     temperature_last, min_tokens_to_keep : bool, and integer, Tensor or array_like of integers, optional
+        As in `gumbelfast.sample_tokens`.
+    top_n_sigma, epsilon_cutoff, eta_cutoff : number, Tensor or array_like, optional
         As in `gumbelfast.sample_tokens`.
     mask : Tensor of bool, or of int32 words, optional
         True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. Words of 32 tokens are
@@ -86,6 +91,9 @@ def sample_tokens(
             min_p=min_p,
             temperature_last=temperature_last,
             min_tokens_to_keep=min_tokens_to_keep,
+            top_n_sigma=top_n_sigma,
+            epsilon_cutoff=epsilon_cutoff,
+            eta_cutoff=eta_cutoff,
             mask=mask,
             size=size,
             seeds=seeds,
@@ -102,7 +110,8 @@ def sample_tokens(
     tokens.check_order(temperature_last)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
-    settings = temperature, top_k, top_p, min_p, min_tokens_to_keep, seeds, positions
+    cutoffs = top_n_sigma, epsilon_cutoff, eta_cutoff
+    settings = temperature, top_k, top_p, min_p, min_tokens_to_keep, *cutoffs, seeds, positions
     if not plain:
         logits = _tensors.primal(logits)
         if _tensors.is_traced(logits):

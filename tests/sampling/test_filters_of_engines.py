@@ -73,7 +73,11 @@ def test_logprobs_are_of_what_was_drawn_from(backend: str) -> None:
 def test_a_bad_row_yields_invalid(backend: str) -> None:
     x = normal("float32", (4, 50))
     x[1, 3], x[2] = np.nan, -np.inf
-    for given in ({"temperature": 0.5, "temperature_last": True, "top_p": 0.8}, {"min_tokens_to_keep": 3, "min_p": 1}):
+    for given in (
+        {"temperature": 0.5, "temperature_last": True, "top_p": 0.8},
+        {"min_tokens_to_keep": 3, "min_p": 1},
+        {"eta_cutoff": 0.1, "top_n_sigma": 2},
+    ):
         found = gf.sample_tokens(x, seeds=[1, 2, 3, 4], invalid=-7, **given)
         good = gf.sample_tokens(x[[0, 3]], seeds=[1, 4], **given)
         assert found.tolist() == [good[0], -7, -7, good[1]]
@@ -120,6 +124,81 @@ def test_tokens_behind_a_packed_mask_are_forbidden(backend: str) -> None:
     assert gf.filter_tokens(np.zeros((2, 40), np.float32), mask=np.full((1, 1), 5, ">i4")).sum() == 4
 
 
+def cut_plainly(
+    x: Array, temperature: float, first: int, sigmas: float, epsilon: float, eta: float
+) -> tuple[Array, Array]:
+    """What stays of one row, and what is too near a threshold to be told: in float64."""
+    scaled = x.astype(np.float64) / temperature
+    order = np.argsort(-scaled, kind="stable")
+    kept, near = np.ones(x.size, bool), np.zeros(x.size, bool)
+
+    def keep(value: Array, least: float) -> None:
+        near[:] |= np.abs(value - least) < 1e-5 * max(1, np.abs(x.astype(float)).max() / temperature)
+        kept[:] &= (value >= least) | (scaled == scaled.max())
+        kept[order[:first]] = True
+
+    if sigmas:
+        keep(scaled, scaled.max() - sigmas * scaled.std())
+    for cutoff, by_entropy in ((epsilon, False), (eta, True)):
+        if cutoff:
+            log_p = scaled - np.log(np.exp(scaled[kept]).sum())
+            entropy = -(np.exp(log_p) * log_p)[kept].sum()
+            keep(log_p, np.log(min(cutoff, np.sqrt(cutoff) * np.exp(-entropy)) if by_entropy else cutoff))
+    return kept, near
+
+
+@pytest.mark.parametrize("columns", [3, 700, 5000])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cutoffs_against_the_formulas(backend: str, dtype: str, ties: bool, columns: int) -> None:
+    x, seeds = logits_of(dtype, columns, ties), np.arange(ROWS)
+    temperature = np.array([0.5, 1.0, 0.7, 1.7, 0.5])
+    wide, told = x.astype(np.float64), 0
+    for first in (1, 6):
+        for sigmas, epsilon, eta in ((1.0, 0, 0), (0, 0.002, 0), (0, 0, 0.01), (2.5, 3e-4, 0.002), (0, 1.0, 0)):
+            given: dict[str, Any] = {"top_n_sigma": [sigmas] * 4 + [None], "epsilon_cutoff": epsilon, "eta_cutoff": eta}
+            given |= {"temperature": temperature, "min_tokens_to_keep": first}
+            found = gf.filter_tokens(x, **given)
+            for i in range(ROWS):
+                kept, near = cut_plainly(wide[i], temperature[i], first, sigmas if i < 4 else 0, epsilon, eta)
+                assert not ((found[i] != kept) & ~near).any()
+                told += np.count_nonzero(~near)
+            drawn = gf.sample_tokens(x, seeds=seeds, **given)
+            assert_same_bytes(drawn, gf.sample_tokens(x, mask=found, temperature=temperature, seeds=seeds))
+    assert told > 0.9 * 10 * x.size
+
+
+def test_top_n_sigma_by_hand(backend: str) -> None:
+    x = np.array([4, 0, 2, 2, -np.inf, 9], np.float32)  # 4, 0, 2, 2: a deviation of the root of 2
+    mask = np.arange(6) != 5
+    for temperature in (0.3, 1.0, 5.0):
+        for n, stay in ((1.0, [0]), (1.42, [0, 2, 3]), (2.82, [0, 2, 3]), (2.83, [0, 1, 2, 3]), (0, [0, 1, 2, 3])):
+            kept = gf.filter_tokens(x, mask=mask, top_n_sigma=n, temperature=temperature)
+            assert np.flatnonzero(kept).tolist() == stay
+
+
+@pytest.mark.parametrize("k", [0, 50])
+@pytest.mark.parametrize("p", [0.9, 1.0])
+@pytest.mark.parametrize("cut", [0.0, 0.002, 0.3])
+@pytest.mark.parametrize("by_entropy", [False, True])
+@pytest.mark.parametrize("least", [1, 4])
+def test_cutoffs_are_those_of_transformers(k: int, p: float, cut: float, by_entropy: bool, least: int) -> None:
+    torch = pytest.importorskip("torch")
+    process = pytest.importorskip("transformers.generation.logits_process")
+    x = normal("float32", 1000, seed=4)
+    warpers = [process.TemperatureLogitsWarper(0.8)]
+    warpers += [process.TopKLogitsWarper(k, min_tokens_to_keep=least)] if k else []
+    warpers += [process.TopPLogitsWarper(p, min_tokens_to_keep=least)] * (p < 1)
+    kind = process.EtaLogitsWarper if by_entropy else process.EpsilonLogitsWarper
+    warpers += [kind(cut, min_tokens_to_keep=least)] if cut else []
+    scores = torch.from_numpy(x)[None]
+    for warper in warpers:
+        scores = warper(None, scores)
+    given = {"top_k": k, "top_p": p, "eta_cutoff" if by_entropy else "epsilon_cutoff": cut}
+    ours = gf.filter_tokens(x, temperature=0.8, min_tokens_to_keep=least, **given)
+    assert (ours == np.isfinite(scores[0].numpy())).all()
+
+
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"temperature_last": 1}, TypeError, "temperature_last must be True or False, got 1"),
     ({"temperature_last": None}, TypeError, "temperature_last must be True or False, got None"),
@@ -144,6 +223,11 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         "packed mask of shape (1, 2, 2) does not broadcast to logits of shape (2, 40)",
     ),
+    ({"top_n_sigma": [1, -2]}, ValueError, "top_n_sigma must be finite and >= 0, got -2.0 in row 1"),
+    ({"top_n_sigma": np.inf}, ValueError, "top_n_sigma must be finite and >= 0, got inf in row 0"),
+    ({"epsilon_cutoff": [0.5, 1.5]}, ValueError, "epsilon_cutoff must lie in [0, 1], got 1.5 in row 1"),
+    ({"eta_cutoff": np.nan}, ValueError, "eta_cutoff must lie in [0, 1], got nan in row 0"),
+    ({"eta_cutoff": "a"}, TypeError, "eta_cutoff must be real numbers, got 'a'"),
     ({"mask": np.int32(1)}, TypeError, "mask must be boolean (True: allowed), got int32"),
 ]
 

@@ -54,6 +54,7 @@ def test_filters_as_engines_have_them(backend: str, dtype: torch.dtype) -> None:
     for given in (
         SETTINGS | {"temperature_last": True},
         {"top_p": 0.1, "min_tokens_to_keep": np.array([1, 4, 2, 50])},
+        {"top_n_sigma": 1.0, "epsilon_cutoff": np.array([0.1, 0, 0.02, 0.01], np.float32), "eta_cutoff": 0.05},
         {"mask": words, "min_p": 0.2, "temperature": 2.0, "temperature_last": True, "min_tokens_to_keep": 2},
     ):
         own = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in given.items()}
@@ -150,7 +151,24 @@ def test_one_operator_of_a_compiled_program() -> None:
     assert len(names) == 1
     torch.library.opcheck(
         torch.ops.gumbelfast.sample_tokens.default,
-        (x, torch.tensor(0.5), None, None, None, None, seeds, None, None, True, [2], None, torch.empty(0)),
+        (
+            x,
+            torch.tensor(0.5),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            seeds,
+            None,
+            None,
+            True,
+            [2],
+            None,
+            torch.empty(0),
+        ),
         test_utils=("test_schema", "test_faketensor"),
     )
     torch.manual_seed(4)
