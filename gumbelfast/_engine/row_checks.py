@@ -162,3 +162,12 @@ def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], n
     value = real_rows(where_none(values, nothing), name, shape)
     _refuse_rows(~((value >= 0) & (value <= 1)), value, f"{name} must lie in [0, 1]", shape)
     return value if (value != nothing).any() else None
+
+
+def least_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
+    """One finite number >= 0 a row, where 0 and None filter nothing; None if no row has one that filters."""
+    if values is None:
+        return None
+    value = real_rows(where_none(values, 0.0), name, shape)
+    _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
+    return value if value.any() else None

@@ -41,6 +41,11 @@ def sample_tokens(
     top_k: ArrayLike | None = None,
     top_p: ArrayLike | None = None,
     min_p: ArrayLike | None = None,
+    temperature_last: bool = False,
+    min_tokens_to_keep: ArrayLike | None = None,
+    top_n_sigma: ArrayLike | None = None,
+    epsilon_cutoff: ArrayLike | None = None,
+    eta_cutoff: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     size: int | tuple[int, ...] | None = None,
     seeds: ArrayLike | None = None,
@@ -69,9 +74,22 @@ def sample_tokens(
         edge the lower indices stay. 1 keeps all, 0 the most probable token.
     min_p : float or array_like of float, shape (...), optional
         Keep the tokens whose probability is at least `min_p` times the largest. 0 keeps all.
-    mask : array_like of bool or int32, optional
-        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. int32 words stand for 32
-        tokens each, token ``32 w + b`` being bit b of word w; tokens behind the last word are not allowed.
+    temperature_last : bool, default False
+        Filter by the probabilities at temperature 1, as llama.cpp does, and divide by the temperature what is left.
+    min_tokens_to_keep : int or array_like of int, shape (...), optional
+        No filter leaves fewer than so many of the most probable tokens, the lower index first among equals. Where
+        temperature is 0 one is left.
+    top_n_sigma : float or array_like of float, shape (...), optional
+        Keep logits of at least ``max - top_n_sigma * std``, with the (population) standard deviation of all that are
+        allowed and finite, whatever other filters left. 0 keeps all.
+    epsilon_cutoff : float or array_like of float, shape (...), optional
+        Keep the tokens whose probability is at least it, at least the most probable ones. 0 keeps all.
+    eta_cutoff : float or array_like of float, shape (...), optional
+        The same with ``min(eta_cutoff, sqrt(eta_cutoff) * exp(-H))``, H the entropy in nats. 0 keeps all.
+    mask : array_like of bool, or of int32 words, optional
+        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. Packed into int32
+        words of shape (..., W), token 32 w + j is bit j of word w: bits behind the last token are ignored, tokens
+        behind the last bit are forbidden, and more words than the tokens need are an error.
     size : int or tuple of ints, optional
         Draws per row, of logits that are not copied; the result has shape ``size + batch shape``, and so have `seeds`
         and `positions`. The first of n draws are those of fewer.
@@ -98,20 +116,22 @@ def sample_tokens(
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask of neither booleans nor int32 words, a `top_k` or `invalid` that is not
-        integer, or settings that are no numbers.
+        For logits that are not floats, a mask of neither booleans nor int32 words, a `top_k`, `min_tokens_to_keep` or
+        `invalid` that is not integer, settings that are no numbers, or a `temperature_last` that is no bool.
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a setting out of range (``temperature >=
-        0`` and finite, ``top_k >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``), or a bad address.
+        0`` and finite, ``top_k >= -1``, ``min_tokens_to_keep >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``,
+        ``top_n_sigma >= 0`` and finite, ``0 <= epsilon_cutoff <= 1``, ``0 <= eta_cutoff <= 1``), or a bad address.
 
     Notes
     -----
     Where a setting is None, for all rows or for some in a list, nothing is filtered (temperature: 1).
 
-    Filters apply in the order temperature, top-k, top-p, min-p, each to what the ones before it left, as the processors
-    of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p: Holtzman et al. 2020; min-p: Nguyen et
-    al. 2024). The draw is that of `categorical` from the logits that are left, at the same address: the noise of a
-    token is its column's, so that a result depends on its own row alone. ``docs/api.md`` gives the arithmetic.
+    Filters apply in the order temperature, top-k, top-p, min-p, top-n-sigma, epsilon, eta, each to what the ones before
+    it left, as the processors of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p: Holtzman et
+    al. 2020; min-p: Nguyen et al. 2024; epsilon and eta: Hewitt, Manning and Liang 2022), which have no top-n-sigma
+    (Tang et al. 2024). The draw is that of `categorical` from the logits that are left, at the same address: the noise
+    of a token is its column's, so that a result depends on its own row alone. ``docs/api.md`` gives the arithmetic.
 
     Examples
     --------
@@ -122,7 +142,7 @@ def sample_tokens(
     """
     x, _ = checks.rows(logits, -1)
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
-    allowed = tokens.as_mask(mask, x.shape)
+    allowed = None if mask is None else tokens.as_mask(mask, x.shape)
     shape = () if size is None else checks.size_tuple(size)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
@@ -131,10 +151,14 @@ def sample_tokens(
         raise ValueError("top_logprobs needs return_logprobs=True")
     best = min(best, x.shape[-1])
     given, threads = (x, allowed, 1.0), thread_count.resolve(num_threads)
-    index = tokens.draw(given, settings, shape, threads, (rng, seeds, positions), invalid)
+    further = tokens.Further(temperature_last, min_tokens_to_keep, top_n_sigma, epsilon_cutoff, eta_cutoff)
+    source, left = tokens.narrow(given, settings, further, threads, invalid is not None)
+    index = tokens.draw(source, left, shape, threads, (rng, seeds, positions), invalid)
     if not return_logprobs:
         return index if index.ndim else index[()]
-    edges, log_sums = tokens.log_masses(given, settings, threads, invalid is not None)
+    edges, log_sums = tokens.log_masses(given, left, threads, invalid is not None)
+    if source is not given:
+        edges[:, 3] = tokens.edges(source, left, threads, invalid is not None)[:, 3]
     each = index.reshape(math.prod(shape), len(edges))
     drawn = np.where(np.isnan(edges[:, 0]), 0, each)
     below = x.reshape(-1, x.shape[-1])[np.arange(len(edges)), drawn].astype(np.float64) - edges[:, 0]
@@ -161,6 +185,11 @@ def filter_tokens(
     top_k: ArrayLike | None = None,
     top_p: ArrayLike | None = None,
     min_p: ArrayLike | None = None,
+    temperature_last: bool = False,
+    min_tokens_to_keep: ArrayLike | None = None,
+    top_n_sigma: ArrayLike | None = None,
+    epsilon_cutoff: ArrayLike | None = None,
+    eta_cutoff: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     num_threads: int | None = None,
 ) -> NDArray[np.bool_]:
@@ -168,7 +197,8 @@ def filter_tokens(
 
     Parameters
     ----------
-    logits, temperature, top_k, top_p, min_p, mask, num_threads
+    logits, temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, mask, num_threads
+    top_n_sigma, epsilon_cutoff, eta_cutoff
         As in `sample_tokens`.
 
     Returns
@@ -194,12 +224,14 @@ def filter_tokens(
     >>> gf.filter_tokens(logits, top_p=[0.6, 1.0], top_k=[None, 3])
     array([[ True,  True, False, False],
            [False,  True,  True,  True]])
+    >>> gf.filter_tokens(np.array([3.0, 2, 1]), temperature=0.5, top_p=0.8)
+    array([ True, False, False])
+    >>> gf.filter_tokens(np.array([3.0, 2, 1]), temperature=0.5, top_p=0.8, temperature_last=True)
+    array([ True,  True, False])
     """
     x, _ = checks.rows(logits, -1)
     settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
-    allowed = tokens.as_mask(mask, x.shape)
-    edges = tokens.edges((x, allowed, 1.0), settings, thread_count.resolve(num_threads))
-    least = edges[:, 1].astype(checks.work_dtype(x.dtype)).reshape(*x.shape[:-1], 1)
-    last = edges[:, 2].reshape(*x.shape[:-1], 1)
-    kept = np.asarray((x > least) | ((x == least) & (np.arange(x.shape[-1]) <= last)), bool)
-    return kept if allowed is None else kept & allowed
+    allowed = None if mask is None else tokens.as_mask(mask, x.shape)
+    threads = thread_count.resolve(num_threads)
+    further = tokens.Further(temperature_last, min_tokens_to_keep, top_n_sigma, epsilon_cutoff, eta_cutoff)
+    return tokens.kept(*tokens.narrow((x, allowed, 1.0), settings, further, threads), threads)

@@ -194,7 +194,7 @@ class TokenSampler:
             raise TypeError(f"logits must be {self._dtype}, as the sampler was made for, got {x.dtype}")
         if x.shape != (len(self), self._columns):
             raise ValueError(f"logits must have shape ({len(self)}, {self._columns}), got {x.shape}")
-        allowed = tokens.as_mask(mask, x.shape)
+        allowed = None if mask is None else tokens.as_mask(mask, x.shape)
         drawn = tokens.draw(
             (x, allowed, 1.0), self._settings, (), self._threads, (self._rng,), self._invalid, self._draw
         )

@@ -114,19 +114,23 @@ def tokens(
     logits: Tensor,
     settings: Sequence[Any],
     mask: Tensor | None,
+    temperature_last: bool,
     size: tuple[int, ...],
     invalid: int | None,
     generator: Any,
 ) -> Tensor:
-    """`settings` are those of four filters, seeds and positions, as NumPy's checks read them."""
+    """`settings` are filters, least numbers, cutoffs, seeds and positions in order, as NumPy's checks read them."""
     _tensors.require_columns(logits, -1)
     x = _tensors.rows(logits, -1)
-    temperature, top_k, top_p, min_p, seeds, positions = settings
+    temperature, top_k, top_p, min_p, *further, seeds, positions = settings
     asked = _tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], _tensors.WORK[logits.dtype])
     allowed = None if mask is None else _tokens.as_mask(mask.numpy(force=True), x.shape)
+    threads = thread_count.resolve(None)
+    more = _tokens.Further(temperature_last, *further)
+    source = _tokens.narrow((x, allowed, 1.0), asked, more, threads, invalid is not None)
     # One of ours goes by itself: `draw_rows` would take its words for another's.
     where = generator if isinstance(generator, Generator) else _key.source(generator), seeds, positions
-    return torch.from_numpy(_tokens.draw((x, allowed, 1.0), asked, size, thread_count.resolve(None), where, invalid))
+    return torch.from_numpy(_tokens.draw(*source, size, threads, where, invalid))
 
 
 def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: str = "") -> tuple[Array, Array]:

@@ -94,17 +94,22 @@ def _sample_tokens(
     top_k: Tensor | None,
     top_p: Tensor | None,
     min_p: Tensor | None,
+    min_tokens_to_keep: Tensor | None,
+    top_n_sigma: Tensor | None,
+    epsilon_cutoff: Tensor | None,
+    eta_cutoff: Tensor | None,
     seeds: Tensor | None,
     positions: Tensor | None,
     mask: Tensor | None,
+    temperature_last: bool,
     size: Sequence[int],
     invalid: int | None,
     token: Tensor,
 ) -> Tensor:
-    settings = [
-        None if s is None else _tensors.readable(s) for s in (temperature, top_k, top_p, min_p, seeds, positions)
-    ]
-    return _draws.tokens(logits, settings, mask, _tensors.size_of(size), invalid, None)
+    cutoffs = top_n_sigma, epsilon_cutoff, eta_cutoff
+    given = temperature, top_k, top_p, min_p, min_tokens_to_keep, *cutoffs, seeds, positions
+    settings = [None if each is None else _tensors.readable(each) for each in given]
+    return _draws.tokens(logits, settings, mask, temperature_last, _tensors.size_of(size), invalid, None)
 
 
 # Where sizes are symbols, what asks for too much is refused when the operator runs.

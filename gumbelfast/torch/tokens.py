@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
-from .._engine import table_checks
+from .._engine import table_checks, tokens
 from . import _checks, _draws, _ops, _tensors
 
 
@@ -21,6 +21,11 @@ def sample_tokens(
     top_k: ArrayLike | Tensor | None = None,
     top_p: ArrayLike | Tensor | None = None,
     min_p: ArrayLike | Tensor | None = None,
+    temperature_last: bool = False,
+    min_tokens_to_keep: ArrayLike | Tensor | None = None,
+    top_n_sigma: ArrayLike | Tensor | None = None,
+    epsilon_cutoff: ArrayLike | Tensor | None = None,
+    eta_cutoff: ArrayLike | Tensor | None = None,
     mask: Tensor | None = None,
     size: int | Sequence[int] = (),
     seeds: ArrayLike | Tensor | None = None,
@@ -36,9 +41,13 @@ def sample_tokens(
         Unnormalised log-probabilities; -inf is never drawn. Their memory is read as it lies, rows with a stride too.
     temperature, top_k, top_p, min_p : number, Tensor or array_like, optional
         As in `gumbelfast.sample_tokens`: for all rows, or one a row. Tensors of any dtype, `top_k` of integers.
-    mask : Tensor of bool or int32, optional
-        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. int32 words stand for 32
-        tokens each, the lowest bit first, as xgrammar fills them.
+    temperature_last, min_tokens_to_keep : bool, and integer, Tensor or array_like of integers, optional
+        As in `gumbelfast.sample_tokens`.
+    top_n_sigma, epsilon_cutoff, eta_cutoff : number, Tensor or array_like, optional
+        As in `gumbelfast.sample_tokens`.
+    mask : Tensor of bool, or of int32 words, optional
+        True where a token is allowed; broadcasts to `logits`. What is masked is not looked at. Words of 32 tokens are
+        read as in `gumbelfast.sample_tokens`.
     size : int or sequence of int, default ()
         Draws per row, without a copy of `logits`.
     seeds, positions : Tensor or array_like of int, optional
@@ -80,6 +89,11 @@ def sample_tokens(
             top_k=top_k,
             top_p=top_p,
             min_p=min_p,
+            temperature_last=temperature_last,
+            min_tokens_to_keep=min_tokens_to_keep,
+            top_n_sigma=top_n_sigma,
+            epsilon_cutoff=epsilon_cutoff,
+            eta_cutoff=eta_cutoff,
             mask=mask,
             size=size,
             seeds=seeds,
@@ -91,18 +105,21 @@ def sample_tokens(
     plain = _tensors.check(logits, "logits", "torch.multinomial(logits.softmax(-1), ...)")
     if logits.ndim == 0:
         raise ValueError("logits must have a dimension of tokens, got a tensor without dimensions")
-    if mask is not None and getattr(mask, "dtype", None) is not torch.int32:
+    if mask is not None and not (isinstance(mask, torch.Tensor) and mask.dtype is torch.int32):
         _checks.require_mask(mask, logits)
+    tokens.check_order(temperature_last)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
-    settings = temperature, top_k, top_p, min_p, seeds, positions
+    cutoffs = top_n_sigma, epsilon_cutoff, eta_cutoff
+    settings = temperature, top_k, top_p, min_p, min_tokens_to_keep, *cutoffs, seeds, positions
     if not plain:
         logits = _tensors.primal(logits)
         if _tensors.is_traced(logits):
             given = [_tensor_of(each) for each in settings]
-            return _ops.sample_tokens(logits, *given, mask, _checks.kept_size(size), invalid, _ops.token(generator))
+            rest = mask, temperature_last, _checks.kept_size(size), invalid, _ops.token(generator)
+            return _ops.sample_tokens(logits, *given, *rest)
     numbers = [_tensors.readable(each) if isinstance(each, torch.Tensor) else each for each in settings]
-    return _draws.tokens(logits, numbers, mask, _tensors.size_of(size), invalid, generator)
+    return _draws.tokens(logits, numbers, mask, temperature_last, _tensors.size_of(size), invalid, generator)
 
 
 def _tensor_of(setting: Any) -> Tensor | None:

@@ -124,7 +124,18 @@ def sample_tokens(s: Source) -> Call:
     dims = shape(s)
     batch = dims[:-1]
     given: dict[str, Any] = {"temperature": s.mostly([1.0, 0.0, 0.7, np.full(batch, 2.0)]), "mask": mask(s, dims)}
-    for name, good in (("top_k", [0, 1, 5, 10**6]), ("top_p", [1.0, 0.9, 1e-9]), ("min_p", [0.0, 0.3, 1.0])):
+    filters: list[tuple[str, list[Any]]] = [
+        ("top_k", [0, 1, 5, 10**6]),
+        ("top_p", [1.0, 0.9, 1e-9]),
+        ("min_p", [0.0, 0.3, 1.0]),
+        ("min_tokens_to_keep", [0, 1, 4, 10**6]),
+        ("top_n_sigma", [0.0, 1.0, 1e300]),
+        ("epsilon_cutoff", [0.0, 0.01, 1.0]),
+        ("eta_cutoff", [0.0, 0.01, 1.0]),
+    ]
+    if s.one_in(2):
+        given["temperature_last"] = s.mostly([True, False])
+    for name, good in filters:
         if s.one_in(2):
             given[name] = s.mostly([*good, np.full(batch, good[1])])
     where = address(s, batch)

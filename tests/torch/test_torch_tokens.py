@@ -47,6 +47,21 @@ def test_tokens_are_those_of_the_door_to_numpy(backend: str, dtype: torch.dtype)
             assert (found.numpy() == gf.sample_tokens(plain(x), size=size, rng=gf.Generator(8), **own)).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_filters_as_engines_have_them(backend: str, dtype: torch.dtype) -> None:
+    x, seeds = logits_of(dtype), np.arange(12).reshape(3, 4)
+    words = np.array([[-1, 3], [5, 0], [-2, -1], [1 << 30, 7]], np.int32)
+    for given in (
+        SETTINGS | {"temperature_last": True},
+        {"top_p": 0.1, "min_tokens_to_keep": np.array([1, 4, 2, 50])},
+        {"top_n_sigma": 1.0, "epsilon_cutoff": np.array([0.1, 0, 0.02, 0.01], np.float32), "eta_cutoff": 0.05},
+        {"mask": words, "min_p": 0.2, "temperature": 2.0, "temperature_last": True, "min_tokens_to_keep": 2},
+    ):
+        own = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in given.items()}
+        wanted = gf.sample_tokens(plain(x), size=3, seeds=seeds, **given)
+        assert (sample_tokens(x, size=3, seeds=seeds, **own).numpy() == wanted).all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_settings_are_tensors_of_any_dtype(dtype: torch.dtype) -> None:
     x = logits_of(torch.float32)
@@ -136,7 +151,24 @@ def test_one_operator_of_a_compiled_program() -> None:
     assert len(names) == 1
     torch.library.opcheck(
         torch.ops.gumbelfast.sample_tokens.default,
-        (x, torch.tensor(0.5), None, None, None, seeds, None, None, [2], None, torch.empty(0)),
+        (
+            x,
+            torch.tensor(0.5),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            seeds,
+            None,
+            None,
+            True,
+            [2],
+            None,
+            torch.empty(0),
+        ),
         test_utils=("test_schema", "test_faketensor"),
     )
     torch.manual_seed(4)
@@ -157,6 +189,17 @@ def test_errors() -> None:
         ({"seeds": 3}, ValueError, "give all 2 rows along an axis the same noise"),
         ({"generator": 3}, TypeError, "generator must be a torch.Generator"),
         ({"invalid": 0.5}, TypeError, "invalid must be an integer"),
+        ({"temperature_last": 2}, TypeError, "temperature_last must be True or False, got 2"),
+        (
+            {"min_tokens_to_keep": torch.tensor([1, -4])},
+            ValueError,
+            "min_tokens_to_keep must be >= 0, .* got -4 in row 1",
+        ),
+        (
+            {"mask": torch.ones(3, 1, dtype=torch.int32)},
+            ValueError,
+            r"packed mask of shape \(3, 1\) does not broadcast",
+        ),
     ]:
         with pytest.raises(error, match=text):
             sample_tokens(x, **given)
