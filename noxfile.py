@@ -26,7 +26,7 @@ def python(session: nox.Session, *command: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests, on all backends of this machine; arguments go to pytest."""
-    python(session, "-m", "pytest", "-n", "auto", "-rs", *session.posargs)
+    python(session, "-m", "pytest", "-n", "logical", "-rs", *session.posargs)
 
 
 @nox.session

@@ -24,7 +24,7 @@ def test_ci_runs_the_tasks_of_the_noxfile() -> None:
     run = set(re.findall(r"^run nox -s (\w+)", ci, re.MULTILINE))
     # The tests run before nox is there, by the command of the README.
     assert wanted == run | {"tests"}
-    assert "run python -m pytest -n auto -rs" in ci
+    assert "run python -m pytest -n logical -rs" in ci
     assert wanted <= tasks
     assert {"battery", "fuzz", "sanitize", "package"} <= tasks
 
