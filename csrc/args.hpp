@@ -135,12 +135,19 @@ struct SelectAtArgs {
 };
 
 // The places of the k largest w / E of each row into index, largest first; -1 where nothing has any weight left.
-// refused: a negative weight, NaN or an infinity.
+// refused: a negative weight, NaN or an infinity, but for weights with tops, which were found good before.
 struct RaceArgs {
   Logits weights;  // their scale and mask are not used
   Address noise;
   int64_t k;
   int64_t* index;
+  double* perturbed = nullptr;  // log(w / E), never above the one before; -inf where nothing is left; may be null
+  int64_t* score = nullptr;     // the same as csrc/select.hpp compares them; may be null
+  double* sum = nullptr;        // of each row without tops, in the working type, in no certain order; may be null
+  // The largest weight of each 32 columns in the working type, the 16 before the row and the 16 behind it zeros,
+  // rows `tops_stride` apart; may be null. It changes no result.
+  const void* tops = nullptr;
+  int64_t tops_stride = 0;
 
   Plan plan() const { return {static_cast<double>(weights.cols) * (k > 1 ? 2 * scan_cost : scan_cost)}; }
 };

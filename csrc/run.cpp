@@ -50,22 +50,30 @@ struct Found {
   }
 };
 
-// Each row in `parts` calls of the kernel.
-Result run_in_parts(Kernel<SelectArgs> kernel, SelectArgs args, int64_t rows, int64_t parts, const Workers& workers) {
-  const int64_t k = args.k, cols = args.logits.cols, width = (cols + parts - 1) / parts, all = rows * k;
-  Found found(parts * all);
-  Tally tally;
-  const double cost = args.plan().cost / static_cast<double>(parts);
-  const bool completed = parallel_for(rows * parts, cost, workers, [&](int64_t begin, int64_t end) {
+// call(part, span) for each of so many parts of each row; false if it was interrupted.
+template <class Call>
+bool for_parts(int64_t rows, int64_t cols, int64_t parts, double row_cost, const Workers& workers, Call call) {
+  const int64_t width = (cols + parts - 1) / parts;
+  const double cost = row_cost / static_cast<double>(parts);
+  return parallel_for(rows * parts, cost, workers, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / parts, part = i % parts, from = part * width, to = std::min(from + width, cols);
-      if (from >= to) continue;
-      SelectArgs mine = args;
-      mine.index = found.index.data() + part * all;
-      mine.perturbed = found.value.data() + part * all;
-      mine.rest = found.rest.data() + part * all;
-      tally.add(kernel(mine, {row, row + 1, from, to}));
+      if (from < to) call(part, Span{row, row + 1, from, to});
     }
+  });
+}
+
+// Each row in `parts` calls of the kernel.
+Result run_in_parts(Kernel<SelectArgs> kernel, SelectArgs args, int64_t rows, int64_t parts, const Workers& workers) {
+  const int64_t k = args.k, cols = args.logits.cols, all = rows * k;
+  Found found(parts * all);
+  Tally tally;
+  const bool completed = for_parts(rows, cols, parts, args.plan().cost, workers, [&](int64_t part, const Span& span) {
+    SelectArgs mine = args;
+    mine.index = found.index.data() + part * all;
+    mine.perturbed = found.value.data() + part * all;
+    mine.rest = found.rest.data() + part * all;
+    tally.add(kernel(mine, span));
   });
   const Result result = tally.result(completed);
   if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
@@ -85,16 +93,83 @@ Result run_in_parts(Kernel<SelectArgs> kernel, SelectArgs args, int64_t rows, in
   return {lack ? Outcome::lacking : Outcome::done, result.opened};
 }
 
-}  // namespace
+Result run_in_parts(Kernel<RaceArgs> kernel, const RaceArgs& args, int64_t rows, int64_t parts,
+                    const Workers& workers) {
+  struct Arrived {
+    Scored at;
+    double perturbed;
+  };
+  const int64_t k = args.k, all = rows * k;
+  const auto size = static_cast<size_t>(parts * all);
+  std::vector<int64_t> index(size, -1), score(size, no_score);
+  std::vector<double> perturbed(args.perturbed ? size : 0);
+  std::vector<double> sum(args.sum ? static_cast<size_t>(parts * rows) : 0);
+  Tally tally;
+  const bool completed =
+      for_parts(rows, args.weights.cols, parts, args.plan().cost, workers, [&](int64_t part, const Span& span) {
+        RaceArgs mine = args;
+        mine.index = index.data() + part * all;
+        mine.score = score.data() + part * all;
+        mine.perturbed = args.perturbed ? perturbed.data() + part * all : nullptr;
+        mine.sum = args.sum ? sum.data() + part * rows : nullptr;
+        tally.add(kernel(mine, span));
+      });
+  const Result result = tally.result(completed);
+  if (result.outcome == Outcome::refused || result.outcome == Outcome::interrupted) return result;
+  bool lack = false;  // a part may lack what the row has
+  const auto before = [](const Arrived& a, const Arrived& b) { return precedes(a.at, b.at); };
+  std::vector<Arrived> arrived;
+  for (int64_t row = 0; row < rows; ++row) {
+    arrived.clear();
+    for (int64_t part = 0; part < parts; ++part) {
+      const auto from = static_cast<size_t>(part * all + row * k), held = arrived.size();
+      for (size_t i = from; i < from + static_cast<size_t>(k) && index[i] >= 0; ++i)
+        arrived.push_back({{score[i], index[i]}, args.perturbed ? perturbed[i] : 0});
+      std::inplace_merge(arrived.begin(), arrived.begin() + static_cast<int64_t>(held), arrived.end(), before);
+      if (arrived.size() > static_cast<size_t>(k)) arrived.resize(static_cast<size_t>(k));
+    }
+    const auto count = static_cast<int64_t>(arrived.size());
+    double least = std::numeric_limits<double>::infinity();
+    for (int64_t j = 0; j < k; ++j) {
+      const auto i = static_cast<size_t>(j);
+      const int64_t out = row * k + j;
+      args.index[out] = j < count ? arrived[i].at.column : -1;
+      if (args.score) args.score[out] = j < count ? arrived[i].at.score : no_score;
+      if (!args.perturbed) continue;
+      least = j < count ? std::min(least, arrived[i].perturbed) : -std::numeric_limits<double>::infinity();
+      args.perturbed[out] = least;
+    }
+    lack = lack || count < k;
+    if (args.sum) {
+      args.sum[row] = 0;
+      for (int64_t part = 0; part < parts; ++part) args.sum[row] += sum[static_cast<size_t>(part * rows + row)];
+    }
+  }
+  return {lack ? Outcome::lacking : Outcome::done, result.opened};
+}
 
-Result run(const Kernels<SelectArgs>& kernels, DType dtype, const SelectArgs& args, int64_t rows,
-           const Workers& workers) {
-  const Kernel<SelectArgs> kernel = kernels.of[static_cast<int>(dtype)];
-  const int64_t cols = args.logits.cols, parts = rows ? parts_of_row(rows, cols, workers.threads) : 1;
+// Whole rows, or parts of long ones, whose work is that of `width` columns.
+template <class Args>
+Result run_rows(Kernel<Args> kernel, const Args& args, int64_t cols, int64_t width, int64_t rows,
+                const Workers& workers) {
+  const int64_t parts = rows ? parts_of_row(rows, width, workers.threads) : 1;
   if (parts > 1) return run_in_parts(kernel, args, rows, parts, workers);
   Tally tally;
   const auto body = [&](int64_t begin, int64_t end) { tally.add(kernel(args, {begin, end, 0, cols})); };
   return tally.result(parallel_for(rows, args.plan().cost, workers, std::ref(body)));
+}
+
+}  // namespace
+
+Result run(const Kernels<SelectArgs>& kernels, DType dtype, const SelectArgs& args, int64_t rows,
+           const Workers& workers) {
+  const int64_t cols = args.logits.cols;
+  return run_rows(kernels.of[static_cast<int>(dtype)], args, cols, cols, rows, workers);
+}
+
+Result run(const Kernels<RaceArgs>& kernels, DType dtype, const RaceArgs& args, int64_t rows, const Workers& workers) {
+  const int64_t cols = args.weights.cols, width = args.tops ? cols / 16 : cols;
+  return run_rows(kernels.of[static_cast<int>(dtype)], args, cols, width, rows, workers);
 }
 
 namespace {
@@ -148,7 +223,9 @@ Result draw_weights_of(const Backend& backend, Kernel<DrawArgs> kernel, DrawArgs
                        const Workers& workers) {
   const int64_t rows = args.rows, cols = args.cols, each = sums_of(cols);
   const bool many = count >= rows * cols && count > 0;  // then tables pay, which give the same draws
-  const int bits = std::max(static_cast<int>(std::bit_width(static_cast<uint64_t>(cols - 1))), 1);
+  // So many that most draws need no step from where the guide begins, as long as a cache holds it.
+  const int finer = count >= 8 * rows * cols && cols <= 8192 ? 3 : 0;
+  const int bits = std::max(static_cast<int>(std::bit_width(static_cast<uint64_t>(cols - 1))), 1) + finer;
   std::vector<double> sums(static_cast<size_t>(rows * each));
   std::vector<uint64_t> bounds(static_cast<size_t>(many ? rows * cols : 0));
   std::vector<int64_t> guide(static_cast<size_t>(many ? rows << bits : 0));

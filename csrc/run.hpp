@@ -54,8 +54,9 @@ Result run(const Kernels<Args>& kernels, DType dtype, const Args& args, int64_t 
   return run(kernels.of[static_cast<int>(dtype)], args, items, workers);
 }
 
-// gumbel_max and gumbel_top_k: long rows are done in parts.
+// gumbel_max, gumbel_top_k and race: long rows are done in parts.
 Result run(const Kernels<SelectArgs>&, DType, const SelectArgs&, int64_t rows, const Workers&);
+Result run(const Kernels<RaceArgs>&, DType, const RaceArgs&, int64_t rows, const Workers&);
 
 // Here `soft` may be null as well; nothing is written then before all logits were seen.
 Result gumbel_softmax(const Backend&, DType, const GumbelSoftmaxArgs&, int64_t rows, const Workers&);

@@ -30,9 +30,11 @@ struct Scored {
 
 inline constexpr int64_t no_score = INT64_MIN;
 
-// Brings the first k of n to the front, in any order.
-void keep_first(Scored* scored, int64_t n, int64_t k);
+static inline bool precedes(const Scored& a, const Scored& b) {
+  return a.score != b.score ? a.score > b.score : a.column < b.column;
+}
 
-void order_scored(Scored* scored, int64_t n);
+// All of them, in two arrays.
+void order_scores(int64_t* score, int64_t* column, int64_t n);
 
 }  // namespace gumbelfast

@@ -116,10 +116,22 @@ class Backend:
         and -inf.
         """
 
-    def race(self, weights: _Logits, index: _Array, threads: int, address: _Address) -> int:
+    def race(
+        self,
+        weights: _Logits,
+        tops: _Array | None,
+        index: _Array,
+        perturbed: _Array | None,
+        sums: _Array | None,
+        threads: int,
+        address: _Address,
+    ) -> int:
         """The places of the k largest ``w / E`` of each row into ``index`` (int64, k columns), the largest first.
 
         -1 where a row has no weight above 0 left; -1 as status for a weight that is negative, NaN or infinite.
+        ``perturbed``, where given, takes ``log(w / E)`` (float64; -inf where nothing is left), ``sums`` the sum of each
+        row in the working type, rounded in no certain order. ``tops`` holds for each row 16 zeros, the largest weight
+        of each 32 columns, and 16 zeros or more, in the working type; weights with tops are good, and have no sums.
         """
 
     def refuses(self, logits: _Logits, threads: int) -> bool:
@@ -326,6 +338,15 @@ def choose_keyed(
     kernels: object, logits: _Array, keepdims: bool, draw: Callable[[], object], word: NDArray[np.uint64], /
 ) -> NDArray[np.int64] | None:
     """The argmax of ``logits + g`` in each row, under the key that ``draw()`` leaves in `word`, from element 0 on.
+
+    None, with no key drawn, unless `kernels` is a compiled backend and the array small, of float32 or float64, without
+    gaps and surely refused by no kernel, whatever the noise.
+    """
+
+def race_keyed(
+    kernels: object, weights: _Array, keepdims: bool, draw: Callable[[], object], word: NDArray[np.uint64], /
+) -> NDArray[np.int64] | None:
+    """The argmax of ``weights / E`` in each row, under the key that ``draw()`` leaves in `word`, from element 0 on.
 
     None, with no key drawn, unless `kernels` is a compiled backend and the array small, of float32 or float64, without
     gaps and surely refused by no kernel, whatever the noise.

@@ -79,12 +79,23 @@ struct BackendObject {
     return run<kernels>(dtype, args, rows, rows * (ids.size() / entries.rows), threads);
   }
 
-  int64_t race(const GivenLogits& weights, py::array index, int threads, const GivenAddress& at) const {
+  int64_t race(const GivenLogits& weights, const MaybeArray& tops, py::array index, MaybeArray perturbed,
+               MaybeArray sum, int threads, const GivenAddress& at) const {
     if (index.size() == 0) return 0;
-    const int64_t k = columns_of(index), rows = index.size() / k;
-    require(!weights.rows.mask, "need no mask");
-    const gf::RaceArgs args{weights.rows, at.of(rows), k, indices_of(index)};
-    return run<&gf::Backend::race>(weights.dtype, args, rows, rows * weights.rows.cols, threads);
+    const gf::Logits& from = weights.rows;
+    const int64_t k = columns_of(index), rows = index.size() / k, stride = tops ? columns_of(*tops) : 0;
+    require(!from.mask, "need no mask");
+    require(!tops || (weights.fits_work(*tops, from.rows * stride) && stride >= (from.cols + 31) / 32 + 32),
+            "tops do not fit");
+    const gf::RaceArgs args{.weights = from,
+                            .noise = at.of(rows),
+                            .k = k,
+                            .index = indices_of(index),
+                            .perturbed = values_of(perturbed, index.size()),
+                            .sum = values_of(sum, rows),
+                            .tops = tops ? data_of(*tops) : nullptr,
+                            .tops_stride = stride};
+    return run<&gf::Backend::race>(weights.dtype, args, rows, rows * from.cols, threads);
   }
 
   bool refuses(const GivenLogits& x, int threads) const {

@@ -57,32 +57,39 @@ PyObject* lies_within(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return PyBool_FromLong(within(x.data(), x.count * x.cols, PyFloat_AS_DOUBLE(args[1]), PyFloat_AS_DOUBLE(args[2])));
 }
 
-// Whether each row has an ordinary entry, and else none but such and -inf.
+// What a row may hold so that no kernel refuses it: entries within bounds, of which there is one, and what stands for
+// nothing.
+struct Ordinary {
+  double low, high, nothing;
+};
+constexpr Ordinary logits_of_rows{-ordinary, ordinary, -std::numeric_limits<double>::infinity()};
+constexpr Ordinary weights_of_rows{std::numeric_limits<double>::denorm_min(), ordinary, 0};
+
 template <class T>
-bool is_ordinary(const Rows& x) {
+bool holds(const Rows& x, const Ordinary& allowed) {
   const auto* values = static_cast<const T*>(x.data());
   for (int64_t row = 0; row < x.count; ++row, values += x.cols) {
     bool some = false, good = true;
     for (int64_t i = 0; i < x.cols; ++i) {
       const double value = values[i];
-      const bool within = value >= -ordinary && value <= ordinary;
+      const bool within = value >= allowed.low && value <= allowed.high;
       some |= within;
-      good &= within || value == -std::numeric_limits<double>::infinity();
+      good &= within || value == allowed.nothing;
     }
     if (!some || !good) return false;
   }
   return true;
 }
 
-// A draw from logits with a key that `draw` leaves in `word`, an array of one number of 64 bits.
+// A draw from logits or weights with a key that `draw` leaves in `word`, an array of one number of 64 bits.
 struct KeyedDraw {
   Rows x;
   const Backend* backend;
   Address address;
 
-  bool read(PyObject* kernels, PyObject* logits) {
-    if (!x.read(logits) || !(backend = backend_of(kernels))) return false;
-    return x.dtype == DType::f32 ? is_ordinary<float>(x) : is_ordinary<double>(x);
+  bool read(PyObject* kernels, PyObject* array, const Ordinary& allowed) {
+    if (!x.read(array) || !(backend = backend_of(kernels))) return false;
+    return x.dtype == DType::f32 ? holds<float>(x, allowed) : holds<double>(x, allowed);
   }
   bool take_key(PyObject* draw, PyObject* word) {
     PyArrayObject* const array = plain_array(word, {NPY_UINT64});
@@ -96,7 +103,7 @@ struct KeyedDraw {
                nullptr};
     return true;
   }
-  Logits logits(double scale) const {
+  Logits rows(double scale = 1) const {
     return {.data = x.data(), .rows = x.count, .cols = x.cols, .stride = x.cols, .scale = {scale}};
   }
 };
@@ -106,21 +113,36 @@ PyObject* result_of(const Result& call, Reference& made) {
   return call.outcome == Outcome::done ? made.release() : Py_NewRef(Py_None);
 }
 
-PyObject* choose_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
+// One index a row, by call(draw, index).
+template <class Call>
+PyObject* draw_indices(PyObject* const* args, Py_ssize_t count, const Ordinary& allowed, Call call) {
   if (count != 5) {
-    PyErr_SetString(PyExc_TypeError, "need a backend, logits, keepdims, draw and word");
+    PyErr_SetString(PyExc_TypeError, "need a backend, logits or weights, keepdims, draw and word");
     return nullptr;
   }
   KeyedDraw draw;
-  if (!draw.read(args[0], args[1])) Py_RETURN_NONE;
+  if (!draw.read(args[0], args[1], allowed)) Py_RETURN_NONE;
   const int ndim = PyArray_NDIM(draw.x.array);
   npy_intp shape[NPY_MAXDIMS];
   std::copy_n(PyArray_DIMS(draw.x.array), ndim, shape);
   shape[ndim - 1] = 1;
   Reference index(PyArray_SimpleNew(args[2] == Py_True ? ndim : ndim - 1, shape, NPY_INT64));
   if (!index || !draw.take_key(args[3], args[4])) return nullptr;
-  const SelectArgs best{draw.logits(1), draw.address, 1, static_cast<int64_t*>(index.data()), nullptr};
-  return result_of(run(draw.backend->gumbel_max, draw.x.dtype, best, draw.x.count, alone), index);
+  return result_of(call(draw, static_cast<int64_t*>(index.data())), index);
+}
+
+PyObject* choose_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return draw_indices(args, count, logits_of_rows, [](const KeyedDraw& draw, int64_t* index) {
+    const SelectArgs best{draw.rows(), draw.address, 1, index, nullptr};
+    return run(draw.backend->gumbel_max, draw.x.dtype, best, draw.x.count, alone);
+  });
+}
+
+PyObject* race_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return draw_indices(args, count, weights_of_rows, [](const KeyedDraw& draw, int64_t* index) {
+    const RaceArgs first{draw.rows(), draw.address, 1, index};
+    return run(draw.backend->race, draw.x.dtype, first, draw.x.count, alone);
+  });
 }
 
 PyObject* relax_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -129,11 +151,11 @@ PyObject* relax_keyed(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return nullptr;
   }
   KeyedDraw draw;
-  if (!PyFloat_CheckExact(args[2]) || !draw.read(args[0], args[1])) Py_RETURN_NONE;
+  if (!PyFloat_CheckExact(args[2]) || !draw.read(args[0], args[1], logits_of_rows)) Py_RETURN_NONE;
   Reference result(draw.x.like(PyArray_NDIM(draw.x.array), draw.x.type()));
   if (!result || !draw.take_key(args[4], args[5])) return nullptr;
   const bool hard = args[3] == Py_True;
-  const GumbelSoftmaxArgs all{draw.logits(PyFloat_AS_DOUBLE(args[2])), draw.address, hard ? nullptr : result.data(),
+  const GumbelSoftmaxArgs all{draw.rows(PyFloat_AS_DOUBLE(args[2])), draw.address, hard ? nullptr : result.data(),
                               hard ? result.data() : nullptr};
   return result_of(gumbel_softmax(*draw.backend, draw.x.dtype, all, draw.x.count, alone), result);
 }
@@ -147,6 +169,7 @@ PyMethodDef functions[] = {
     {"view_memory", slot(view_memory), METH_FASTCALL, nullptr},
     {"lies_within", slot(lies_within), METH_FASTCALL, nullptr},
     {"choose_keyed", slot(choose_keyed), METH_FASTCALL, nullptr},
+    {"race_keyed", slot(race_keyed), METH_FASTCALL, nullptr},
     {"relax_keyed", slot(relax_keyed), METH_FASTCALL, nullptr},
     {},
 };

@@ -27,11 +27,12 @@ GF_OP void draw_uniforms(Key key, const uint64_t* tile, int count, uint64_t* uni
   }
 }
 
-// pick(row 0, uniform) into index, of uniforms that are doubles made of sequential words.
-template <class Pick>
-GF_OP Result draw_each_by_words(const DrawArgs& args, const Span& span, Pick pick) {
+// take(index, uniforms, how many, row of the first) for uniforms that are doubles made of sequential words.
+template <class Take>
+GF_OP Result draw_runs_by_words(const DrawArgs& args, const Span& span, Take take) {
   constexpr int64_t together = 512, words_a_block = 4;
   alignas(64) uint32_t word[2 * together + 2 * words_a_block];
+  uint64_t uniform[together];
   for (int64_t begin = span.begin, count; begin < span.end; begin += count) {
     count = span.end - begin < together ? span.end - begin : together;
     const int64_t first = args.word + 2 * begin, skip = first % words_a_block;
@@ -40,41 +41,51 @@ GF_OP Result draw_each_by_words(const DrawArgs& args, const Span& span, Pick pic
                  (skip + 2 * count + words_a_block - 1) / words_a_block, word);
     for (int64_t i = 0; i < count; ++i) {
       const uint64_t low = word[skip + 2 * i], high = word[skip + 2 * i + 1];
-      args.index[begin + i] = pick(0, (high << 32 | low) >> 11 << 11);
+      uniform[i] = (high << 32 | low) >> 11 << 11;
     }
+    take(args.index + begin, uniform, count, 0);
   }
   return {};
 }
 
-// pick(row, uniform) into index for the draws of the span.
-template <class Pick>
-GF_OP Result draw_each(const DrawArgs& args, const Span& span, Pick pick) {
-  if (args.word >= 0) return draw_each_by_words(args, span, pick);
+// take(index, uniforms, how many, row of the first) for runs of the draws of the span.
+template <class Take>
+GF_OP Result draw_runs(const DrawArgs& args, const Span& span, Take take) {
+  if (args.word >= 0) return draw_runs_by_words(args, span, take);
   alignas(64) uint64_t unit[draw_tiles_abreast * tile_size];
-  const int64_t end = span.end;
-  int64_t begin = span.begin, row = begin % (args.rows ? args.rows : 1);
-  while (begin < end) {
+  for (int64_t begin = span.begin, count; begin < span.end; begin += count) {
     const uint64_t first = args.offset + static_cast<uint64_t>(begin), skip = first % tile_size;
-    const uint64_t wanted = (skip + static_cast<uint64_t>(end - begin) + tile_size - 1) / tile_size;
+    const uint64_t wanted = (skip + static_cast<uint64_t>(span.end - begin) + tile_size - 1) / tile_size;
     const int tiles = wanted < draw_tiles_abreast ? static_cast<int>(wanted) : draw_tiles_abreast;
     uint64_t tile[draw_tiles_abreast];
     for (int i = 0; i < tiles; ++i) tile[i] = tile_of(first) + static_cast<uint64_t>(i);
     draw_uniforms(args.key, tile, tiles, unit);
     const int64_t ready = tiles * tile_size - static_cast<int64_t>(skip);
-    const int64_t count = ready < end - begin ? ready : end - begin;
-    const uint64_t* uniform = unit + skip;
-    int64_t* index = args.index + begin;
-    if (args.rows == 1) {
-      for (int64_t i = 0; i < count; ++i) index[i] = pick(0, uniform[i]);
-    } else {
-      for (int64_t i = 0; i < count; ++i) {
-        index[i] = pick(row, uniform[i]);
-        row = row + 1 == args.rows ? 0 : row + 1;
-      }
-    }
-    begin += count;
+    count = ready < span.end - begin ? ready : span.end - begin;
+    take(args.index + begin, unit + skip, count, begin % args.rows);
   }
   return {};
+}
+
+// step(row, i) for i of [0, count): one row after the other, from `row` on.
+template <class Step>
+GF_OP void for_draws(int64_t rows, int64_t row, int64_t count, Step step) {
+  if (rows == 1) {
+    for (int64_t i = 0; i < count; ++i) step(0, i);
+  } else {
+    for (int64_t i = 0; i < count; ++i) {
+      step(row, i);
+      row = row + 1 == rows ? 0 : row + 1;
+    }
+  }
+}
+
+// pick(row, uniform) into index for the draws of the span.
+template <class Pick>
+GF_OP Result draw_each(const DrawArgs& args, const Span& span, Pick pick) {
+  return draw_runs(args, span, [&](int64_t* index, const uint64_t* uniform, int64_t count, int64_t first) {
+    for_draws(args.rows, first, count, [&](int64_t row, int64_t i) { index[i] = pick(row, uniform[i]); });
+  });
 }
 
 // Rotated, a uniform holds the number of its column below and its place in the column above. Entries hold the alias
@@ -94,17 +105,25 @@ Result draw_alias(const DrawArgs& args, const Span& span) {
 
 // How many bounds are at most the uniform, counted on from where the guide begins. The bound of the last category that
 // can be drawn stands for 2**64 and holds one less; no other is so large, so the largest uniform may count as the one
-// before.
+// before. All of a run look into the guide before any goes on from there, where most need no step or one.
 Result draw_inverse(const DrawArgs& args, const Span& span) {
-  const int bits = args.bits;
-  const int64_t cols = args.cols;
-  return draw_each(args, span, [=, bounds = args.bounds, guide = args.guide](int64_t row, uint64_t u) {
-    const uint64_t* bound = bounds + row * cols;
-    int64_t j = guide[(row << bits) + static_cast<int64_t>(u >> (64 - bits))];
-    u -= u == ~uint64_t{0};
-    while (bound[j] <= u) ++j;
-    return j;
-  });
+  const int64_t rows = args.rows, cols = args.cols;
+  return draw_runs(args, span,
+                   [=, bits = args.bits, bounds = args.bounds, guide = args.guide](
+                       int64_t* index, const uint64_t* uniform, int64_t count, int64_t first) {
+                     for_draws(rows, first, count, [=](int64_t row, int64_t i) {
+                       index[i] = guide[(row << bits) + static_cast<int64_t>(uniform[i] >> (64 - bits))];
+                       __builtin_prefetch(bounds + row * cols + index[i]);
+                     });
+                     for_draws(rows, first, count, [=](int64_t row, int64_t i) {
+                       const uint64_t* const bound = bounds + row * cols;
+                       const uint64_t u = uniform[i] - (uniform[i] == ~uint64_t{0});
+                       int64_t j = index[i];
+                       j += bound[j] <= u;
+                       while (bound[j] <= u) ++j;
+                       index[i] = j;
+                     });
+                   });
 }
 
 // floor(below * u / 2**64)

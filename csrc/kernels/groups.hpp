@@ -14,6 +14,19 @@ GF_OP F64 nearness(U64 low, U64 high, F64) {
   return max(simd::signed_float(simd::shr<40>(low)), simd::signed_float(simd::shr<40>(high)));
 }
 
+// Of each of a block of groups from `g` on, the upper 24 bits h of its smallest head word: H >= h * 2**40.
+template <class V>
+GF_OP V smallest_heads(const Words* bits_of, int g, int count) {
+  const U64 ones = set(~uint64_t{0});
+  V near[V::lanes];
+#pragma GCC unroll 16
+  for (int q = 0; q < V::lanes; ++q) {
+    const Words& words = bits_of[g + q < count ? g + q : count - 1];
+    near[q] = nearness(simd::as_pairs(words.low) ^ ones, simd::as_pairs(words.high) ^ ones, V{});
+  }
+  return set(static_cast<typename V::Scalar>(0x1p24 - 1)) - simd::max_of_each(near);
+}
+
 // Groups of a piece of a row: bits of their heads, a bound on their noise, and one on their perturbed values.
 template <class T>
 struct Groups {
@@ -37,16 +50,9 @@ struct Groups {
     first = group;
     held = count;
     draw_head_bits(key, group, count, [&](int i, const Words& words) { bits_of[i] = words; });
-    const U64 ones = set(~uint64_t{0});
     const V log32 = set(T(3.46573591) + 4 * top_slack<V>);  // rounded up
     for (int g = 0; g < count; g += V::lanes) {
-      V near[V::lanes];
-#pragma GCC unroll 16
-      for (int q = 0; q < V::lanes; ++q) {
-        const Words& words = bits_of[g + q < count ? g + q : count - 1];
-        near[q] = nearness(simd::as_pairs(words.low) ^ ones, simd::as_pairs(words.high) ^ ones, V{});
-      }
-      const V h = set(T(0x1p24 - 1)) - simd::max_of_each(near);
+      const V h = smallest_heads<V>(bits_of, g, count);
       store(top + g, minus_log(simd::max(h * set(T(0x1p-24)), set(T(0x1p-100)))) + log32);
     }
   }

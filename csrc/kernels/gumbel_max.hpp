@@ -127,7 +127,7 @@ int64_t lazy_row(const Row<S, masked>& row, const RowNoise& noise, int64_t begin
 }
 
 // The noise of short rows: that of several, where they follow each other.
-template <class T>
+template <class T, Law law = Law::gumbel>
 struct NoiseBatch {
   NoiseBatch(const Address& a, const Span& s)
       : address(a), span(s), cols(s.col_end - s.col_begin), rows(flat_batch(a, cols)) {}
@@ -137,7 +137,7 @@ struct NoiseBatch {
     if (step == 0) {
       const int64_t count = (left < rows ? left : rows) * cols;
       const RowNoise at(address, i);
-      fill_noise(at.key, at.first + static_cast<uint64_t>(span.col_begin), count, noise);
+      fill_noise<law>(at.key, at.first + static_cast<uint64_t>(span.col_begin), count, noise);
       opened += (count + tile_size - 1) / tile_size;
     }
     return noise + step * cols;

@@ -6,8 +6,8 @@
 namespace gumbelfast {
 namespace {
 
-// The scores fl(w / E) as integers that ascend as they do, their exponents unbounded: the bits of a double, but for an
-// exponent of 12 bits. What has no weight has none.
+// The scores fl(w / E) as integers that ascend as they do, their exponents unbounded: the bits of a double, but for a
+// signed exponent of 12 bits. What has no weight has none.
 GF_OP U64 scores_of(F64 weight, F64 exponential) {
   constexpr uint64_t exponents = uint64_t{0x7FF} << 52, one = uint64_t{1023} << 52, lift = uint64_t{64} << 52;
   const auto tiny = set(0x1p-1022) > weight;
@@ -25,20 +25,26 @@ GF_OP void store_scores(int64_t* score, F32 weight, F32 exponential) {
   store_scores(score + 8, simd::widen_high(weight), simd::widen_high(exponential));
 }
 
-// What a race has met among its weights.
+// What a race has met among its weights. A sum that is finite has neither NaN nor an infinity among its terms.
 template <class V>
 struct MetWeights {
-  decltype(V{} > V{}) nan = V{} > V{};
-  V largest = set(typename V::Scalar{0}), least = largest;
+  using T = typename V::Scalar;
+  V least = set(T{0}), sum = set(T{0});
   GF_OP void see(V x) {
-    nan = nan | simd::unordered(x, x);
-    largest = simd::max(largest, x);
     least = simd::min(least, x);
+    sum = sum + x;
   }
-  bool refused() const {
-    using T = typename V::Scalar;
-    return bits(nan) || !(simd::lane_max(largest) < static_cast<T>(__builtin_inff())) ||
-           simd::lane_max(set(T{0}) - least) > 0;
+  template <class S>
+  bool refuses(const Row<S, false>& row, int64_t begin, int64_t end) const {
+    if (simd::lane_max(set(T{0}) - least) > 0) return true;
+    if (is_finite(simd::lane_sum(sum))) [[likely]]
+      return false;
+    V nan_or_infinite = set(T{0});
+    for_blocks<V>(end - begin, [&](int64_t j, int n) {
+      const V x = load_block(row.x + begin + j, n, set(T{0}));
+      nan_or_infinite = nan_or_infinite + (x - x);
+    });
+    return !(simd::lane_sum(nan_or_infinite) == 0);
   }
 };
 
@@ -93,144 +99,305 @@ GF_OP void race_group(const Row<S, false>& row, int64_t column, int64_t begin, i
   }
 }
 
+// The bounds of a group by the row's tops (args.hpp), without a look at its weights. A tile is one of their parts, or
+// lies in two.
+template <class T, class V = VectorOf<T>>
+GF_OP void bound_group(const T* tops, int64_t column, const Heads<T>& heads, int64_t* bound) {
+  const int64_t shift = column & (tile_size - 1);
+  const T* const top = tops + group_tiles + (column - shift) / tile_size;
+  for (int i = 0; i < group_tiles; i += V::lanes) {
+    const V most = shift ? simd::max(load(top + i), load(top + i + 1)) : load(top + i);
+    store_scores(bound + i, most, load(heads.minimum + i));
+  }
+}
+
+GF_OP U64 load_scores(const int64_t* score) { return load(reinterpret_cast<const uint64_t*>(score)); }
+
+// Which lanes reach a score that is not the least of all.
+GF_OP uint32_t reaching(const int64_t* score, int64_t least) {
+  return bits(simd::signed_above(load_scores(score), set(static_cast<uint64_t>(least - 1))));
+}
+
+GF_OP int append(int64_t* to, const int64_t* score, uint32_t chosen) {
+  simd::compress(reinterpret_cast<uint64_t*>(to), simd::lane_mask(chosen, F64{}), load_scores(score));
+  return __builtin_popcount(chosen);
+}
+
 // A score that just k of n reach, or the k-th largest where equal ones leave no such; a block behind is overwritten.
 GF_OP int64_t kth_score(int64_t* score, int64_t n, int64_t k) {
-  int64_t low = score[0], high = score[0];
-  for (int64_t i = 1; i < n; ++i) {
-    low = score[i] < low ? score[i] : low;
-    high = score[i] > high ? score[i] : high;
+  for (int i = 0; i < U64::lanes; ++i) score[n + i] = score[0];
+  U64 most = load_scores(score), least = most;
+  for (int64_t i = 0; i < n; i += U64::lanes) {
+    const U64 v = load_scores(score + i);
+    most = select(simd::signed_above(v, most), v, most);
+    least = select(simd::signed_above(least, v), v, least);
+  }
+  int64_t low = score[0], high = low, lanes[2 * U64::lanes];
+  store(reinterpret_cast<uint64_t*>(lanes), most);
+  store(reinterpret_cast<uint64_t*>(lanes) + U64::lanes, least);
+  for (const int64_t one : lanes) {
+    low = one < low ? one : low;
+    high = one > high ? one : high;
   }
   for (int i = 0; i < U64::lanes; ++i) score[n + i] = no_score;
+  if (k == 1) return high;
   for (++high; high - 1 > low;) {  // at least k reach `low`, fewer reach `high`
     const int64_t middle = low + static_cast<int64_t>((static_cast<uint64_t>(high) - static_cast<uint64_t>(low)) / 2);
-    const U64 below = set(static_cast<uint64_t>(middle - 1));
-    int64_t reaching = 0;
-    for (int64_t i = 0; i < n; i += U64::lanes)
-      reaching +=
-          __builtin_popcount(bits(simd::signed_above(load(reinterpret_cast<const uint64_t*>(score + i)), below)));
-    if (reaching == k) return middle;
-    (reaching > k ? low : high) = middle;
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i += U64::lanes) count += __builtin_popcount(reaching(score + i, middle));
+    if (count == k) return middle;
+    (count > k ? low : high) = middle;
   }
   return low;
 }
 
-// Memory for the rows of a call.
+// log(w / E) of scores. Where no normal double has such an exponent, it is moved by so many octaves.
+GF_OP F64 logs_of(U64 score) {
+  constexpr double octaves = 1024;
+  constexpr uint64_t one = uint64_t{1023} << 52, shift = uint64_t{1024} << 52;
+  const auto high = simd::signed_above(score, set((uint64_t{1024} << 52) - 1));
+  const auto low = simd::signed_above(set(~(uint64_t{1022} << 52) + 1), score);
+  const U64 near = select(high, score - set(shift), select(low, score + set(shift), score));
+  const F64 moved = select(high, set(octaves), select(low, set(-octaves), set(0.0)));
+  return moved * set(Coefficients<double>::ln2) - minus_log(simd::as_float(near + set(one)));
+}
+
+// The scores of a row that may be among the k largest, in the order of their columns: none but those that reach
+// `reach` matter. One block of memory: several large ones would be handed back to the system call by call.
 template <class T>
-struct RaceRoom {
-  RaceRoom(int64_t size, int tiles)
+struct Racers {
+  static constexpr int64_t batch = group_tiles * tile_size;  // the most that one opening adds
+
+  Racers(int64_t size, int tiles)
       : k(size),
         capacity(2 * size + 2 * batch),
         cache(tiles),
-        bound(new int64_t[2 * static_cast<uint64_t>(tiles)]),
+        bound(new int64_t[static_cast<uint64_t>(3 * tiles + 3 * (capacity + U64::lanes))]),
         known(bound + tiles),
-        pool(new int64_t[static_cast<uint64_t>(capacity + tiles + U64::lanes)]),
-        best(new Scored[static_cast<uint64_t>(capacity)]),
+        score(known + tiles),
+        column(score + capacity + U64::lanes),
+        pool(column + capacity + U64::lanes),
         piece(tiles) {}
-  ~RaceRoom() {
-    delete[] bound;
-    delete[] pool;
-    delete[] best;
-  }
-  RaceRoom(const RaceRoom&) = delete;
-  RaceRoom& operator=(const RaceRoom&) = delete;
+  ~Racers() { delete[] bound; }
+  Racers(const Racers&) = delete;
+  Racers& operator=(const Racers&) = delete;
 
   void clear() {
     count = 0;
-    reach = no_score;
+    reach = no_score + 1;
   }
+  void lift(int64_t least) { reach = least > reach ? least : reach; }
   // The k-th best of what is held and of scores known to occur in the next piece: all are distinct elements.
   void raise(int tiles) {
-    if (k == 1) {
-      for (int i = 0; i < tiles; ++i) reach = known[i] > reach ? known[i] : reach;
-      return;
-    }
-    if (count > k) shrink();
+    shrink();
     int64_t n = 0;
-    for (int64_t i = 0; i < count; ++i) pool[n++] = best[i].score;
-    for (int i = 0; i < tiles; ++i) {
-      pool[n] = known[i];
-      n += known[i] > reach;
-    }
-    if (n < k) return;
-    const int64_t least = kth_score(pool, n, k);
-    reach = least > reach ? least : reach;
+    for (; n < count; ++n) pool[n] = score[n];
+    for (int i = 0; i < tiles; i += U64::lanes) n += append(pool + n, known + i, reaching(known + i, reach));
+    if (n >= k) lift(kth_score(pool, n, k));
   }
+  // Drops all but the k largest; among equals the first stay.
   void shrink() {
-    keep_first(best, count, k);
-    count = count < k ? count : k;
-    if (count < k) return;
-    int64_t least = best[0].score;
-    for (int64_t i = 1; i < k; ++i) least = best[i].score < least ? best[i].score : least;
-    reach = least > reach ? least : reach;
-  }
-  // Some scores whose first column is `column`.
-  GF_OP void take(const int64_t* score, int64_t n, int64_t column) {
-    for (int64_t i = 0; i < n; ++i) {
-      if (score[i] < reach || score[i] == no_score) continue;
-      best[count++] = {score[i], column + i};
-      if (k == 1) reach = score[i];
+    if (count <= k) return;
+    const int64_t least = kth_score(score, count, k);
+    lift(least);
+    int64_t equal = k, kept = 0;
+    for (int64_t i = 0; i < count; i += U64::lanes) equal -= __builtin_popcount(reaching(score + i, least + 1));
+    for (int64_t i = 0; i < count; i += U64::lanes) {
+      const uint32_t above = reaching(score + i, least + 1);
+      uint32_t same = reaching(score + i, least) & ~above;
+      for (; __builtin_popcount(same) > equal; same &= ~(1u << (31 - __builtin_clz(same)))) {
+      }
+      equal -= __builtin_popcount(same);
+      append(column + kept, column + i, above | same);
+      kept += append(score + kept, score + i, above | same);
     }
+    count = k;
   }
-  void make_room() {
-    if (count + batch > capacity) shrink();
+  // A block of scores from column `at` on.
+  GF_OP void take(const int64_t* some, int64_t at) {
+    const uint32_t chosen = reaching(some, reach);
+    if (!chosen) return;
+    append(score + count, some, chosen);
+    simd::compress(reinterpret_cast<uint64_t*>(column + count), simd::lane_mask(chosen, F64{}),
+                   set(static_cast<uint64_t>(at)) + simd::iota64());
+    count += __builtin_popcount(chosen);
   }
-  bool write(int64_t* index) {
-    if (count > k) shrink();
-    order_scored(best, count);
-    for (int64_t i = 0; i < k; ++i) index[i] = i < count ? best[i].column : -1;
+  // After some were taken: a single one is never waited for.
+  void settle() {
+    if (k == 1 || count + batch > capacity) shrink();
+  }
+  // The k best, largest first; false if there are fewer.
+  bool write(int64_t place, const RaceArgs& args) {
+    shrink();
+    order_scores(score, column, count);
+    for (int64_t i = 0; i < k; ++i) args.index[place + i] = i < count ? column[i] : -1;
+    if (args.score)
+      for (int64_t i = 0; i < k; ++i) args.score[place + i] = i < count ? score[i] : no_score;
+    if (args.perturbed) write_perturbed(args.perturbed + place);
     return count == k;
   }
 
-  static constexpr int64_t batch = group_tiles * tile_size;  // the most that one opening adds
   int64_t k, capacity, count = 0;
-  int64_t reach = no_score;
-  HeadCache<T> cache;
-  int64_t *bound, *known, *pool;
-  Scored* best;
+  int64_t reach = no_score + 1;
+  HeadCache<T, Law::exponential> cache;
+  int64_t *bound, *known, *score, *column, *pool;
   int piece;
+
+ private:
+  // Logarithms of what is in order. Their last bits need not be, which is undone.
+  void write_perturbed(double* perturbed) {
+    double least = __builtin_inf();
+    for (int64_t i = 0; i < count; i += U64::lanes) {
+      double value[U64::lanes];
+      for (int64_t behind = count; behind < i + U64::lanes; ++behind) score[behind] = score[i];
+      store(value, logs_of(load_scores(score + i)));
+      for (int64_t j = i; j < count && j < i + U64::lanes; ++j) {
+        least = value[j - i] < least ? value[j - i] : least;
+        perturbed[j] = least;
+      }
+    }
+    for (int64_t i = count; i < k; ++i) perturbed[i] = -__builtin_inf();
+  }
 };
 
-template <class S>
-int64_t race_row(const Row<S, false>& row, const RowNoise& noise, int64_t cols, RaceRoom<WorkOf<S>>& room,
-                 MetWeights<VectorOf<S>>& met) {
-  using V = VectorOf<S>;
-  using T = WorkOf<S>;
-  int64_t opened = 0;
-  const TileRange tiles(noise, 0, cols, 0);
-  for (uint64_t group = tiles.begin / group_tiles; group < tiles.last_group;) {
-    const uint64_t left = tiles.last_group - group, most = static_cast<uint64_t>(room.piece / group_tiles);
-    const int groups = static_cast<int>(left < most ? left : most);
-    const Heads<T>* heads = room.cache.get(noise.key, group, groups, tiles.last_group);
-    for (int i = 0; i < groups; ++i) {
-      const uint64_t first = (group + static_cast<uint64_t>(i)) * group_tiles;
-      race_group(row, static_cast<int64_t>(first * tile_size - noise.first), 0, cols, heads[i], met,
-                 room.bound + i * group_tiles, room.known + i * group_tiles);
+// The groups of a row with tops: what their bits and tops say rules out most of them, so that few heads are computed,
+// and few weights read. `slot` tells where in `heads` and in the bounds of the racers a group lies, if it does.
+template <class T>
+struct TopGroups {
+  using V = VectorOf<T>;
+
+  explicit TopGroups(int64_t groups)
+      : heads(groups ? new Heads<T>[static_cast<uint64_t>(groups)] : nullptr),
+        bound(groups ? new int64_t[2 * static_cast<uint64_t>(groups + V::lanes)] : nullptr),
+        slot(bound ? bound + groups + V::lanes : nullptr) {}
+  ~TopGroups() {
+    delete[] heads;
+    delete[] bound;
+  }
+  TopGroups(const TopGroups&) = delete;
+  TopGroups& operator=(const TopGroups&) = delete;
+
+  // The score that none of each group exceeds: its largest top over the least that a minimum can be, h / 2**29, less
+  // what rounding may take from a minimum.
+  void bound_all(Key wanted, uint64_t first_group, int groups, const T* tops, int64_t column) {
+    key = wanted, group = first_group, count = groups, looked = 0;
+    const int64_t shift = column & (tile_size - 1);
+    const T* const first = tops + group_tiles + (column - shift) / tile_size;
+    for (int g = 0; g < count; g += V::lanes) {
+      const int some = count - g < V::lanes ? count - g : V::lanes;
+      Words bits_of[V::lanes];
+      draw_head_bits(key, group + static_cast<uint64_t>(g), some,
+                     [&](int i, const Words& words) { bits_of[i] = words; });
+      V most[V::lanes];
+      for (int q = 0; q < V::lanes; ++q) {
+        const T* const top = first + (q < some ? g + q : g) * group_tiles;
+        most[q] = load(top);
+        for (int i = V::lanes; i < group_tiles; i += V::lanes) most[q] = simd::max(most[q], load(top + i));
+        if (shift) most[q] = simd::max(most[q], load(top + 1 + group_tiles - V::lanes));
+      }
+      const V least = smallest_heads<V>(bits_of, 0, some) * set(T(0x1p-29 * (1 - 0x1p-18)));
+      store_scores(bound + g, simd::max_of_each(most), simd::max(least, set(T(0x1p-100))));
+      for (int q = 0; q < V::lanes; ++q) slot[g + q] = -1;
     }
-    room.raise(groups * group_tiles);
+    for (int i = count; i < count + V::lanes; ++i) bound[i] = no_score;
+  }
+  // Computes heads and bounds of the groups that may reach a score.
+  void look_into(int64_t reach, const T* tops, int64_t column, Racers<T>& racers) {
+    for (int at = 0; at < count; at += U64::lanes)
+      for (uint32_t pick = reaching(bound + at, reach); pick; pick &= pick - 1) {
+        const int g = at + __builtin_ctz(pick);
+        draw_heads<Law::exponential>(key, group + static_cast<uint64_t>(g), 1, heads + looked);
+        bound_group(tops, column + g * group_tiles * tile_size, heads[looked], racers.bound + looked * group_tiles);
+        bound[g] = no_score;
+        slot[g] = looked++;
+      }
+  }
+  // Looks into the groups, and at the heads' places of the tiles, that promise most, and then into all that may hold
+  // what is asked for.
+  template <class S>
+  void look(const Row<S, false>& row, const T* tops, int64_t column, int64_t begin, int64_t end, Racers<T>& racers) {
+    const int64_t enough = 4 * racers.k + 12;
+    const auto promising = [&](const int64_t* score, int n) {
+      int64_t some = 0;
+      for (int i = 0; i < n; i += U64::lanes)
+        some += append(racers.pool + some, score + i, reaching(score + i, racers.reach));
+      return some > enough ? kth_score(racers.pool, some, enough) : racers.reach;
+    };
+    look_into(promising(bound, count), tops, column, racers);
+    const int tiles = looked * group_tiles;
+    const int64_t least = promising(racers.bound, tiles);
+    for (int i = 0; i < tiles; ++i) racers.known[i] = no_score;
+    for (int g = 0; g < count; ++g)
+      for (int64_t i = slot[g] * group_tiles, j = 0; slot[g] >= 0 && j < group_tiles; ++i, ++j) {
+        if (racers.bound[i] < least) continue;
+        const Head<T> head = heads[slot[g]][static_cast<uint64_t>(j)];
+        const int64_t at = column + (g * group_tiles + j) * tile_size + head.place;
+        if (at < begin || at >= end) continue;
+        int64_t score[V::lanes];
+        store_scores(score, set(work_value(row.x[at])), set(head.minimum));
+        racers.known[i] = score[0];
+      }
+    racers.raise(tiles);
+    look_into(racers.reach, tops, column, racers);
+  }
+
+  Key key{};
+  uint64_t group = 0;
+  Heads<T>* heads;
+  int64_t *bound, *slot;
+  int count = 0, looked = 0;
+};
+
+template <class S, class T = WorkOf<S>>
+int64_t race_row(const Row<S, false>& row, const T* tops, const RowNoise& noise, int64_t begin, int64_t end,
+                 int64_t ahead, Racers<T>& racers, TopGroups<T>& of_tops, MetWeights<VectorOf<S>>& met) {
+  using V = VectorOf<S>;
+  int64_t opened = 0;
+  const TileRange tiles(noise, begin, end, ahead);
+  const uint64_t behind = (tiles.end - 1) / group_tiles + 1;
+  for (uint64_t group = tiles.begin / group_tiles; group < behind;) {
+    const uint64_t left = behind - group, most = static_cast<uint64_t>(racers.piece / group_tiles);
+    const int groups = static_cast<int>(left < most ? left : most);
+    const auto column = static_cast<int64_t>(group * group_tiles * tile_size - noise.first);
+    const Heads<T>* heads = of_tops.heads;
+    if (tops) {
+      of_tops.bound_all(noise.key, group, groups, tops, column);
+      of_tops.look(row, tops, column, begin, end, racers);
+    } else {
+      heads = racers.cache.get(noise.key, group, groups, tiles.last_group);
+      for (int g = 0, i = 0; g < groups; ++g, i += group_tiles)
+        race_group(row, column + i * tile_size, begin, end, heads[g], met, racers.bound + i, racers.known + i);
+      racers.raise(groups * group_tiles);
+    }
     uint64_t tile[group_tiles];
     Head<T> head[group_tiles];
     int picked = 0;
     const auto open = [&] {
       alignas(64) T exponentials[group_tiles * tile_size];
-      alignas(64) int64_t score[tile_size];
-      room.make_room();
+      alignas(64) int64_t score[V::lanes];
       draw_tiles<Law::exponential>(noise.key, tile, head, picked, exponentials);
       for (int i = 0; i < picked; ++i) {
-        const int64_t column = static_cast<int64_t>(tile[i] * tile_size - noise.first);
-        const TileWeights<S> weights(row, column, 0, cols);
-        for (int at = 0; at < tile_size; at += V::lanes)
-          store_scores(score + at, load(weights.at + at), load(exponentials + i * tile_size + at));
-        room.take(score, tile_size, column);
+        const int64_t start = static_cast<int64_t>(tile[i] * tile_size - noise.first);
+        const TileWeights<S> weights(row, start, begin, end);
+        for (int at = 0; at < tile_size; at += V::lanes) {
+          store_scores(score, load(weights.at + at), load(exponentials + i * tile_size + at));
+          for (int lane = 0; lane < V::lanes; lane += U64::lanes) racers.take(score + lane, start + at + lane);
+        }
       }
+      racers.settle();
       opened += picked;
       picked = 0;
     };
-    for (int i = 0; i < groups * group_tiles; ++i) {
-      if (room.bound[i] < room.reach || room.bound[i] == no_score) continue;
-      tile[picked] = group * group_tiles + static_cast<uint64_t>(i);
-      head[picked] = heads[i / group_tiles][static_cast<uint64_t>(i % group_tiles)];
-      head[picked].top = head[picked].minimum;  // as an exponential
-      if (++picked == group_tiles) open();
+    for (int g = 0; g < groups; ++g) {
+      const int64_t slot = tops ? of_tops.slot[g] : g;
+      for (int part = 0; slot >= 0 && part < group_tiles; part += U64::lanes)
+        for (uint32_t pick = reaching(racers.bound + slot * group_tiles + part, racers.reach); pick; pick &= pick - 1) {
+          const auto i = static_cast<uint64_t>(part + __builtin_ctz(pick));
+          tile[picked] = (group + static_cast<uint64_t>(g)) * group_tiles + i;
+          head[picked] = heads[slot][i];
+          if (tops) prefetch(row.x + static_cast<int64_t>(tile[picked] * tile_size - noise.first));
+          if (++picked == group_tiles) open();
+        }
     }
     if (picked) open();
     group += static_cast<uint64_t>(groups);
@@ -238,35 +405,48 @@ int64_t race_row(const Row<S, false>& row, const RowNoise& noise, int64_t cols, 
   return opened;
 }
 
+// A short row, whose noise is at hand, is scored as a whole.
+template <class S, class T = WorkOf<S>>
+void race_filled_row(const Row<S, false>& row, int64_t begin, int64_t end, const T* exponentials, Racers<T>& racers,
+                     MetWeights<VectorOf<S>>& met) {
+  using V = VectorOf<S>;
+  for_blocks<V>(end - begin, [&](int64_t j, int n) {
+    alignas(64) int64_t score[V::lanes];
+    const V weight = load_block(row.x + begin + j, n, set(T{0}));
+    met.see(weight);
+    store_scores(score, weight, load_block(exponentials + j, n, set(T{1})));
+    for (int lane = 0; lane < V::lanes; lane += U64::lanes) racers.take(score + lane, begin + j + lane);
+    racers.settle();
+  });
+}
+
 template <class S>
 Result race(const RaceArgs& args, const Span& span) {
-  using V = VectorOf<S>;
   using T = WorkOf<S>;
-  const int64_t k = args.k, cols = args.weights.cols;
-  RaceRoom<T> room(k, cols > short_row ? piece_for(k) : group_tiles);
+  const int64_t k = args.k, begin = span.col_begin, end = span.col_end, cols = end - begin;
+  const bool flat = is_flat(args.noise, cols);
+  const bool is_long = cols > short_row, has_tops = is_long && args.tops;
+  const int64_t groups = cols / (group_tiles * tile_size) + 2;  // in which a row may lie
+  Racers<T> racers(k, has_tops ? static_cast<int>(groups) * group_tiles : is_long ? piece_for(k) : group_tiles);
+  TopGroups<T> of_tops(has_tops ? groups : 0);
+  NoiseBatch<T, Law::exponential> batch(args.noise, span);
   int64_t opened = 0;
   bool lacks = false;
   for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, false> row(args.weights, i);
-    const RowNoise noise(args.noise, i);
-    MetWeights<V> met;
-    room.clear();
-    if (cols > short_row) {
-      opened += race_row(row, noise, cols, room, met);
+    MetWeights<VectorOf<S>> met;
+    racers.clear();
+    if (is_long) {
+      const T* const tops =
+          args.tops ? static_cast<const T*>(args.tops) + i % args.weights.rows * args.tops_stride : nullptr;
+      const int64_t ahead = flat ? (span.end - 1 - i) * cols : 0;
+      opened += race_row(row, tops, RowNoise(args.noise, i), begin, end, ahead, racers, of_tops, met);
     } else {
-      alignas(64) T exponentials[short_row + V::lanes];
-      int64_t score[V::lanes];
-      fill_noise<Law::exponential>(noise.key, noise.first, cols, exponentials);
-      for_blocks<V>(cols, [&](int64_t j, int n) {
-        const V weight = load_block(row.x + j, n, set(T{0}));
-        met.see(weight);
-        store_scores(score, weight, load_block(exponentials + j, n, set(T{1})));
-        room.take(score, n, j);
-      });
-      ++opened;
+      race_filled_row(row, begin, end, batch.row(i, opened), racers, met);
     }
-    if (met.refused()) return refused;
-    lacks |= !room.write(args.index + i * k);
+    if (met.refuses(row, begin, end)) return refused;
+    if (args.sum) args.sum[i] = static_cast<double>(simd::lane_sum(met.sum));
+    lacks |= !racers.write(i * k, args);
   }
   return {lacks ? Outcome::lacking : Outcome::done, opened};
 }

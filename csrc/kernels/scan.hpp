@@ -38,7 +38,7 @@ GF_OP void load_tile(const Row<S, masked>& row, int64_t column, int64_t begin, i
 }
 
 // Heads drawn ahead: those of one piece, or of as many short rows as follow each other in the noise.
-template <class T>
+template <class T, Law law = Law::gumbel>
 struct HeadCache {
   explicit HeadCache(int tiles) : capacity(tiles / group_tiles), heads(new Heads<T>[static_cast<uint64_t>(capacity)]) {}
   ~HeadCache() { delete[] heads; }
@@ -52,7 +52,7 @@ struct HeadCache {
       key = wanted;
       first = group;
       held = limit - group < static_cast<uint64_t>(capacity) ? static_cast<int>(limit - group) : capacity;
-      draw_heads(key, group, held, heads);
+      draw_heads<law>(key, group, held, heads);
     }
     return heads + (group - first);
   }
@@ -98,13 +98,18 @@ struct Met {
   }
 };
 
-// The cache lines of a tile some way ahead: the hardware loses the trail between rows and pages.
+// The cache lines of a tile.
 template <class S>
-GF_OP void prefetch_ahead(const S* p) {
-  constexpr uintptr_t bytes_ahead = 8192, line = 64;
+GF_OP void prefetch(const S* p, uintptr_t bytes_ahead = 0) {
+  constexpr uintptr_t line = 64;
   const uintptr_t at = reinterpret_cast<uintptr_t>(p) + bytes_ahead;
 #pragma GCC unroll 4
   for (uintptr_t i = 0; i < tile_size * sizeof(S); i += line) __builtin_prefetch(reinterpret_cast<const void*>(at + i));
+}
+// Of one some way ahead: the hardware loses the trail between rows and pages.
+template <class S>
+GF_OP void prefetch_ahead(const S* p) {
+  prefetch(p, 8192);
 }
 
 // One group of tiles whose first tile starts at `column`; whole: every column belongs to the row.

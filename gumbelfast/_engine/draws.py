@@ -6,6 +6,7 @@ size, `rng` first, which may be a source; a door with addresses of its own bring
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from . import address
 from .backend import active
 from .refused import refuse
-from .types import LACKING, Logits, RowCall
+from .types import LACKING, REFUSED, Logits, RowCall
 
 Array = NDArray[Any]
 Where = tuple[Any, ...]
@@ -105,15 +106,35 @@ def choose_distinct(
 
 
 def race(
-    weights: Array, k: int, threads: int, where: Where, draw_rows: DrawRows = address.draw_rows
-) -> tuple[NDArray[np.int64], int]:
-    """The places of the k largest w / E of each row, in order, and the status of the kernel.
+    weights: Array,
+    index: NDArray[np.int64],
+    threads: int,
+    where: Where,
+    *,
+    perturbed: Array | None = None,
+    sums: Array | None = None,
+    tops: Array | None = None,
+    needed: int | None = None,
+    refuses: Callable[[], bool] = lambda: False,
+    draw_rows: DrawRows = address.draw_rows,
+) -> int:
+    """The places of the k largest w / E of each row of `index`, in order, into it, and log(w / E) into `perturbed`.
 
-    A row without k positive weights is `LACKING`, and a weight that is none is refused: the generator is back then.
+    Returns the status of the kernel: a row without `needed`, by default k, positive weights is `LACKING`, and a weight
+    that is none is refused, as is what `refuses` refuses when all is drawn: the generator is back then.
     """
-    index = np.empty((*weights.shape[:-1], k), _INT64)
-    call: RowCall = partial(active().race, (weights, None, 1.0), index, threads)
-    return index, draw_rows(call, weights.shape, weights.size, *where)
+    k = index.shape[-1]
+    kernel: RowCall = partial(active().race, (weights, None, 1.0), tops, index, perturbed, sums, threads)
+    wanted = k if needed is None else needed
+    if wanted < k:
+        kernel = tolerate(kernel, lambda: wanted > 0 and bool((index[..., wanted - 1] < 0).any()))
+
+    def call(place: Any) -> int:
+        status = kernel(place)
+        return REFUSED if status >= 0 and refuses() else status
+
+    shape = (*index.shape[:-1], weights.shape[-1])
+    return draw_rows(call, shape, math.prod(shape), *where)
 
 
 def relax(

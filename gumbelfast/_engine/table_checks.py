@@ -99,10 +99,20 @@ def exactly_one(logits: Any, probs: Any) -> None:
         raise TypeError(f"give logits or probs, got {'neither' if logits is None else 'both'}")
 
 
-def refuse_weights(x: Array, axis: int) -> NoReturn:
-    """Says which weight is negative or not finite."""
+def refuse_weights(x: Array, axis: int, given: Array | None = None) -> NoReturn:
+    """Says which weight is negative or not finite, in what was given before it became `x`."""
     fault = ~((x >= 0) & (x < np.inf))
-    raise ValueError(f"weights must be finite and >= 0, got {x[fault][0]} at index {first_place(fault, axis)}")
+    value, place = x[fault][0], first_place(fault, axis)
+    if given is not None and given[fault][0] < np.inf and value == np.inf:
+        raise ValueError(f"weights must be finite in {x.dtype}, got {given[fault][0]} at index {place}")
+    raise ValueError(f"weights must be finite and >= 0, got {value} at index {place}")
+
+
+def refuse_few_weights(x: Array, k: int) -> NoReturn:
+    """Says which row has fewer than k weights above 0."""
+    count = (x > 0).sum(axis=-1).ravel()
+    row = int((count < k).argmax())
+    raise ValueError(f"k={k} exceeds the {count[row]} positive weights of row {row_name(row, x.shape)}")
 
 
 def columns_of(values: ArrayLike, shape: tuple[int, ...], axis: int, name: str) -> NDArray[np.int64]:

@@ -9,7 +9,12 @@ from .concrete import Concrete, ExpConcrete
 from .gumbel import Gumbel
 from .hard_concrete import HardConcrete
 from .inverse import inverse_transform
-from .plackett_luce import plackett_luce_log_prob, plackett_luce_log_prob_backward, plackett_luce_set_log_prob
+from .plackett_luce import (
+    PlackettLuce,
+    plackett_luce_log_prob,
+    plackett_luce_log_prob_backward,
+    plackett_luce_set_log_prob,
+)
 
 __all__ = [
     "BinaryConcrete",
@@ -17,6 +22,7 @@ __all__ = [
     "ExpConcrete",
     "Gumbel",
     "HardConcrete",
+    "PlackettLuce",
     "inverse_transform",
     "plackett_luce_log_prob",
     "plackett_luce_log_prob_backward",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._engine import checks, table_checks, thread_count
+from .._engine import checks, draws, table_checks, thread_count
 from .._engine.backend import active
 from .._engine.refused import refuse
 from .._engine.tables import Tables, weights_of_logits
@@ -51,7 +51,9 @@ class Categorical:
         The first category whose cumulative probability exceeds that uniform, looked for from where a guide table says:
         Chen and Asau (1974). Draws do not decrease as the uniform grows.
     "gumbel"
-        `categorical` with the same arguments, bit for bit: no table. The cheapest for fewer draws than 25 to 300.
+        No table: of logits `categorical` with the same arguments, bit for bit; of probabilities the largest ``p / E``
+        with standard exponentials E, the first item of `weighted_sample`, which takes no logarithms. The cheapest for
+        fewer draws than 25 to 300.
 
     Tables hold the float64 cumulative sums of a row, divided by the total and rounded up to multiples of ``2**-64``;
     both give a category the same share of the ``2**64`` uniforms (``docs/stream.md``). They are built at the first draw
@@ -141,7 +143,7 @@ class Categorical:
             Where the randomness comes from.
         offset : int, optional
             First element of the key to take; the generator is then left as it is. Draws from tables take one element
-            each, in C order of the result; "gumbel" takes those that `categorical` takes.
+            each, in C order of the result; "gumbel" takes those that `categorical` takes, a row of them for each draw.
         method : {"alias", "inverse", "gumbel"}, default "alias"
             The route.
         num_threads : int, optional
@@ -158,9 +160,12 @@ class Categorical:
         """
         table_checks.one_of(method, "method", _METHODS)
         shape = () if size is None else checks.size_tuple(size)
+        if method == "gumbel" and self._from_logits:
+            return argmax.categorical(self._x, size=shape, rng=rng, offset=offset, num_threads=num_threads)
         if method == "gumbel":
-            x = self._x if self._from_logits else self._log_probs
-            return argmax.categorical(x, size=shape, rng=rng, offset=offset, num_threads=num_threads)
+            first = np.empty((*shape, *self.batch_shape, 1), np.int64)
+            draws.race(self._x, first, thread_count.resolve(num_threads), (rng, None, None, offset))
+            return first[..., 0][()]
         index = np.empty(shape + self.batch_shape, np.int64)
         self._tables.draw(method, index, rng, offset, thread_count.resolve(num_threads))
         return index if index.ndim else index[()]

@@ -1,6 +1,6 @@
-"""The distribution of draws without replacement: probabilities of orders and of sets, and their gradient.
+"""The distribution of draws without replacement: probabilities of orders and of sets, their gradient, prepared weights.
 
-To draw from it, `gumbel_top_k` takes logits and `weighted_sample` takes weights.
+To draw from it once, `gumbel_top_k` takes logits and `weighted_sample` takes weights.
 """
 
 from __future__ import annotations
@@ -12,10 +12,172 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._engine import checks, row_checks, table_checks
 from .._engine.refused import refuse
+from .._engine.types import SeedLike
 from .._sampling.softmax import logsumexp
+from .._sampling.weighted import WeightedSample, race_weights
 from . import subsets
 
 Array = NDArray[Any]
+
+_TILE, _GROUP = 32, 16  # elements of a tile of noise, tiles of a group
+
+
+class PlackettLuce:
+    r"""The law of draws without replacement, of weights that are prepared once for many draws.
+
+    Parameters
+    ----------
+    weights : array_like of float16, bfloat16, float32, float64 or integers
+        Weights or probabilities, finite and >= 0; they need not sum to 1. What weighs 0 is never drawn. Copied;
+        integers as float64.
+    axis : int, default -1
+        The axis of the items; the others are the batch.
+
+    Raises
+    ------
+    TypeError
+        For weights that are not real numbers.
+    ValueError
+        For negative, NaN or infinite weights.
+
+    Notes
+    -----
+    The largest weight of each 32 items is kept. A draw of k reads these, the weights that may be among the k largest
+    :math:`w / E`, and no others; it is what `weighted_sample` draws from the same weights, in every bit. A weight is
+    changed in constant time.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf
+    >>> urn = gf.distributions.PlackettLuce([0.0, 3.0, 0.0, 1.0])
+    >>> sorted(urn.sample(2, rng=0).indices.tolist())
+    [1, 3]
+    >>> urn.update(3, 0.0)
+    >>> urn.sample(1, rng=0).indices.tolist()
+    [1]
+    """
+
+    def __init__(self, weights: ArrayLike, *, axis: int = -1) -> None:
+        x, self._axis = checks.rows(table_checks.counted(weights), axis)
+        if x.size and not (x.min() >= 0 and x.max() < np.inf):
+            table_checks.refuse_weights(x, self._axis)
+        self._x = x.copy()
+        columns = x.shape[-1]
+        parts = -(-columns // _TILE)
+        self._tops = np.zeros((x.size // columns, parts + 2 * _GROUP), checks.work_dtype(x.dtype))
+        rows, whole = self._rows, columns // _TILE
+        tops = self._tops[:, _GROUP : _GROUP + parts]
+        tops[:, :whole] = rows[:, : whole * _TILE].reshape(len(rows), whole, _TILE).max(axis=-1)
+        if whole < parts:
+            tops[:, whole] = rows[:, whole * _TILE :].max(axis=-1)
+
+    def __repr__(self) -> str:
+        return f"gumbelfast.distributions.PlackettLuce(items={self._x.shape[-1]}, batch_shape={self.batch_shape})"
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The shape of the batch."""
+        return self._x.shape[:-1]
+
+    @property
+    def _rows(self) -> Array:
+        return self._x.reshape(-1, self._x.shape[-1])
+
+    @property
+    def weights(self) -> Array:
+        """The weights as they are now: a copy, shaped as the input."""
+        return checks.restored(self._x.copy(), self._axis)
+
+    def sample(
+        self,
+        k: int,
+        size: int | tuple[int, ...] | None = None,
+        *,
+        rng: SeedLike = None,
+        seeds: ArrayLike | None = None,
+        positions: ArrayLike | None = None,
+        offset: int | ArrayLike | None = None,
+        row_stride: int | None = None,
+        num_threads: int | None = None,
+    ) -> WeightedSample:
+        """Draw k items per row without replacement, in order.
+
+        Parameters
+        ----------
+        k : int
+            How many, ``0 <= k <= items``.
+        size : int or tuple of ints, optional
+            Samples per row; the results have `size` in front. The first of n samples are those of fewer.
+        rng, seeds, positions, offset, row_stride, num_threads
+            As in `gumbelfast.categorical`.
+
+        Returns
+        -------
+        WeightedSample
+            As `gumbelfast.weighted_sample` of the weights returns it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a k that is no integer, or above the items or the positive weights of a row; for a negative size and a
+            bad address.
+        """
+        count = checks.count(k, self._x.shape[-1])
+        shape = () if size is None else checks.size_tuple(size)
+        where = rng, seeds, positions, offset, row_stride
+        return race_weights(self._x, self._tops, count, self._axis, where, num_threads, shape)
+
+    def update(self, items: ArrayLike, weights: ArrayLike) -> None:
+        """Give items other weights.
+
+        Parameters
+        ----------
+        items : int or array_like of int
+            Different columns along `axis`, the other axes as in the weights; one of a single row may be a number.
+        weights : array_like of real numbers
+            Their weights from now on, finite and >= 0; broadcasts to the shape of `items`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For items that are no integers, out of range or repeated, and for bad weights. Nothing is changed then.
+        """
+        named = np.atleast_1d(checks.as_integers(items, "items")) if self._x.ndim == 1 else items
+        columns = table_checks.columns_of(named, self._x.shape, self._axis, "items")
+        shape = np.moveaxis(columns, -1, self._axis).shape
+        given = np.moveaxis(np.broadcast_to(checks.real(weights, "weights"), shape), self._axis, -1)
+        with np.errstate(over="ignore"):
+            new = given.astype(self._x.dtype)
+        if new.size and not (new.min() >= 0 and new.max() < np.inf):
+            table_checks.refuse_weights(new, self._axis, given)
+        np.put_along_axis(self._x, columns, new, -1)
+        row = np.arange(len(self._tops))[:, None, None]
+        part = columns.reshape(len(self._tops), -1, 1) // _TILE
+        # Where the last part ends early, its last item stands for what is missing.
+        held = np.minimum(part * _TILE + np.arange(_TILE), self._x.shape[-1] - 1)
+        self._tops[row[..., 0], part[..., 0] + _GROUP] = self._rows[row, held].max(axis=-1)
+
+    def log_prob(self, order: ArrayLike) -> Any:
+        """The log-probability that the first draws are these items in this order, as `plackett_luce_log_prob` has it.
+
+        Parameters
+        ----------
+        order : array_like of int
+            k different columns along `axis`, in the order drawn; the other axes as in the weights.
+
+        Returns
+        -------
+        float64 or ndarray of float64
+            -inf for an order that cannot be drawn.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For columns that are no integers, out of range or repeated, and another shape.
+        """
+        with np.errstate(divide="ignore"):
+            log_w = np.log(self._x.astype(np.float64))
+        return plackett_luce_log_prob(checks.restored(log_w, self._axis), order, axis=self._axis)
 
 
 def plackett_luce_log_prob(logits: ArrayLike, order: ArrayLike, *, axis: int = -1) -> Any:

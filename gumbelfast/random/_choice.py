@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._engine import checks, draws, thread_count
 from .._engine.backend import active
 from .._engine.tables import first_above
+from .._engine.types import REFUSED
 
 Array = NDArray[Any]
 
@@ -19,8 +20,22 @@ _WORTH_A_KERNEL = 32  # draws
 _ROOT_EPS = math.sqrt(np.finfo(np.float64).eps)
 
 
-def checked(a: Any, size: Any, p: Any, axis: Any, replace: Any) -> NDArray[np.float64] | None:
-    """The weights in float64; None where NumPy would refuse something, or nearly so."""
+class Weights(NamedTuple):
+    """Weights in float64, and how far their sum may be from 1."""
+
+    each: NDArray[np.float64]
+    tolerance: float
+
+    def sums_to_one(self, total: Any) -> bool:
+        # NumPy's sum is Kahan's: weights at the edge of what it accepts are left to it.
+        return bool(abs(total - 1) <= 0.99 * self.tolerance)
+
+
+def checked(a: Any, size: Any, p: Any, axis: Any, replace: Any) -> Weights | None:
+    """The weights; None where NumPy would refuse their number, or that of the draws.
+
+    What they are and their sum is looked at by those who draw, who return None as well.
+    """
     try:
         length = _length(a, axis)
         given = np.asarray(p)
@@ -33,13 +48,9 @@ def checked(a: Any, size: Any, p: Any, axis: Any, replace: Any) -> NDArray[np.fl
         return None
     if weights.ndim != 1 or not 0 < length == weights.size:
         return None
-    # NumPy's sum is Kahan's: weights at the edge of what it accepts are left to it.
-    if not (weights.min() >= 0 and abs(weights.sum() - 1) <= 0.99 * tolerance):
+    if not replace and math.prod(shape) > length:
         return None
-    count = math.prod(shape)
-    if not replace and count > length - (weights.size - np.count_nonzero(weights)):
-        return None
-    return weights
+    return Weights(weights, tolerance)
 
 
 def _length(a: Any, axis: Any) -> int:
@@ -49,31 +60,40 @@ def _length(a: Any, axis: Any) -> int:
     return array.shape[axis] if array.ndim else operator.index(array.item())
 
 
-def with_replacement(rng: np.random.Generator, weights: NDArray[np.float64], shape: Any) -> Array:
+def with_replacement(rng: np.random.Generator, p: Weights, shape: Any) -> Array | None:
     """Independent places, by inversion: those of NumPy for the same words."""
-    shape = checks.size_tuple(shape)
+    shape, weights = checks.size_tuple(shape), p.each
+    if not p.sums_to_one(weights.sum()):
+        return None
     count = math.prod(shape)
     bits: Any = rng.bit_generator
     if count >= _WORTH_A_KERNEL and (place := bits._take_doubles(count)) is not None:
         index = np.empty(shape, np.int64)
+        status = REFUSED
         try:
             block, word = place
-            active().choose_by_words(weights, index, block, word, bits.key, thread_count.resolve(None))
-        except BaseException:
-            bits.advance(-2 * count)
-            raise
-        return index
+            status = active().choose_by_words(weights, index, block, word, bits.key, thread_count.resolve(None))
+        finally:
+            if status < 0:
+                bits.advance(-2 * count)
+        return index if status >= 0 else None
+    if not weights.min() >= 0:
+        return None
     cumulated = weights.cumsum()
     cumulated /= cumulated[-1]
     uniform = np.asarray(rng.random(shape))
     return first_above(cumulated, uniform.reshape(-1)).reshape(uniform.shape)
 
 
-def successively(rng: np.random.Generator, weights: NDArray[np.float64], shape: Any) -> Array:
+def successively(rng: np.random.Generator, p: Weights, shape: Any) -> Array | None:
     """Distinct places, each by its weight among those left, in the order of drawing."""
     shape = checks.size_tuple(shape)
-    index, _ = draws.race(weights, math.prod(shape), thread_count.resolve(None), (rng,))
-    return index.reshape(shape)
+    index, total = np.empty(math.prod(shape), np.int64), np.empty(1)
+    if not index.size:  # which would look at no weight
+        return None
+    threads = thread_count.resolve(None)
+    status = draws.race(p.each, index, threads, (rng,), sums=total, refuses=lambda: not p.sums_to_one(total[0]))
+    return index.reshape(shape) if status >= 0 else None
 
 
 def taken(a: ArrayLike, index: Array, size: Any, axis: int) -> Any:

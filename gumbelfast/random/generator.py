@@ -221,10 +221,12 @@ class Generator(np.random.Generator):
         exponentials E. NumPy draws with replacement, drops what repeats and fills up, another name for the same law.
         """
         weights = None if p is None else _choice.checked(a, size, p, axis, replace)
-        if weights is None:
-            return super().choice(a, size, replace, p, axis, shuffle)
-        draw = _choice.with_replacement if replace else _choice.successively
-        return _choice.taken(a, draw(self, weights, () if size is None else size), size, axis)
+        if weights is not None:
+            draw = _choice.with_replacement if replace else _choice.successively
+            index = draw(self, weights, () if size is None else size)
+            if index is not None:
+                return _choice.taken(a, index, size, axis)
+        return super().choice(a, size, replace, p, axis, shuffle)  # which says what is wrong
 
     categorical = _method_of(argmax.categorical)
     conditional_gumbel = _method_of(conditional.conditional_gumbel)

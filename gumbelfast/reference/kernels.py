@@ -193,8 +193,16 @@ def gumbel_top_k(
     return status(elements, which)
 
 
-def race(weights: Logits, index: Array, threads: int, address: Address) -> int:
-    """The places of the k largest ``w / E`` of each row, in order; -1 where no weight is left."""
+def race(
+    weights: Logits,
+    tops: Array | None,
+    index: Array,
+    perturbed: Array | None,
+    sums: Array | None,
+    threads: int,
+    address: Address,
+) -> int:
+    """The places of the k largest ``w / E`` of each row, in order; -1 where no weight is left. No need for ``tops``."""
     w = load(weights[0])
     if not ((w >= 0) & (w < np.inf)).all():
         return REFUSED
@@ -202,8 +210,12 @@ def race(weights: Logits, index: Array, threads: int, address: Address) -> int:
         return 0
     k = index.shape[-1]
     elements, each_key = addresses(index.size // k, w.shape[1], address)
-    which = race_rows(repeat_rows(w, index.size // k), exponential_noise(each_key, elements, w.dtype), k)
+    which, best = race_rows(repeat_rows(w, index.size // k), exponential_noise(each_key, elements, w.dtype), k)
     store(index, which)
+    if perturbed is not None:
+        store(perturbed, best)
+    if sums is not None:
+        sums[...] = repeat_rows(w, index.size // k).sum(axis=-1)
     return status(elements, which)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core import choose_keyed, lies_within, relax_keyed
+from .._core import choose_keyed, lies_within, race_keyed, relax_keyed
 from .._engine import checks, draws, sources, table_checks, thread_count
 from .._engine import tokens as _tokens
 from .._engine.backend import active
@@ -28,6 +28,7 @@ Shared = Sequence[int]
 _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
 
 _ORDINARY = -1e30, 1e30  # logits that no kernel refuses: sums of them with noise are finite
+_POSITIVE = 5e-324, 1e30  # and such weights
 
 
 def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any) -> Tensor:
@@ -65,8 +66,9 @@ def categorical(
 ) -> Tensor:
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
-    if method == "gumbel" and not shape and not shared and generator is None:
-        drawn = choose_keyed(active(), x, False, *_key.default_source())
+    if method != "alias" and not shape and not shared and generator is None:
+        draw = choose_keyed if method == "gumbel" else race_keyed
+        drawn = draw(active(), x, False, *_key.default_source())
         if drawn is not None:
             return torch.from_numpy(drawn)
     threads = thread_count.resolve(None)
@@ -77,6 +79,10 @@ def categorical(
         kernels = [Tables(part.reshape(-1, x.shape[-1])).kernel("alias", threads) for part in parts]
         _draw_flat(kernels, index, len(shape), generator, shared)
         return torch.from_numpy(index)
+    if method == "race":
+        first = np.empty((*shape, *x.shape[:-1], 1), np.int64)
+        _race(x, first, generator, shared, len(shape))
+        return torch.from_numpy(first[..., 0])
     where = _place(x, generator, shared, len(shape))
     index, _ = draws.choose((x, None, 1.0), shape, dim, threads, where, draw_rows=_draw_rows)
     return torch.from_numpy(index)
@@ -97,10 +103,13 @@ def top_k(logits: Tensor, k: int, dim: int, generator: Any, shared: Shared = ())
 def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator: Any, shared: Shared = ()) -> Tensor:
     count = _checks.draws_of(num_samples, weights.shape[-1], replacement)
     if not replacement:
-        x, where = _tensors.rows(weights, -1), (_key.source(generator), shared, 0)
-        index, status = draws.race(x, count, thread_count.resolve(None), where, _draw_rows)
-        if status < 0:
-            _refuse_weights(_tensors.wide(weights, -1), count if status == LACKING else 0)
+        x = _tensors.rows(weights, -1)
+        if count == 1 and not shared and generator is None:
+            drawn = race_keyed(active(), x, True, *_key.default_source())
+            if drawn is not None:
+                return torch.from_numpy(drawn)
+        index = np.empty((*x.shape[:-1], count), np.int64)
+        _race(x, index, generator, shared, 0)
         return torch.from_numpy(index)
     x = _tensors.wide(weights, -1)
     index = np.empty((count, *x.shape[:-1]), np.int64)
@@ -140,9 +149,19 @@ def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: 
     )
 
 
-def _place(x: Array, generator: Any, shared: Shared, axes: int) -> tuple[Source, Shared, int]:
+def _race(weights: Array, index: Array, generator: Any, shared: Shared, axes: int) -> None:
+    """`draws.race` into `index`; bad weights are refused in torch's type of error."""
+    where = _place(weights, generator, shared, axes, _POSITIVE)
+    status = draws.race(weights, index, thread_count.resolve(None), where, draw_rows=_draw_rows)
+    if status < 0:
+        _refuse_weights(weights.astype(np.float64), index.shape[-1] if status == LACKING else 0)
+
+
+def _place(
+    x: Array, generator: Any, shared: Shared, axes: int, ordinary: tuple[float, float] = _ORDINARY
+) -> tuple[Source, Shared, int]:
     """What `_draw_rows` takes behind the size, for draws with so many axes in front of those of `x`."""
-    return _key.source(generator, axes == 0 and not any(shared) and lies_within(x, *_ORDINARY)), shared, axes
+    return _key.source(generator, axes == 0 and not any(shared) and lies_within(x, *ordinary)), shared, axes
 
 
 def _draw_rows(call: RowCall, shape: tuple[int, ...], size: int, source: Source, shared: Shared, axes: int) -> int:

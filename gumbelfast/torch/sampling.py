@@ -82,9 +82,21 @@ def categorical(
         logits = logits.reshape(1)
     if not plain or mask is not None:
         logits = _checks.masked(_tensors.primal(logits), mask)
-        if _tensors.is_traced(logits):
-            return _ops.categorical(logits, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
-    return _draws.categorical(logits, _tensors.size_of(sample_shape), dim, method, generator)
+    return _draw_categories(logits, plain and mask is None, sample_shape, dim, method, generator)
+
+
+def categorical_of(probs: Tensor, sample_shape: Sequence[int], generator: Any) -> Tensor:
+    """Draws from rows of weights, which race as they are: the first ones that `multinomial` draws from each."""
+    plain = _tensors.check(probs, "probs", "torch.multinomial")
+    return _draw_categories(probs if plain else _tensors.primal(probs), plain, sample_shape, -1, "race", generator)
+
+
+def _draw_categories(
+    x: Tensor, plain: bool, sample_shape: int | Sequence[int], dim: int, method: str, generator: Any
+) -> Tensor:
+    if not plain and _tensors.is_traced(x):
+        return _ops.categorical(x, _checks.kept_size(sample_shape), dim, method, [], _ops.token(generator))
+    return _draws.categorical(x, _tensors.size_of(sample_shape), dim, method, generator)
 
 
 def gumbel_top_k(logits: Tensor, k: int, dim: int = -1, *, mask: Tensor | None = None, generator: Any = None) -> TopK:

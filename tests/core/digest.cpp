@@ -162,11 +162,14 @@ void cases(const Backend& backend, const std::string& name, const Kernels<RaceAr
     }
     for (const bool keyed : {false, true}) {
       std::vector<int64_t> index(static_cast<size_t>(rows * k));
+      std::vector<double> value(index.size());
       const Address at{key, 99, static_cast<uint64_t>(cols), keyed ? keys.data() : nullptr,
                        keyed ? offsets.data() : nullptr};
-      run(kernels, type.dtype, RaceArgs{{x.data(), rows, cols, cols}, at, k, index.data()}, rows, workers);
-      put(name + (keyed ? "-seeds/" : "/") + type.name + "/" + std::to_string(cols) + "/" + std::to_string(k),
-          index.data(), index.size() * 8);
+      run(kernels, type.dtype, RaceArgs{{x.data(), rows, cols, cols}, at, k, index.data(), value.data()}, rows,
+          workers);
+      const std::string tag = type.name + ("/" + std::to_string(cols)) + "/" + std::to_string(k);
+      put(name + (keyed ? "-seeds/" : "/") + tag, index.data(), index.size() * 8);
+      if (!keyed) put(name + "-value/" + tag, value.data(), value.size() * 8);
     }
   }
 }

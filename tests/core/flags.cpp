@@ -194,7 +194,8 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   Array weights = as_type(type, sizes);
   const Logits raced{weights.data(), rows, cols, cols};
   for (const int64_t wanted : {int64_t{1}, k})
-    run("race", false, [&] { backend.race.of[t]({raced, at, wanted, index.data()}, {0, rows}); });
+    run("race", false,
+        [&] { backend.race.of[t]({raced, at, wanted, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
   for (int64_t i = 0; i < rows; ++i) picked[static_cast<size_t>(i)] = cols / 2;
   const std::vector<double> bound(static_cast<size_t>(rows), 1.5);
   const Logits raw{x.data(), rows, cols, cols};

@@ -15,7 +15,7 @@ from gumbelfast._engine.types import LACKING, REFUSED
 
 def race(w: Any, k: int, offset: int = 0, threads: int = 1) -> tuple[Any, int]:
     index = np.empty((len(w), k), np.int64)
-    return index, active().race((w, None, 1.0), index, threads, (KEY, offset, w.shape[1], None, None))
+    return index, active().race((w, None, 1.0), None, index, None, None, threads, (KEY, offset, w.shape[1], None, None))
 
 
 def exact_order(w: Any, k: int, offset: int = 0) -> Any:
@@ -106,3 +106,15 @@ def test_all_ordered_outcomes_by_their_probabilities(compiled: str) -> None:
     assert counts.sum() == n
     # Quantile 1 - 1e-6 of chi-square with 23 degrees of freedom.
     assert ((counts - wanted) ** 2 / wanted).sum() < 70.6
+
+
+@pytest.mark.parametrize("columns", [7, 448, 449, 40_000, 300_000])
+def test_sums_are_those_of_the_weights(backend: str, columns: int) -> None:
+    if backend == "reference" and columns > 40_000:
+        pytest.skip("the reference takes long")
+    w = weights_of("float64", (3, columns), "even")
+    for threads in (1, 3):
+        index, sums = np.empty((3, 2), np.int64), np.full(3, np.nan)
+        place = (KEY, 5, columns, None, None)
+        assert active().race((w, None, 1.0), None, index, None, sums, threads, place) not in (LACKING, REFUSED)
+        np.testing.assert_allclose(sums, w.sum(axis=-1), rtol=1e-12)

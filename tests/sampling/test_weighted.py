@@ -28,26 +28,54 @@ def test_ordered_draws_are_plackett_luce(compiled: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "int64"])
-def test_is_the_top_k_of_log_weights(compiled: str, dtype: str) -> None:
+def test_is_the_largest_quotients_of_weights_and_exponentials(compiled: str, dtype: str) -> None:
     weights = (
         np.random.default_rng(3).integers(1, 100, (4, 3, 700)).astype(dtype if dtype == "int64" else dtype_of(dtype))
     )
-    logits = np.log(weights, dtype=np.float64 if dtype in ("int64", "float64") else np.float32)
-    for k in (0, 1, 10, 699, 700):
-        found = gf.weighted_sample(weights, k, axis=1 if k < 3 else -1, rng=5)
-        axis = 1 if k < 3 else -1
-        top = gf.gumbel_top_k(logits, min(k + 1, weights.shape[axis]), axis=axis, rng=5)
-        first = np.take(top.indices, np.arange(k), axis)
-        assert np.array_equal(found.indices, first)
-        assert np.array_equal(found.perturbed, np.take(top.perturbed, np.arange(k), axis))
-        threshold = np.take(top.perturbed, k, axis) if k < weights.shape[axis] else np.full((4, 3), -np.inf)
-        assert np.array_equal(found.kappa, threshold)
+    work = np.float64 if dtype in ("int64", "float64") else np.float32
+    for k, axis in ((0, 1), (1, 1), (10, -1), (699, -1), (700, -1)):
+        rows = np.moveaxis(weights, axis, -1).astype(work)
+        quotient = rows.astype(np.float64) / gf.exponential(size=rows.shape, dtype=work, rng=5, offset=0)
+        order = np.argsort(-quotient, axis=-1, kind="stable")
+        perturbed = np.log(np.take_along_axis(quotient, order, -1))
+        found = gf.weighted_sample(weights, k, axis=axis, rng=5)
+        assert np.array_equal(np.moveaxis(found.indices, axis, -1), order[..., :k])
+        np.testing.assert_allclose(np.moveaxis(found.perturbed, axis, -1), perturbed[..., :k], rtol=4e-16, atol=4e-16)
+        threshold = perturbed[..., k] if k < rows.shape[-1] else np.full(rows.shape[:-1], -np.inf)
+        np.testing.assert_allclose(found.kappa, threshold, rtol=4e-16, atol=4e-16)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_of_all_sizes_have_their_logarithms(backend: str, dtype: str) -> None:
+    f = np.finfo(dtype)
+    weights = np.array([f.smallest_subnormal, f.max, 1.0, f.tiny, f.tiny / 8, 0.0], dtype)
+    found = gf.weighted_sample(weights, 5, rng=5)
+    e = gf.exponential(size=6, dtype=dtype, rng=5, offset=0).astype(np.float64)
+    perturbed = np.log(weights[:5].astype(np.float64)) - np.log(e[:5])
+    assert found.indices.tolist() == np.argsort(-perturbed).tolist()
+    np.testing.assert_allclose(found.perturbed, np.sort(perturbed)[::-1], rtol=1e-15)
+    assert found.kappa == -np.inf
+
+
+def test_threads_and_parts_change_nothing(compiled: str) -> None:
+    weights = np.random.default_rng(1).exponential(size=300_000)
+    weights[::5] = 0
+    for k in (1, 100, 150_000):
+        alone = gf.weighted_sample(weights, k, rng=1, num_threads=1)
+        for threads in (2, 3, 4):
+            together = gf.weighted_sample(weights, k, rng=1, num_threads=threads)
+            assert together.indices.tobytes() == alone.indices.tobytes()
+            assert together.perturbed.tobytes() == alone.perturbed.tobytes()
+            assert together.kappa == alone.kappa
+    with pytest.raises(ValueError, match=r"^k=240001 exceeds the 240000 positive weights of row 0$"):
+        gf.weighted_sample(weights, 240_001, rng=1, num_threads=3)
 
 
 def test_agrees_with_the_reference(compiled: str) -> None:
     weights = np.random.default_rng(0).exponential(size=(3, 1000))
     found, wanted = (f(weights, 50, rng=1) for f in (gf.weighted_sample, gf.reference.weighted_sample))
     assert np.array_equal(found.indices, wanted.indices)
+    assert np.allclose(found.perturbed, wanted.perturbed, rtol=0, atol=1e-13)
     assert np.allclose(found.kappa, wanted.kappa, rtol=0, atol=1e-13)
 
 

@@ -66,6 +66,18 @@ SELECTION: list[dict[str, Any]] = [
     {"logits": "nan", "mask": "all", "k": 3},  # refused only where the mask lets it through
 ]
 
+RACES: list[dict[str, Any]] = [
+    {},
+    {"offset": 5, "k": 5},
+    {"logits": "wide", "offset": 2**40 + 17, "k": 2},
+    {"logits": "ascending", "place": "spread", "offset": 96, "k": LAST},
+    {"logits": "equal", "place": "offsets", "draws": 3, "k": 40},
+    {"logits": "holes", "place": "seeds", "k": LAST},
+    {"logits": "empty", "draws": 2, "k": 3},
+    {"logits": "nan", "k": 3},
+    {"logits": "special", "k": 2},
+]
+
 RELAXED: list[dict[str, Any]] = [
     {},
     {"temperature": 0.1, "offset": 5},
@@ -153,6 +165,7 @@ OPTIONS = {
     "gumbel_top_k_at": SELECTION,
     "gumbel_max": SELECTION,
     "gumbel_top_k": SELECTION,
+    "race": RACES,
     "gumbel_softmax": RELAXED,
     "conditional_gumbel": CONDITIONAL,
     "softmax": SMOOTH + SPECIAL,
@@ -193,6 +206,8 @@ LARGE = [
     Case("gumbel_max", 120, 4099, temperature=0.7, mask="all", offset=77),
     Case("gumbel_top_k", 1, 400_009, k=50, offset=77),
     Case("gumbel_top_k", 120, 4099, k=3, offset=77),
+    Case("race", 1, 400_009, k=50, offset=77),
+    Case("race", 120, 4099, k=3, offset=77),
     Case("gumbel_softmax", 30, 4099, temperature=0.5, offset=77),
     Case("conditional_gumbel", 30, 4099, offset=77),
     Case("softmax", 64, 4099, temperature=0.5),
@@ -219,7 +234,7 @@ def _shapes(kernel: str) -> list[tuple[int, int]]:
 
 def _fits(kernel: str, options: dict[str, Any], columns: int) -> dict[str, Any]:
     """The options that a kernel knows, with k no larger than the row."""
-    if kernel.startswith("gumbel_top_k") or in_lanes(kernel):
+    if kernel.startswith(("gumbel_top_k", "race")) or in_lanes(kernel):
         return options | {"k": min(options.get("k", 1), columns)}
     if kernel in ("sample_tokens", "token_edges", "viterbi"):
         return options

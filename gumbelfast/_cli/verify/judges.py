@@ -17,6 +17,7 @@ from ...reference.gumbel_max import gumbel_max, perturb
 from ...reference.gumbel_softmax import gumbel_softmax, relaxed_logits
 from ...reference.k_subsets import derivatives, marginals, sums
 from ...reference.noise import exact_exponential, exact_gumbel
+from ...reference.race import race
 from ...reference.relaxed_top_k import relaxed_top_k, relaxed_top_k_backward
 from ...reference.rows import addresses, load_logits, repeat_rows
 from ...reference.sinkhorn import sinkhorn, sinkhorn_backward
@@ -47,7 +48,7 @@ BOUNDS = {
     "gumbel": "2 ulp of max(1, |g|)",
     "exponential": "2 ulp of E",
     "gumbel_max": "the index of the reference; its value as noise allows",
-    "gumbel_top_k": "the indices of the reference in order; their values as noise allows",
+    **dict.fromkeys(("gumbel_top_k", "race"), "the indices of the reference in order; their values as noise allows"),
     **dict.fromkeys(("gumbel_at", "exponential_at"), "the bytes of a whole row there"),
     **dict.fromkeys(("gumbel_max_at", "gumbel_top_k_at"), "the bytes of whole rows with all else at -inf"),
     "gumbel_softmax": "soft: as softmax, and what noise within its bound can move; hard: as gumbel_max",
@@ -77,7 +78,7 @@ def judge(case: Case, given: Inputs) -> Judge:
     """What looks at the results of a case; `given` is float32 or float64, or words for philox."""
     judges = dict.fromkeys(("gumbel_max", "gumbel_top_k"), _selection)
     judges |= dict.fromkeys(filter(in_lanes, BOUNDS), _lanes)
-    judges |= {"philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
+    judges |= {"race": _race, "philox": _philox, "gumbel": _noise, "exponential": _noise, "gumbel_softmax": _relaxed}
     return judges.get(case.kernel, _smooth)(case, given)
 
 
@@ -118,7 +119,7 @@ def _exact(exponential: bool, rows: int, columns: int, place: str, offset: int, 
 
 def noise_bounds(case: Case, law: np.dtype[Any]) -> tuple[Array, Array, Array, Array]:
     """The exact noise of a case, the least and the largest number that may stand for it, and its ulp."""
-    exponential = case.kernel == "exponential"
+    exponential = case.kernel in ("exponential", "race")
     exact = _exact(exponential, case.rows * case.draws, case.columns, case.place, case.offset, law)
     size = exact if exponential else np.maximum(1, np.abs(exact))
     ulp = np.spacing(size.astype(law)).astype(np.longdouble)
@@ -176,6 +177,27 @@ def _selection(case: Case, given: Inputs) -> Judge:
     else:
         index, best = (a[:, None] for a in gumbel_max(x, exact.astype(x.dtype), scale))
     least, most = (perturb(x, end, scale).sum for end in (low, high))
+    return _draws_in_order(index, best, least, most)
+
+
+def _race(case: Case, given: Inputs) -> Judge:
+    w = given.x
+    if not ((w >= 0) & (w < np.inf)).all():
+        return _refused
+    w = repeat_rows(w, case.rows * case.draws)
+    exact, low, high, _ = noise_bounds(case, w.dtype)
+    index, best = race(w, exact.astype(w.dtype), case.k)
+    with np.errstate(divide="ignore"):
+        log_w = np.log(w.astype(np.float64))
+    # Logarithms are taken of the quotient: a few units of rounding more.
+    slack = 4 * np.spacing(np.maximum(1, np.abs(log_w) + 64))
+    slack[np.isneginf(log_w)] = 0
+    least, most = (log_w - np.log(end.astype(np.float64)) for end in (high, low))
+    return _draws_in_order(index, best, least - slack, most + slack)
+
+
+def _draws_in_order(index: Array, best: Array, least: Array, most: Array) -> Judge:
+    """Holds indices and perturbed values against the reference's, where these may lie between `least` and `most`."""
 
     def look(got: Results) -> Verdict:
         if not got:

@@ -63,6 +63,10 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         perturbed = np.empty(shape)
         status = kernel((x, given.mask, scale), index, perturbed, threads, given.address)
         return () if status == REFUSED else (index, perturbed, np.array([status == LACKING]))
+    if case.kernel == "race":
+        index, perturbed = np.empty((rows, case.k), np.int64), np.empty((rows, case.k))
+        status = kernel((x, None, 1.0), None, index, perturbed, None, threads, given.address)
+        return () if status == REFUSED else (index, perturbed, np.array([status == LACKING]))
     if case.kernel == "sample_tokens":
         index = np.empty(rows, np.int64)
         settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)

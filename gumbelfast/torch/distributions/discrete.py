@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, distributions
 
-from ..sampling import categorical
+from ..sampling import categorical, categorical_of
 from ._simplex import constraints_of_parameters, logits_of
 
 
 class Categorical(distributions.Categorical):
-    r"""`torch.distributions.Categorical`, with samples from `categorical`.
+    r"""`torch.distributions.Categorical`, with samples from `categorical`, or of `probs` by a race without logarithms.
 
     Arguments, `entropy` and all else are torch's. A category of probability 0 is never drawn, and its log-probability
     is -inf; torch takes it for one of the machine epsilon.
@@ -33,7 +33,9 @@ class Categorical(distributions.Categorical):
 
     def sample(self, sample_shape: Sequence[int] = (), *, generator: Any = None) -> Tensor:
         """Categories of shape ``sample_shape + batch_shape``, int64; `generator` is that of `categorical`."""
-        return categorical(logits_of(self).detach(), tuple(sample_shape), generator=generator)
+        if "probs" in vars(self):
+            return categorical_of(self.probs.detach(), tuple(sample_shape), generator)
+        return categorical(self.logits.detach(), tuple(sample_shape), generator=generator)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probabilities of categories that broadcast against the batch shape."""
