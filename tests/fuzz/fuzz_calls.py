@@ -120,6 +120,22 @@ def weighted_sample(s: Source) -> Call:
     return Call(gf.weighted_sample, args, axis | threads(s) | address(s, batch), check)
 
 
+def prepared_weights(s: Source) -> Call:
+    dims, axis, batch = axes(s)
+
+    def draw(w: Any, k: int, axis: Any = -1, **given: Any) -> Any:
+        return gf.distributions.PlackettLuce(w, axis=axis).sample(k, **given)
+
+    def check(found: gf.WeightedSample, w: Any, k: int, axis: Any = -1, **given: Any) -> None:
+        if isinstance(given.get("rng"), int) or "seeds" in given:  # else another draw would be another
+            wanted = gf.weighted_sample(w, k, axis=axis, **given)
+            assert np.array_equal(found.indices, wanted.indices)
+            assert np.array_equal(found.perturbed, wanted.perturbed)
+
+    args = weights(s, dims), s.mostly([0, 1, 1, 2, 5, 100])
+    return Call(draw, args, axis | threads(s) | address(s, batch), check)
+
+
 def sample_tokens(s: Source) -> Call:
     dims = shape(s)
     batch = dims[:-1]
@@ -254,7 +270,7 @@ def asking(s: Source) -> Call:
 ENTRIES: list[Callable[[Source], Call]] = [
     categorical, categorical, gumbel_top_k, categorical_at, gumbel_top_k_at,
     *(partial(noise_at, name) for name in ("gumbel_at", "exponential_at")),
-    weighted_sample, sample_tokens, gumbel_softmax, conditional_gumbel,
+    weighted_sample, prepared_weights, sample_tokens, gumbel_softmax, conditional_gumbel,
     prepared, inverse_transform, *(partial(_noise, name) for name in ("gumbel", "exponential")), *PLAIN,
     *LAWS, asking, asking, asking, asking, asking, asking,
 ]  # fmt: skip
