@@ -38,6 +38,12 @@ constexpr T moderate = sizeof(T) == 4 ? T(0x1p28) : T(0x1p250);
 template <class X>
 using WordOf = typename Format<X>::Word;
 
+template <int n>
+constexpr int blocks_of(Blocks<n>) {
+  return n;
+}
+constexpr int blocks_of(PartOfBlock) { return 1; }
+
 // Whether |x| lies in (0, limit), asked of integers: comparisons of subnormal numbers cost as much as other operations.
 template <class T>
 GF_OP bool is_below(T x, T limit) {
@@ -66,11 +72,11 @@ template <class X>
 GF_OP bool has_tiny(X y) {
   return simd::any(is_tiny(y));
 }
-// Likewise, and true for zero: it takes half the steps.
+// Likewise, and true for zero and for negative numbers: it takes half the steps.
 template <class X>
-GF_OP bool may_have_tiny(X y) {
+GF_OP auto is_low(X y) {
   constexpr WordOf<X> limit = __builtin_bit_cast(WordOf<X>, tiny<typename X::Scalar>);
-  return simd::any(simd::signed_above(set(limit), simd::as_bits(y)));
+  return simd::signed_above(set(limit), simd::as_bits(y));
 }
 
 // The sum of grad * y, lifted, of products that may be subnormal; NaN if a number is no probability or a gradient is
@@ -127,31 +133,99 @@ GF_OP void softmax_backward_given(const BackwardRow<S>& row, int64_t cols, doubl
                   [&](auto at) GF_STEP { return row.y(at) * row.scale * (row.grad(at) - sum); });
 }
 
+// Nothing but zero differs by less from a sum, or scale, of this size and more, so that its products with lifted numbers
+// are normal.
+template <class V>
+constexpr auto level = Format<V>::least / (Format<V>::lifted_grain * ulp_of_one<typename V::Scalar>);
+
+// A row of probabilities, some of them tiny, with a sum and a scale from `level` up.
+template <class S, bool scaled>
+[[gnu::noinline]] void softmax_backward_probable(const BackwardRow<S>& row, int64_t cols, WorkOf<S> dot) {
+  using V = VectorOf<S>;
+  const V sum = set(dot), least = set(Format<V>::lifted_least);
+  write_places<V>(row.out, cols, row.past_cache, [&](auto at) GF_STEP {
+    const auto y = row.y(at), right = row.grad(at) - sum;
+    if (!simd::any(is_low(y))) return y * row.scale * right;
+    auto left = lifted_probability(y);
+    if constexpr (scaled) {
+      const auto product = left * row.scale;
+      left = select(least > product, fma(left, row.scale, least) - least, product);
+    }
+    return with_sign(drop_normal_product(left, magnitude(right)), simd::as_bits(right) & sign_bit<V>());
+  });
+}
+
+// The sum of grad * y where y is zero or not tiny.
+struct PartialDot {
+  double sum;
+  bool some_tiny, some_negative, some_large;
+};
+constexpr double largest_grad = 256;
+template <class S>
+[[gnu::noinline, gnu::cold]] PartialDot signed_dot(const BackwardRow<S>& row, int64_t cols) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  PartialDot dot{0, false, true, false};
+  dot.sum = row_sum<V>(cols, [&](auto at) GF_STEP {
+    const auto grad = row.grad(at), y = row.y(at);
+    if (!simd::any(is_low(y))) return grad * y;
+    const auto left_out = is_tiny(y);
+    dot.some_tiny |= simd::any(left_out);
+    dot.some_large |= has_large(grad, static_cast<T>(largest_grad)) || has_large(y, largest_y<T>);
+    return grad * select(left_out, set(T{0}), y);
+  });
+  return dot;
+}
+template <class S>
+GF_OP PartialDot partial_dot(const BackwardRow<S>& row, int64_t cols) {
+  using V = VectorOf<S>;
+  using T = WorkOf<S>;
+  const V zero = set(T{0});
+  V most_grad = zero, most_y = zero;
+  auto low_bits = simd::as_bits(zero);
+  PartialDot dot{};
+  dot.sum = row_sum<V>(cols, [&](auto at) GF_STEP {
+    const auto grad = row.grad(at), y = row.y(at);
+    const auto low = is_low(y);
+    if (!simd::any(low)) [[likely]]
+      return grad * y;
+    const auto kept = select(low, zero, y), size = magnitude(grad);
+    const auto rest = simd::as_bits(select(low, y, zero));
+    for (int b = 0; b < blocks_of(at); ++b) {
+      most_grad = simd::max(simd::part(size, b), most_grad);
+      most_y = simd::max(simd::part(kept, b), most_y);
+      low_bits = low_bits | simd::part(rest, b);
+    }
+    return grad * kept;
+  });
+  const auto none = simd::as_bits(zero);
+  if (simd::any(simd::signed_above(none, low_bits))) return signed_dot(row, cols);
+  dot.some_tiny = simd::any(simd::signed_above(low_bits, none));
+  dot.some_large = simd::any((most_grad > set(static_cast<T>(largest_grad))) | (most_y > set(largest_y<T>)));
+  return dot;
+}
+
 template <class S>
 GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
-  constexpr T largest_grad = 256;
-  bool some_tiny = false, some_large = false;
-  const double dot = row_sum<V>(cols, [&](auto at) GF_STEP {
-    const auto grad = row.grad(at), y = row.y(at);
-    if (!may_have_tiny(y)) [[likely]]
-      return grad * y;
-    const auto left_out = is_tiny(y);
-    some_tiny |= simd::any(left_out);
-    some_large |= has_large(grad, largest_grad) || has_large(y, largest_y<T>);
-    return grad * select(left_out, set(T{0}), y);
-  });
-  if (!some_tiny) [[likely]]
-    return softmax_backward_given(row, cols, dot);
+  const PartialDot dot = partial_dot(row, cols);
+  if (!dot.some_tiny) [[likely]]
+    return softmax_backward_given(row, cols, dot.sum);
   // From here up what was left out of the sum is less than an eighth of its last bit.
-  constexpr double enough = 8.0 * double{largest_grad} * double{tiny<T>} / double{ulp_of_one<T>};
-  const bool complete = !some_large && __builtin_fabs(dot) >= enough * static_cast<double>(cols);
-  const T lifted_sum = complete ? static_cast<T>(dot) * Format<V>::lifted_one : round_sum(lifted_dot(row, cols), T{});
-  if (is_moderate(lifted_sum * Format<V>::dropped_one) && is_moderate(scale))
-    softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
-  else
+  constexpr double enough = 8.0 * largest_grad * double{tiny<T>} / double{ulp_of_one<T>};
+  const bool complete = !dot.some_large && __builtin_fabs(dot.sum) >= enough * static_cast<double>(cols);
+  const T lifted_sum =
+      complete ? static_cast<T>(dot.sum) * Format<V>::lifted_one : round_sum(lifted_dot(row, cols), T{});
+  const T sum = lifted_sum * Format<V>::dropped_one;
+  if (!(is_moderate(sum) && is_moderate(scale)))
     softmax_backward_given(row, cols, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at) * row.y(at); }));
+  else if (dot.some_negative || !(sum >= level<V> || -sum >= level<V>) || !(scale >= level<V>))
+    softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
+  else if (scale == 1)
+    softmax_backward_probable<S, false>(row, cols, sum);
+  else
+    softmax_backward_probable<S, true>(row, cols, sum);
 }
 
 // Sums of short rows, of a term of their blocks; a negative zero counts as zero, as it does in `row_sum`.
@@ -168,6 +242,18 @@ GF_OP void panel_sums(const SoftmaxBackwardArgs& args, int64_t first, int n, Wor
     return sum_of_blocks(grad) + zero;
   });
   store(sum, simd::sum_of_each(value));
+}
+
+// A short row of value(y, grad, scale).
+template <class S, int blocks, class Value>
+GF_OP void panel_row(const BackwardRow<S>& row, int64_t cols, Value value) {
+  using V = VectorOf<S>;
+  V grad[blocks], y[blocks];
+  load_row(row.grad_row, cols, set(WorkOf<S>{0}), grad);
+  load_row(row.y_row, cols, set(WorkOf<S>{0}), y);
+#pragma GCC unroll 4
+  for (int b = 0; b < blocks; ++b) y[b] = value(y[b], grad[b], row.scale);
+  store_row(row.out, cols, y);
 }
 
 // scale * y * (grad - sum(grad * y))
@@ -201,11 +287,15 @@ Result softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
           for (int b = 0; b < blocks; ++b) grad[b] = grad[b] * y[b];
       });
     });
-    for (int r = 0; r < n; ++r)
-      if (tiny_rows >> r & 1) [[unlikely]]
-        alone(first + r);
-      else
-        softmax_backward_given(BackwardRow<S>(args, first + r), cols, static_cast<double>(dot[r]));
+    with_blocks<V>(cols, [&](auto count) {
+      for (int r = 0; r < n; ++r)
+        if (tiny_rows >> r & 1) [[unlikely]]
+          alone(first + r);
+        else
+          panel_row<S, count.value>(BackwardRow<S>(args, first + r), cols, [&](auto y, auto grad, V scale) GF_STEP {
+            return y * scale * (grad - set(dot[r]));
+          });
+    });
   });
   return {};
 }
@@ -228,6 +318,11 @@ template <class S, class At>
   return row.scale * (grad - e * sum);
 }
 
+// As integers, numbers from zero up, NaN and what is low are above all others. From -43 down (float; double: -354) the
+// product with the sum may be subnormal; if the sum is tiny, everywhere.
+template <class T>
+constexpr auto halfway = __builtin_bit_cast(WordOf<VectorOf<T>>, static_cast<T>(Format<VectorOf<T>>::exp_least / 2));
+
 // scale * (grad - exp(y) * sum), given that sum.
 template <class S>
 GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale, double total) {
@@ -235,11 +330,9 @@ GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, Wor
   using T = WorkOf<S>;
   const T one_sum = static_cast<T>(total);
   const V sum = set(one_sum);
-  // As integers, numbers from zero up, NaN and what is low are above all others. From -43 down (float; double: -354)
-  // the product with the sum may be subnormal; if the sum is tiny, everywhere.
   using Word = WordOf<V>;
-  constexpr Word half = __builtin_bit_cast(Word, static_cast<T>(Format<V>::exp_least / 2)), least = ~(~Word{0} >> 1);
-  const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : half);
+  constexpr Word least = ~(~Word{0} >> 1);
+  const auto ordinary = set(is_below(one_sum, tiny<T>) ? least : halfway<T>);
   const bool is_plain = is_moderate(one_sum) && is_moderate(scale);
   // exp(y) below 2**-63 (double: 2**-510) times the sum is nothing beside a gradient of this size.
   const V low = set(static_cast<T>(Format<V>::exp_least / 2)), zero = set(T{0}),
@@ -265,6 +358,7 @@ GF_OP void log_softmax_backward_row(const BackwardRow<S>& row, int64_t cols, Wor
 template <class S>
 Result log_softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
   using V = VectorOf<S>;
+  using T = WorkOf<S>;
   const int64_t cols = args.cols;
   const auto given = [&](const BackwardRow<S>& row, int64_t i, double total) {
     log_softmax_backward_row(row, cols, scale_of<WorkOf<S>>(args.scale, i), total);
@@ -278,11 +372,29 @@ Result log_softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
     return {};
   }
   for_panels<S>(span.begin, span.end, [&](int64_t first, int n) {
-    alignas(64) WorkOf<S> total[V::lanes];
+    alignas(64) T total[V::lanes];
     with_blocks<V>(cols, [&](auto count) {
       panel_sums<S, count.value>(args, first, n, total, [](int, const auto&, auto&) GF_STEP {});
     });
-    for (int r = 0; r < n; ++r) given(BackwardRow<S>(args, first + r), first + r, static_cast<double>(total[r]));
+    with_blocks<V>(cols, [&](auto count) {
+      constexpr int blocks = count.value;
+      for (int r = 0; r < n; ++r) {
+        const BackwardRow<S> row(args, first + r);
+        V grad[blocks], y[blocks];
+        load_row(row.grad_row, cols, set(T{0}), grad);
+        load_row(row.y_row, cols, set(T{-1}), y);
+        bool ordinary = !is_below(total[r], tiny<T>);
+#pragma GCC unroll 4
+        for (const V& each : y) ordinary = ordinary && !simd::any(simd::signed_above(simd::as_bits(each), set(halfway<T>)));
+        if (!ordinary) [[unlikely]] {
+          given(row, first + r, static_cast<double>(total[r]));
+          continue;
+        }
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; ++b) y[b] = row.scale * (grad[b] - exp_of<0>(y[b]) * set(total[r]));
+        store_row(row.out, cols, y);
+      }
+    });
   });
   return {};
 }
