@@ -47,8 +47,8 @@ GF_OP void store_row(S* out, int64_t cols, const V (&v)[blocks]) {
   store_block(out + before, static_cast<int>(cols) - before, v[blocks - 1]);
 }
 
-// n rows that follow each other, each made by step(r, blocks). Where `apart`, none reads what others are written to; then
-// whole blocks are stored, and what they take too much the next rows write over.
+// n rows that follow each other, each made by step(r, blocks). Where `apart`, none reads what others are written to;
+// then whole blocks are stored, and what they take too much the next rows write over.
 template <class V, int blocks, class S, class Step>
 GF_OP void write_rows(S* out, int64_t cols, int n, bool apart, Step step) {
   constexpr int64_t width = blocks * V::lanes;

@@ -161,7 +161,8 @@ struct Normaliser {
       return inside(e, at);
     });
   }
-  // What vanishes, as half of a masked row does, needs no rounding; `small` tells of the first place with anything else.
+  // What vanishes, as half of a masked row does, needs no rounding; `small` tells of the first place with anything
+  // else.
   template <class Keep>
   GF_OP double add_others(const S* x, int64_t cols, V normal, Keep keep) {
     const V underflow = set(Format<V>::exp_underflow), zero = set(WorkOf<S>{0});

@@ -133,19 +133,18 @@ GF_OP void softmax_backward_given(const BackwardRow<S>& row, int64_t cols, doubl
                   [&](auto at) GF_STEP { return row.y(at) * row.scale * (row.grad(at) - sum); });
 }
 
-// Nothing but zero differs by less from a sum, or scale, of this size and more, so that its products with lifted numbers
-// are normal.
+// Nothing but zero differs by less from a sum, or scale, of this size and more, so that its products with lifted
+// numbers are normal.
 template <class V>
 constexpr auto level = Format<V>::least / (Format<V>::lifted_grain * ulp_of_one<typename V::Scalar>);
 
-// A row of probabilities, some of them tiny, with a sum and a scale from `level` up.
+// A row of probabilities, some of them tiny, and moderate gradients, with a sum and a scale from `level` up.
 template <class S, bool scaled>
 [[gnu::noinline]] void softmax_backward_probable(const BackwardRow<S>& row, int64_t cols, WorkOf<S> dot) {
   using V = VectorOf<S>;
   const V sum = set(dot), least = set(Format<V>::lifted_least);
   write_places<V>(row.out, cols, row.past_cache, [&](auto at) GF_STEP {
     const auto y = row.y(at), right = row.grad(at) - sum;
-    if (!simd::any(is_low(y))) return y * row.scale * right;
     auto left = lifted_probability(y);
     if constexpr (scaled) {
       const auto product = left * row.scale;
@@ -155,53 +154,54 @@ template <class S, bool scaled>
   });
 }
 
-// The sum of grad * y where y is zero or not tiny.
+// The sum of grad * y without what is tiny, and whether large numbers lie beside that.
 struct PartialDot {
   double sum;
-  bool some_tiny, some_negative, some_large;
+  bool some_large;
+  bool probable;  // all y are in [0, 2), and all gradients at most `largest_grad` in size
 };
 constexpr double largest_grad = 256;
 template <class S>
-[[gnu::noinline, gnu::cold]] PartialDot signed_dot(const BackwardRow<S>& row, int64_t cols) {
+[[gnu::noinline]] PartialDot any_partial_dot(const BackwardRow<S>& row, int64_t cols) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
-  PartialDot dot{0, false, true, false};
+  PartialDot dot{0, false, false};
   dot.sum = row_sum<V>(cols, [&](auto at) GF_STEP {
     const auto grad = row.grad(at), y = row.y(at);
     if (!simd::any(is_low(y))) return grad * y;
     const auto left_out = is_tiny(y);
-    dot.some_tiny |= simd::any(left_out);
     dot.some_large |= has_large(grad, static_cast<T>(largest_grad)) || has_large(y, largest_y<T>);
     return grad * select(left_out, set(T{0}), y);
   });
   return dot;
 }
 template <class S>
-GF_OP PartialDot partial_dot(const BackwardRow<S>& row, int64_t cols) {
+[[gnu::noinline]] PartialDot partial_dot(const BackwardRow<S>& row, int64_t cols) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const V zero = set(T{0});
-  V most_grad = zero, most_y = zero;
-  auto low_bits = simd::as_bits(zero);
-  PartialDot dot{};
+  const auto none = simd::as_bits(zero);
+  // Adding squares to one underflows nowhere.
+  V squares[abreast];
+  decltype(simd::as_bits(zero)) y_bits[abreast];
+  for (int b = 0; b < abreast; ++b) squares[b] = set(T{1}), y_bits[b] = none;
+  PartialDot dot{0, false, true};
   dot.sum = row_sum<V>(cols, [&](auto at) GF_STEP {
     const auto grad = row.grad(at), y = row.y(at);
-    const auto low = is_low(y);
-    if (!simd::any(low)) [[likely]]
-      return grad * y;
-    const auto kept = select(low, zero, y), size = magnitude(grad);
-    const auto rest = simd::as_bits(select(low, y, zero));
     for (int b = 0; b < blocks_of(at); ++b) {
-      most_grad = simd::max(simd::part(size, b), most_grad);
-      most_y = simd::max(simd::part(kept, b), most_y);
-      low_bits = low_bits | simd::part(rest, b);
+      squares[b] = fma(simd::part(grad, b), simd::part(grad, b), squares[b]);
+      y_bits[b] = y_bits[b] | simd::as_bits(simd::part(y, b));
     }
-    return grad * kept;
+    return grad * select(is_low(y), zero, y);
   });
-  const auto none = simd::as_bits(zero);
-  if (simd::any(simd::signed_above(none, low_bits))) return signed_dot(row, cols);
-  dot.some_tiny = simd::any(simd::signed_above(low_bits, none));
-  dot.some_large = simd::any((most_grad > set(static_cast<T>(largest_grad))) | (most_y > set(largest_y<T>)));
+  for (int b = 1; b < abreast; ++b) {
+    squares[0] = simd::max(squares[0], squares[b]);
+    y_bits[0] = y_bits[0] | y_bits[b];
+  }
+  // Numbers in [0, 2) have the two highest bits zero.
+  const bool improbable = simd::any(simd::signed_above(simd::shr<8 * sizeof(T) - 2>(y_bits[0]), none));
+  if (improbable || simd::any(squares[0] > set(static_cast<T>(largest_grad * largest_grad))))
+    return any_partial_dot(row, cols);
   return dot;
 }
 
@@ -209,9 +209,13 @@ template <class S>
 GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<S> scale) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
+  bool some_tiny = false;
+  const double plain = row_sum<V>(
+      cols, [&](auto at) GF_STEP { return row.grad(at) * row.y(at); },
+      [&](auto at) GF_STEP { return simd::any(is_low(row.y(at))) && (some_tiny = has_tiny(row.y(at))); });
+  if (!some_tiny) [[likely]]
+    return softmax_backward_given(row, cols, plain);
   const PartialDot dot = partial_dot(row, cols);
-  if (!dot.some_tiny) [[likely]]
-    return softmax_backward_given(row, cols, dot.sum);
   // From here up what was left out of the sum is less than an eighth of its last bit.
   constexpr double enough = 8.0 * largest_grad * double{tiny<T>} / double{ulp_of_one<T>};
   const bool complete = !dot.some_large && __builtin_fabs(dot.sum) >= enough * static_cast<double>(cols);
@@ -220,7 +224,7 @@ GF_OP void softmax_backward_row(const BackwardRow<S>& row, int64_t cols, WorkOf<
   const T sum = lifted_sum * Format<V>::dropped_one;
   if (!(is_moderate(sum) && is_moderate(scale)))
     softmax_backward_given(row, cols, row_sum<V>(cols, [&](auto at) GF_STEP { return row.grad(at) * row.y(at); }));
-  else if (dot.some_negative || !(sum >= level<V> || -sum >= level<V>) || !(scale >= level<V>))
+  else if (!dot.probable || !(sum >= level<V> || -sum >= level<V>) || !(scale >= level<V>))
     softmax_backward_tiny(row, cols, lifted_sum, scale != 1);
   else if (scale == 1)
     softmax_backward_probable<S, false>(row, cols, sum);
@@ -244,16 +248,21 @@ GF_OP void panel_sums(const SoftmaxBackwardArgs& args, int64_t first, int n, Wor
   store(sum, simd::sum_of_each(value));
 }
 
-// A short row of value(y, grad, scale).
-template <class S, int blocks, class Value>
-GF_OP void panel_row(const BackwardRow<S>& row, int64_t cols, Value value) {
-  using V = VectorOf<S>;
-  V grad[blocks], y[blocks];
-  load_row(row.grad_row, cols, set(WorkOf<S>{0}), grad);
-  load_row(row.y_row, cols, set(WorkOf<S>{0}), y);
-#pragma GCC unroll 4
-  for (int b = 0; b < blocks; ++b) y[b] = value(y[b], grad[b], row.scale);
-  store_row(row.out, cols, y);
+// Panels of short rows: sums(first, n, sum, turn), and finish(first, n, sum, turn) after those of the next panel, which
+// do not wait for them. Turns are 0 and 1.
+template <class S, class Sums, class Finish>
+GF_OP void for_panel_sums(const Span& span, Sums sums, Finish finish) {
+  constexpr int lanes = VectorOf<S>::lanes;
+  alignas(64) WorkOf<S> sum[2][lanes];
+  const auto rows_at = [&](int64_t first) {
+    return static_cast<int>(span.end - first < lanes ? span.end - first : lanes);
+  };
+  int turn = 0;
+  if (span.begin < span.end) sums(span.begin, rows_at(span.begin), sum[0], 0);
+  for (int64_t i = span.begin; i < span.end; i += lanes, turn = 1 - turn) {
+    if (const int64_t next = i + lanes; next < span.end) sums(next, rows_at(next), sum[1 - turn], 1 - turn);
+    finish(i, rows_at(i), sum[turn], turn);
+  }
 }
 
 // scale * y * (grad - sum(grad * y))
@@ -269,33 +278,46 @@ Result softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
     if (args.past_cache) simd::fence_stores();
     return {};
   }
-  for_panels<S>(span.begin, span.end, [&](int64_t first, int n) {
-    alignas(64) WorkOf<S> dot[V::lanes];
-    uint32_t tiny_rows = 0;
-    with_blocks<V>(cols, [&](auto count) {
-      constexpr int blocks = count.value;
-      panel_sums<S, blocks>(args, first, n, dot, [&](int r, const BackwardRow<S>& row, V(&grad)[blocks]) GF_STEP {
-        V y[blocks];
-        load_row(row.y_row, cols, set(WorkOf<S>{0}), y);
-        bool some_tiny = false;
+  with_blocks<V>(cols, [&](auto count) {
+    constexpr int blocks = count.value;
+    uint32_t tiny_rows[2];
+    for_panel_sums<S>(
+        span,
+        [&](int64_t first, int n, WorkOf<S>* dot, int turn) GF_STEP {
+          tiny_rows[turn] = 0;
+          panel_sums<S, blocks>(args, first, n, dot, [&](int r, const BackwardRow<S>& row, V(&grad)[blocks]) GF_STEP {
+            V y[blocks];
+            load_row(row.y_row, cols, set(WorkOf<S>{1}), y);
+            auto low = is_low(y[0]);
 #pragma GCC unroll 4
-        for (const V& block : y) some_tiny |= has_tiny(block);
-        if (some_tiny) [[unlikely]]
-          tiny_rows |= 1u << r;
-        else
+            for (int b = 1; b < blocks; ++b) low = low | is_low(y[b]);
+            if (simd::any(low)) [[unlikely]] {
+              bool some_tiny = false;
+              for (const V& block : y) some_tiny |= has_tiny(block);
+              if (some_tiny) {
+                tiny_rows[turn] |= 1u << r;
+                return;
+              }
+            }
 #pragma GCC unroll 4
-          for (int b = 0; b < blocks; ++b) grad[b] = grad[b] * y[b];
-      });
-    });
-    with_blocks<V>(cols, [&](auto count) {
-      for (int r = 0; r < n; ++r)
-        if (tiny_rows >> r & 1) [[unlikely]]
-          alone(first + r);
-        else
-          panel_row<S, count.value>(BackwardRow<S>(args, first + r), cols, [&](auto y, auto grad, V scale) GF_STEP {
-            return y * scale * (grad - set(dot[r]));
+            for (int b = 0; b < blocks; ++b) grad[b] = grad[b] * y[b];
           });
-    });
+        },
+        [&](int64_t first, int n, const WorkOf<S>* dot, int turn) GF_STEP {
+          for (int r = 0; r < n; ++r) {
+            if (tiny_rows[turn] >> r & 1) [[unlikely]] {
+              alone(first + r);
+              continue;
+            }
+            const BackwardRow<S> row(args, first + r);
+            V grad[blocks], y[blocks];
+            load_row(row.grad_row, cols, set(WorkOf<S>{0}), grad);
+            load_row(row.y_row, cols, set(WorkOf<S>{0}), y);
+#pragma GCC unroll 4
+            for (int b = 0; b < blocks; ++b) y[b] = y[b] * row.scale * (grad[b] - set(dot[r]));
+            store_row(row.out, cols, y);
+          }
+        });
   });
   return {};
 }
@@ -371,30 +393,32 @@ Result log_softmax_backward(const SoftmaxBackwardArgs& args, const Span& span) {
     if (args.past_cache) simd::fence_stores();
     return {};
   }
-  for_panels<S>(span.begin, span.end, [&](int64_t first, int n) {
-    alignas(64) T total[V::lanes];
-    with_blocks<V>(cols, [&](auto count) {
-      panel_sums<S, count.value>(args, first, n, total, [](int, const auto&, auto&) GF_STEP {});
-    });
-    with_blocks<V>(cols, [&](auto count) {
-      constexpr int blocks = count.value;
-      for (int r = 0; r < n; ++r) {
-        const BackwardRow<S> row(args, first + r);
-        V grad[blocks], y[blocks];
-        load_row(row.grad_row, cols, set(T{0}), grad);
-        load_row(row.y_row, cols, set(T{-1}), y);
-        bool ordinary = !is_below(total[r], tiny<T>);
+  with_blocks<V>(cols, [&](auto count) {
+    constexpr int blocks = count.value;
+    for_panel_sums<S>(
+        span,
+        [&](int64_t first, int n, T* total, int)
+            GF_STEP { panel_sums<S, blocks>(args, first, n, total, [](int, const auto&, auto&) GF_STEP {}); },
+        [&](int64_t first, int n, const T* total, int) GF_STEP {
+          for (int r = 0; r < n; ++r) {
+            const BackwardRow<S> row(args, first + r);
+            V grad[blocks], y[blocks];
+            load_row(row.grad_row, cols, set(T{0}), grad);
+            load_row(row.y_row, cols, set(T{-1}), y);
+            const auto extraordinary = [](V each)
+                                           GF_STEP { return simd::signed_above(simd::as_bits(each), set(halfway<T>)); };
+            auto some = extraordinary(y[0]);
 #pragma GCC unroll 4
-        for (const V& each : y) ordinary = ordinary && !simd::any(simd::signed_above(simd::as_bits(each), set(halfway<T>)));
-        if (!ordinary) [[unlikely]] {
-          given(row, first + r, static_cast<double>(total[r]));
-          continue;
-        }
+            for (int b = 1; b < blocks; ++b) some = some | extraordinary(y[b]);
+            if (is_below(total[r], tiny<T>) || simd::any(some)) [[unlikely]] {
+              given(row, first + r, static_cast<double>(total[r]));
+              continue;
+            }
 #pragma GCC unroll 4
-        for (int b = 0; b < blocks; ++b) y[b] = row.scale * (grad[b] - exp_of<0>(y[b]) * set(total[r]));
-        store_row(row.out, cols, y);
-      }
-    });
+            for (int b = 0; b < blocks; ++b) y[b] = row.scale * (grad[b] - exp_of<0>(y[b]) * set(total[r]));
+            store_row(row.out, cols, y);
+          }
+        });
   });
   return {};
 }

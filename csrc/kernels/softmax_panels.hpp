@@ -96,8 +96,8 @@ struct RunOfRows {
   }
 };
 
-// Panels of a run: sums(rows, most) makes what finish(rows, most, sums) needs of their maxima. In between the next panel's
-// maxima are taken, as long as its see(rows, most) agrees: they do not wait for what the sums do.
+// Panels of a run: sums(rows, most) makes what finish(rows, most, sums) needs of their maxima. In between the next
+// panel's maxima are taken, as long as its see(rows, most) agrees: they do not wait for what the sums do.
 template <int blocks, class S, class See, class Sums, class Finish>
 GF_OP bool for_maxima(const RunOfRows<S>& run, See see, Sums sums, Finish finish) {
   using V = VectorOf<S>;
@@ -210,43 +210,43 @@ template <class S>
 GF_OP void log_softmax_panels(const RunOfRows<S>& run, S* out) {
   using V = VectorOf<S>;
   const int64_t cols = run.cols;
-  for_log_sums(run, [&]<int blocks>(const ShortRows<S>& rows, const WorkOf<S>* most, const LogSums<S, blocks>& known)
-                        GF_STEP {
-    S* const to = out + (rows.first - run.begin) * cols;
-    // Rows with NaN or infinities come after the others; in place those must not be written over until then.
-    const auto step = [&](int r, V(&v)[blocks]) GF_STEP {
-      const V m = set(most[r]), scale = set(rows.scale_at(r)), log_sum = set(known.log_sum[r]);
-      load_row(rows.row(r), cols, m, v);
+  for_log_sums(
+      run, [&]<int blocks>(const ShortRows<S>& rows, const WorkOf<S>* most, const LogSums<S, blocks>& known) GF_STEP {
+        S* const to = out + (rows.first - run.begin) * cols;
+        // Rows with NaN or infinities come after the others; in place those must not be written over until then.
+        const auto step = [&](int r, V(&v)[blocks]) GF_STEP {
+          const V m = set(most[r]), scale = set(rows.scale_at(r)), log_sum = set(known.log_sum[r]);
+          load_row(rows.row(r), cols, m, v);
 #pragma GCC unroll 4
-      for (V& y : v) y = (y - m) * scale - log_sum;
-    };
-    const uint32_t plain = bits(known.sums > set(WorkOf<S>{0})), all = (1u << rows.n) - 1;
-    const bool apart = static_cast<const void*>(to) != static_cast<const void*>(rows.x);
-    if ((plain & all) == all) [[likely]]
-      return write_rows<V, blocks>(to, cols, rows.n, apart, step);
-    for (int r = 0; r < rows.n; ++r) {
-      V v[blocks];
-      step(r, v);
-      if (plain >> r & 1) store_row(to + r * cols, cols, v);
-    }
-    for_exceptional(known.sums, rows.n, [&](int r) {
-      log_softmax_row(rows.row(r), cols, set(rows.scale_at(r)), to + r * cols, false);
-    });
-  });
+          for (V& y : v) y = (y - m) * scale - log_sum;
+        };
+        const uint32_t plain = bits(known.sums > set(WorkOf<S>{0})), all = (1u << rows.n) - 1;
+        const bool apart = static_cast<const void*>(to) != static_cast<const void*>(rows.x);
+        if ((plain & all) == all) [[likely]]
+          return write_rows<V, blocks>(to, cols, rows.n, apart, step);
+        for (int r = 0; r < rows.n; ++r) {
+          V v[blocks];
+          step(r, v);
+          if (plain >> r & 1) store_row(to + r * cols, cols, v);
+        }
+        for_exceptional(known.sums, rows.n, [&](int r) {
+          log_softmax_row(rows.row(r), cols, set(rows.scale_at(r)), to + r * cols, false);
+        });
+      });
 }
 
 template <class S>
 GF_OP void logsumexp_panels(const RunOfRows<S>& run, S* out) {
   using V = VectorOf<S>;
-  for_log_sums(run, [&]<int blocks>(const ShortRows<S>& rows, const WorkOf<S>* most, const LogSums<S, blocks>& known)
-                        GF_STEP {
-    S* const to = out + (rows.first - run.begin);
-    alignas(64) WorkOf<S> scale[V::lanes];
-    for (int r = 0; r < V::lanes; ++r) scale[r] = rows.scale_at(r < rows.n ? r : 0);
-    store_block(to, rows.n, fma(load(most), load(scale), load(known.log_sum)));
-    for_exceptional(known.sums, rows.n,
-                    [&](int r) { logsumexp_row(rows.row(r), rows.cols, set(rows.scale_at(r)), to + r); });
-  });
+  for_log_sums(
+      run, [&]<int blocks>(const ShortRows<S>& rows, const WorkOf<S>* most, const LogSums<S, blocks>& known) GF_STEP {
+        S* const to = out + (rows.first - run.begin);
+        alignas(64) WorkOf<S> scale[V::lanes];
+        for (int r = 0; r < V::lanes; ++r) scale[r] = rows.scale_at(r < rows.n ? r : 0);
+        store_block(to, rows.n, fma(load(most), load(scale), load(known.log_sum)));
+        for_exceptional(known.sums, rows.n,
+                        [&](int r) { logsumexp_row(rows.row(r), rows.cols, set(rows.scale_at(r)), to + r); });
+      });
 }
 
 }  // namespace
