@@ -93,22 +93,18 @@ template <class S>
 GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end, const WorkOf<S>* p) {
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
-  bool finite = true;
   if (!is_short<S>(cols)) {
-    for (int64_t i = begin; i < end && finite; ++i, p += cols) finite = finish_row<S>(args, i, row_range(p, cols), p);
-    return finite;
+    for (int64_t i = begin; i < end; ++i, p += cols)
+      if (!finish_row<S>(args, i, row_range(p, cols), p)) return false;
+    return true;
   }
-  for_panels<S>(begin, end, [&](int64_t i, int n) {
-    const T* const first = p + (i - begin) * cols;
-    finite = finite && softmax_panel(ShortRows<T>{first, cols, cols, n, args.logits.scale, i},
-                                     static_cast<S*>(args.soft) + i * cols, [&](const T* most) {
-                                       bool all = true;
-                                       for (int r = 0; r < n; ++r)
-                                         all = all && write_hard<S>(args, i + r, most[r], first + r * cols);
-                                       return all;
-                                     });
-  });
-  return finite;
+  return softmax_panels(RunOfRows<T>{p, cols, cols, begin, end, args.logits.scale},
+                        static_cast<S*>(args.soft) + begin * cols, [&](const ShortRows<T>& rows, const T* most) {
+                          bool all = true;
+                          for (int r = 0; r < rows.n; ++r)
+                            all = all && write_hard<S>(args, rows.first + r, most[r], rows.row(r));
+                          return all;
+                        });
 }
 
 // Perturbed logits are kept in the output where its type can hold them, else in a row of scratch.

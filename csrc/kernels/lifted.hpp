@@ -17,6 +17,12 @@ GF_OP V magnitude(V x) {
   using Word = typename Format<V>::Word;
   return simd::as_float(simd::as_bits(x) & simd::set(static_cast<Word>(~Word{0} >> 1)));
 }
+// What 2**lift adds to the bits of a number.
+template <class V>
+GF_OP auto lift_word() {
+  using Word = typename Format<V>::Word;
+  return simd::set(static_cast<Word>(Word{Format<V>::lift} << Format<V>::mantissa));
+}
 template <class X, class Y>
 GF_OP auto sign_of_product(X x, Y y) {
   // A sum, since bits above the highest are lost.
@@ -53,6 +59,16 @@ GF_OP auto drop_product(L lifted, F factor) {
   const auto word = simd::as_bits(p.sum) - simd::as_bits(least);
   return simd::select(p.small, simd::as_float(word), p.large * simd::set(Format<V>::dropped_one));
 }
+// The same where both the lifted number and the product are normal or zero. The bits of the result, and 2**lift, are
+// either those of a subnormal one, which are less than the others where the result is normal, or those of the product,
+// which are less where it is not.
+template <class L, class F>
+GF_OP auto drop_normal_product(L lifted, F factor) {
+  using V = decltype(lifted * factor);
+  using T = typename V::Scalar;
+  const V halved = simd::fma(lifted, factor, simd::set(Format<V>::lifted_least)) * simd::set(T{0.5});
+  return simd::as_float(simd::as_bits(simd::max(halved, lifted * factor)) - lift_word<V>());
+}
 // The same for numbers of any sign.
 template <class L, class F>
 GF_OP auto drop_signed_product(L lifted, F factor) {
@@ -80,12 +96,19 @@ GF_OP V round_lifted(V x) {
 template <class V>
 GF_OP V lifted(V x) {
   using F = Format<V>;
-  using Word = typename F::Word;
-  const auto up = simd::set(static_cast<Word>(Word{F::lift} << F::mantissa));
+  const auto up = lift_word<V>();
   const V size = simd::as_float(simd::as_bits(magnitude(x)) + up);
   const V fraction = size - simd::as_float(up);
   return with_sign(simd::select(simd::set(F::lifted_least) > size, fraction + fraction, size),
                    simd::as_bits(x) & sign_bit<V>());
+}
+
+// The same for 0 <= x: the line that takes subnormal numbers to theirs lies above the normal ones.
+template <class V>
+GF_OP V lifted_probability(V x) {
+  using T = typename V::Scalar;
+  const V size = simd::as_float(simd::as_bits(x) + lift_word<V>());
+  return simd::min(size, simd::fma(size, simd::set(T{2}), simd::set(-Format<V>::lifted_least)));
 }
 
 // A lifted number as it is, with zero in place of what is subnormal then.

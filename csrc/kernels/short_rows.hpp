@@ -47,6 +47,19 @@ GF_OP void store_row(S* out, int64_t cols, const V (&v)[blocks]) {
   store_block(out + before, static_cast<int>(cols) - before, v[blocks - 1]);
 }
 
+// n rows that follow each other, each made by step(r, blocks). Where `apart`, none reads what others are written to;
+// then whole blocks are stored, and what they take too much the next rows write over.
+template <class V, int blocks, class S, class Step>
+GF_OP void write_rows(S* out, int64_t cols, int n, bool apart, Step step) {
+  constexpr int64_t width = blocks * V::lanes;
+  for (int r = 0; r < n; ++r) {
+    V v[blocks];
+    step(r, v);
+    const bool whole = apart && r * cols + width <= n * cols;
+    store_row(out + r * cols, whole ? width : cols, v);
+  }
+}
+
 // What the lanes of a row's blocks add up to, in the order of `row_sum`.
 template <int blocks, class V>
 GF_OP V sum_of_blocks(const V (&v)[blocks]) {

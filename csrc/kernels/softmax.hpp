@@ -131,7 +131,8 @@ GF_OP X lifted_exp(X x) {
 template <class S, class V = VectorOf<S>>
 struct Normaliser {
   V most, scale;
-  bool small;
+  bool small;  // some probability is subnormal, or some exponent nearly zero
+  bool plain;  // no probability is, nor zero
   double sum;
 
   GF_OP Normaliser(const S* x, int64_t cols, V factor)
@@ -139,10 +140,10 @@ struct Normaliser {
   // keep(at, e) is given the exponentials, lifted; it may write over what they stand for in x.
   template <class Keep>
   GF_OP Normaliser(const S* x, int64_t cols, V factor, const Range<V>& range, Keep keep)
-      : most(set(range.maximum())),
-        scale(factor),
-        small(simd::any((set(normal_exponent<WorkOf<S>>(cols)) > exponent(range.least)) | is_near_zero(most * scale))) {
-    const double lifted_sum = small ? add<true>(x, cols, keep) : add<false>(x, cols, keep);
+      : most(set(range.maximum())), scale(factor), small(simd::any(is_near_zero(most * scale))) {
+    const auto normal = set(normal_exponent<WorkOf<S>>(cols));
+    plain = !small && !simd::any(normal > exponent(range.least));
+    const double lifted_sum = plain ? add_plain(x, cols, keep) : add_others(x, cols, normal, keep);
     sum = lifted_sum * (1 / static_cast<double>(Format<V>::lifted_one));
   }
   template <class X>
@@ -152,10 +153,32 @@ struct Normaliser {
   bool exceptional() const { return !(sum > 0); }
 
  private:
-  template <bool is_small, class Keep>
-  GF_OP double add(const S* x, int64_t cols, Keep keep) const {
+  template <class Keep>
+  GF_OP double add_plain(const S* x, int64_t cols, Keep keep) const {
     return row_sum<V>(cols, [&](auto at) GF_STEP {
-      const auto e = lifted_exp<is_small>(exponent(load_at<V>(x, at, most)));
+      const auto e = lifted_exp<false>(exponent(load_at<V>(x, at, most)));
+      keep(at, e);
+      return inside(e, at);
+    });
+  }
+  // What vanishes, as half of a masked row does, needs no rounding; `small` tells of the first place with anything
+  // else.
+  template <class Keep>
+  GF_OP double add_others(const S* x, int64_t cols, V normal, Keep keep) {
+    const V underflow = set(Format<V>::exp_underflow), zero = set(WorkOf<S>{0});
+    return row_sum<V>(cols, [&](auto at) GF_STEP {
+      auto e = exponent(load_at<V>(x, at, most));
+      if (!small) {
+        const auto gone = underflow >= e;
+        const auto left = select(gone, zero, e);
+        if (!simd::any(normal > left)) {
+          e = select(gone, zero, lifted_exp<false>(left));
+          keep(at, e);
+          return inside(e, at);
+        }
+        small = true;
+      }
+      e = lifted_exp<true>(e);
       keep(at, e);
       return inside(e, at);
     });
@@ -185,7 +208,7 @@ GF_OP X probability(X e, VectorOf<S> factor) {
     const X p = e * factor;
     return select(set(F::lifted_least) > p, set(typename X::Scalar{0}), p) * set(F::dropped_one);
   } else {
-    return drop_product(e, factor);
+    return drop_normal_product(e, factor);
   }
 }
 
@@ -217,7 +240,7 @@ GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, const Range<
                                                factor));
     });
   };
-  norm.small ? divide(Fixed<true>()) : divide(Fixed<false>());
+  (kept ? norm.small : !norm.plain) ? divide(Fixed<true>()) : divide(Fixed<false>());
 }
 
 template <class S, class V = VectorOf<S>>
@@ -250,14 +273,12 @@ GF_OP void logsumexp_row(const S* x, int64_t cols, V scale, S* out) {
 namespace gumbelfast {
 namespace {
 
-// Rows of a call, several at a time where they are short; step(row, i, scale) for one, panel(rows) for several.
-template <class S, class RowStep, class PanelStep>
-GF_OP Result for_rows(const SoftmaxArgs& args, const Span& span, RowStep step, PanelStep panel) {
+// Rows of a call, several at a time where they are short; step(row, i, scale) for one, panels(rows) for all of them.
+template <class S, class RowStep, class PanelsStep>
+GF_OP Result for_rows(const SoftmaxArgs& args, const Span& span, RowStep step, PanelsStep panels) {
   const S* const x = static_cast<const S*>(args.x);
   if (is_short<S>(args.cols))
-    for_panels<S>(span.begin, span.end, [&](int64_t i, int n) {
-      panel(ShortRows<S>{x + i * args.stride, args.stride, args.cols, n, args.scale, i}, i);
-    });
+    panels(RunOfRows<S>{x + span.begin * args.stride, args.stride, args.cols, span.begin, span.end, args.scale});
   else
     for (int64_t i = span.begin; i < span.end; ++i)
       step(x + i * args.stride, i, set(scale_of<WorkOf<S>>(args.scale, i)));
@@ -272,8 +293,8 @@ Result softmax(const SoftmaxArgs& args, const Span& span) {
       [&](const S* x, int64_t i, VectorOf<S> scale) {
         softmax_row(x, args.cols, scale, row_range(x, args.cols), out + i * args.cols);
       },
-      [&](const ShortRows<S>& rows, int64_t i) {
-        softmax_panel(rows, out + i * args.cols, [](const WorkOf<S>*) { return true; });
+      [&](const RunOfRows<S>& rows) {
+        softmax_panels(rows, out + span.begin * args.cols, [](const ShortRows<S>&, const WorkOf<S>*) { return true; });
       });
 }
 
@@ -285,7 +306,7 @@ Result log_softmax(const SoftmaxArgs& args, const Span& span) {
       [&](const S* x, int64_t i, VectorOf<S> scale) {
         log_softmax_row(x, args.cols, scale, out + i * args.cols, args.past_cache);
       },
-      [&](const ShortRows<S>& rows, int64_t i) { log_softmax_panel(rows, out + i * args.cols); });
+      [&](const RunOfRows<S>& rows) { log_softmax_panels(rows, out + span.begin * args.cols); });
   if (args.past_cache) simd::fence_stores();
   return result;
 }
@@ -295,7 +316,7 @@ Result logsumexp(const SoftmaxArgs& args, const Span& span) {
   S* const out = static_cast<S*>(args.out);
   return for_rows<S>(
       args, span, [&](const S* x, int64_t i, VectorOf<S> scale) { logsumexp_row(x, args.cols, scale, out + i); },
-      [&](const ShortRows<S>& rows, int64_t i) { logsumexp_panel(rows, out + i); });
+      [&](const RunOfRows<S>& rows) { logsumexp_panels(rows, out + span.begin); });
 }
 
 }  // namespace

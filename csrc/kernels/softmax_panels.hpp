@@ -32,33 +32,48 @@ struct ShortRows {
     });
     return simd::max_of_each(most) + set(T{0});
   }
-  // The sums of exponentials, lifted; keep(r, blocks) is given those of each row. Whether some may be subnormal.
+  // The sums of exponentials, lifted; keep(r, blocks) is given those of each row, and may be given the last row again.
+  // Whether some may be subnormal.
   template <int blocks, class Keep>
   GF_OP V sums(const T* most, bool& small, Keep keep) const {
+    constexpr int together = blocks < abreast ? abreast / blocks : 1;  // rows side by side
     V value[V::lanes];
-    const V normal = set(normal_exponent<T>(cols)), zero = set(T{0});
+    const V normal = set(normal_exponent<T>(cols)), zero = set(T{0}), one_scale = set(scale_of<T>(scale, first));
     const auto last = first_lanes<V>(static_cast<int>(cols) - (blocks - 1) * V::lanes);
-    each_row(n, value, [&](int r) GF_STEP {
-      V v[blocks];
-      const V m = set(most[r]), factor = set(scale_at(r));
-      load_row(row(r), cols, m, v);
+    for (int from = 0; from < n; from += together) {
+      simd::Several<V, together * blocks> x;
 #pragma GCC unroll 4
-      for (V& x_block : v) x_block = (x_block - m) * factor;
-      V least = v[0];
+      for (int i = 0; i < together; ++i) {
+        const int r = from + i < n ? from + i : n - 1;
+        const V m = set(most[r]), factor = scale.each ? set(scale_at(r)) : one_scale;
+        V v[blocks];
+        load_row(row(r), cols, m, v);
 #pragma GCC unroll 4
-      for (int b = 1; b < blocks; ++b) least = simd::min(least, v[b]);
+        for (int b = 0; b < blocks; ++b) x.block[i * blocks + b] = (v[b] - m) * factor;
+      }
+      V least = x.block[0];
+#pragma GCC unroll 4
+      for (int b = 1; b < together * blocks; ++b) least = simd::min(least, x.block[b]);
       if (small || simd::any(normal > least)) [[unlikely]] {
         small = true;
-#pragma GCC unroll 4
-        for (V& e : v) e = lifted_exp<true>(e);
+        for (V& e : x.block) e = lifted_exp<true>(e);
+      } else if constexpr (together * blocks <= abreast) {
+        x = lifted_exp<false>(x);
       } else {
 #pragma GCC unroll 4
-        for (V& e : v) e = lifted_exp<false>(e);
+        for (V& e : x.block) e = lifted_exp<false>(e);
       }
-      v[blocks - 1] = select(last, v[blocks - 1], zero);
-      keep(r, v);
-      return sum_of_blocks(v);
-    });
+#pragma GCC unroll 4
+      for (int i = 0; i < together; ++i) {
+        V v[blocks];
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; ++b) v[b] = x.block[i * blocks + b];
+        v[blocks - 1] = select(last, v[blocks - 1], zero);
+        keep(from + i, v);
+        value[from + i] = sum_of_blocks(v);
+      }
+    }
+    for (int r = n; r < V::lanes; ++r) value[r] = value[0];
     return simd::sum_of_each(value);
   }
   GF_OP bool near_zero(const T* most) const {
@@ -67,6 +82,41 @@ struct ShortRows {
     return simd::any(is_near_zero(load(most) * load(factor)));
   }
 };
+
+// Rows [begin, end) of a call, the first of them at x.
+template <class S>
+struct RunOfRows {
+  const S* x;
+  int64_t stride, cols, begin, end;
+  const Scale& scale;
+
+  GF_OP ShortRows<S> panel(int64_t i) const {
+    constexpr int rows = VectorOf<S>::lanes;
+    return {x + (i - begin) * stride, stride, cols, static_cast<int>(end - i < rows ? end - i : rows), scale, i};
+  }
+};
+
+// Panels of a run: sums(rows, most) makes what finish(rows, most, sums) needs of their maxima. In between the next
+// panel's maxima are taken, as long as its see(rows, most) agrees: they do not wait for what the sums do.
+template <int blocks, class S, class See, class Sums, class Finish>
+GF_OP bool for_maxima(const RunOfRows<S>& run, See see, Sums sums, Finish finish) {
+  using V = VectorOf<S>;
+  alignas(64) WorkOf<S> maxima[2][V::lanes];
+  const auto look = [&](int64_t i, WorkOf<S>* most) GF_STEP {
+    const ShortRows<S> rows = run.panel(i);
+    store(most, rows.template maxima<blocks>());
+    return see(rows, most);
+  };
+  if (!look(run.begin, maxima[0])) return false;
+  int now = 0;
+  for (int64_t i = run.begin; i < run.end; i += V::lanes, now = 1 - now) {
+    const ShortRows<S> rows = run.panel(i);
+    const auto known = sums(rows, maxima[now]);
+    if (i + V::lanes < run.end && !look(i + V::lanes, maxima[1 - now])) return false;
+    finish(rows, maxima[now], known);
+  }
+  return true;
+}
 
 // op of each number as a double, rounded once.
 template <class Op>
@@ -95,81 +145,108 @@ GF_OP void for_exceptional(V sums, int n, Step step) {
   for (uint32_t rows = ~plain & ((1u << n) - 1); rows; rows &= rows - 1) step(__builtin_ctz(rows));
 }
 
-// Rows of the result follow each other; x may be out. see(maxima) tells whether to go on.
+// Rows of the result follow each other; x may be out. see(rows, maxima) tells whether to go on.
 template <class S, class Out, class See>
-GF_OP bool softmax_panel(const ShortRows<S>& rows, Out* out, See see) {
+GF_OP bool softmax_panels(const RunOfRows<S>& run, Out* out, See see) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
-  return with_blocks<V>(rows.cols, [&](auto count) {
+  const int64_t cols = run.cols;
+  return with_blocks<V>(cols, [&](auto count) {
     constexpr int blocks = count.value, width = blocks * V::lanes;
-    alignas(64) T most[V::lanes], inverse[V::lanes], kept[V::lanes * width];
-    store(most, rows.template maxima<blocks>());
-    if (!see(most)) return false;
-    bool small = rows.near_zero(most);
-    const V sums = rows.template sums<blocks>(
-        most, small, [&](int r, const V(&e)[blocks]) GF_STEP { store_row(kept + r * width, width, e); });
-    const V inverses = reciprocals(sums);
-    const auto divide = [&](auto is_small) {
-      store(inverse, probability_factor<is_small.value>(inverses));
-      for (int r = 0; r < rows.n; ++r) {
-        V e[blocks];
-        load_row(kept + r * width, width, sums, e);
-#pragma GCC unroll 4
-        for (V& y : e) y = probability<is_small.value, Out>(y, set(inverse[r]));
-        store_row(out + r * rows.cols, rows.cols, e);
-      }
+    struct Known {
+      V sums;
+      bool small;
     };
-    small ? divide(Fixed<true>()) : divide(Fixed<false>());
-    for_exceptional(sums, rows.n, [&](int r) { fill_nan<V>(out + r * rows.cols, rows.cols); });
-    return true;
+    alignas(64) T inverse[V::lanes], kept[V::lanes * width];
+    return for_maxima<blocks>(
+        run, see,
+        [&](const ShortRows<S>& rows, const T* most) GF_STEP {
+          Known known;
+          known.small = rows.near_zero(most);
+          known.sums = rows.template sums<blocks>(
+              most, known.small, [&](int r, const V(&e)[blocks]) GF_STEP { store_row(kept + r * width, width, e); });
+          const V inverses = reciprocals(known.sums);
+          store(inverse, known.small ? probability_factor<true>(inverses) : probability_factor<false>(inverses));
+          return known;
+        },
+        [&](const ShortRows<S>& rows, const T*, const Known& known) GF_STEP {
+          Out* const to = out + (rows.first - run.begin) * cols;
+          const auto divide = [&](auto is_small) {
+            write_rows<V, blocks>(to, cols, rows.n, true, [&](int r, V(&e)[blocks]) GF_STEP {
+              load_row(kept + r * width, width, known.sums, e);
+#pragma GCC unroll 4
+              for (V& y : e) y = probability<is_small.value, Out>(y, set(inverse[r]));
+            });
+          };
+          known.small ? divide(Fixed<true>()) : divide(Fixed<false>());
+          for_exceptional(known.sums, rows.n, [&](int r) { fill_nan<V>(to + r * cols, cols); });
+        });
   });
 }
 
-// sums(most, log_sums) of some rows: their maxima, and the logarithms of their sums of exponentials.
+// The sums of some rows and their logarithms.
 template <class S, int blocks>
 struct LogSums {
   using V = VectorOf<S>;
-  alignas(64) WorkOf<S> most[V::lanes], log_sum[V::lanes];
+  alignas(64) WorkOf<S> log_sum[V::lanes];
   V sums;
-  GF_OP explicit LogSums(const ShortRows<S>& rows) {
-    store(most, rows.template maxima<blocks>());
+  GF_OP LogSums(const ShortRows<S>& rows, const WorkOf<S>* most) {
     bool small = rows.near_zero(most);
     sums = rows.template sums<blocks>(most, small, [](int, const V(&)[blocks]) GF_STEP {});
     store(log_sum, logarithms(sums));
   }
 };
-
-template <class S>
-GF_OP void log_softmax_panel(const ShortRows<S>& rows, S* out) {
-  using V = VectorOf<S>;
-  with_blocks<V>(rows.cols, [&](auto count) {
-    constexpr int blocks = count.value;
-    const LogSums<S, blocks> known(rows);
-    for (int r = 0; r < rows.n; ++r) {
-      V v[blocks];
-      const V most = set(known.most[r]), scale = set(rows.scale_at(r)), log_sum = set(known.log_sum[r]);
-      load_row(rows.row(r), rows.cols, most, v);
-#pragma GCC unroll 4
-      for (V& y : v) y = (y - most) * scale - log_sum;
-      if (bits(known.sums > set(WorkOf<S>{0})) >> r & 1) store_row(out + r * rows.cols, rows.cols, v);
-    }
-    for_exceptional(known.sums, rows.n, [&](int r) {
-      log_softmax_row(rows.row(r), rows.cols, set(rows.scale_at(r)), out + r * rows.cols, false);
-    });
+template <class S, class Finish>
+GF_OP void for_log_sums(const RunOfRows<S>& run, Finish finish) {
+  using T = WorkOf<S>;
+  with_blocks<VectorOf<S>>(run.cols, [&](auto count) {
+    for_maxima<count.value>(
+        run, [](const ShortRows<S>&, const T*) { return true; },
+        [&](const ShortRows<S>& rows, const T* most) GF_STEP { return LogSums<S, count.value>(rows, most); }, finish);
   });
 }
 
 template <class S>
-GF_OP void logsumexp_panel(const ShortRows<S>& rows, S* out) {
+GF_OP void log_softmax_panels(const RunOfRows<S>& run, S* out) {
   using V = VectorOf<S>;
-  with_blocks<V>(rows.cols, [&](auto count) {
-    const LogSums<S, count.value> known(rows);
-    alignas(64) WorkOf<S> scale[V::lanes];
-    for (int r = 0; r < V::lanes; ++r) scale[r] = rows.scale_at(r < rows.n ? r : 0);
-    store_block(out, rows.n, fma(load(known.most), load(scale), load(known.log_sum)));
-    for_exceptional(known.sums, rows.n,
-                    [&](int r) { logsumexp_row(rows.row(r), rows.cols, set(rows.scale_at(r)), out + r); });
-  });
+  const int64_t cols = run.cols;
+  for_log_sums(
+      run, [&]<int blocks>(const ShortRows<S>& rows, const WorkOf<S>* most, const LogSums<S, blocks>& known) GF_STEP {
+        S* const to = out + (rows.first - run.begin) * cols;
+        // Rows with NaN or infinities come after the others; in place those must not be written over until then.
+        const auto step = [&](int r, V(&v)[blocks]) GF_STEP {
+          const V m = set(most[r]), scale = set(rows.scale_at(r)), log_sum = set(known.log_sum[r]);
+          load_row(rows.row(r), cols, m, v);
+#pragma GCC unroll 4
+          for (V& y : v) y = (y - m) * scale - log_sum;
+        };
+        const uint32_t plain = bits(known.sums > set(WorkOf<S>{0})), all = (1u << rows.n) - 1;
+        const bool apart = static_cast<const void*>(to) != static_cast<const void*>(rows.x);
+        if ((plain & all) == all) [[likely]]
+          return write_rows<V, blocks>(to, cols, rows.n, apart, step);
+        for (int r = 0; r < rows.n; ++r) {
+          V v[blocks];
+          step(r, v);
+          if (plain >> r & 1) store_row(to + r * cols, cols, v);
+        }
+        for_exceptional(known.sums, rows.n, [&](int r) {
+          log_softmax_row(rows.row(r), cols, set(rows.scale_at(r)), to + r * cols, false);
+        });
+      });
+}
+
+template <class S>
+GF_OP void logsumexp_panels(const RunOfRows<S>& run, S* out) {
+  using V = VectorOf<S>;
+  for_log_sums(
+      run, [&]<int blocks>(const ShortRows<S>& rows, const WorkOf<S>* most, const LogSums<S, blocks>& known) GF_STEP {
+        S* const to = out + (rows.first - run.begin);
+        alignas(64) WorkOf<S> scale[V::lanes];
+        for (int r = 0; r < V::lanes; ++r) scale[r] = rows.scale_at(r < rows.n ? r : 0);
+        store_block(to, rows.n, fma(load(most), load(scale), load(known.log_sum)));
+        for_exceptional(known.sums, rows.n,
+                        [&](int r) { logsumexp_row(rows.row(r), rows.cols, set(rows.scale_at(r)), to + r); });
+      });
 }
 
 }  // namespace
