@@ -208,13 +208,13 @@ int64_t race_row(const Row<S, false>& row, const RowNoise& noise, int64_t cols, 
     }
     room.raise(groups * group_tiles);
     uint64_t tile[group_tiles];
-    Head<T> head[group_tiles];
+    Heads<T> head;
     int picked = 0;
     const auto open = [&] {
       alignas(64) T exponentials[group_tiles * tile_size];
       alignas(64) int64_t score[tile_size];
       room.make_room();
-      draw_tiles<Law::exponential>(noise.key, tile, head, picked, exponentials);
+      draw_tiles<Law::exponential>(noise.key, tile, head, 0, picked, exponentials);
       for (int i = 0; i < picked; ++i) {
         const int64_t column = static_cast<int64_t>(tile[i] * tile_size - noise.first);
         const TileWeights<S> weights(row, column, 0, cols);
@@ -228,8 +228,9 @@ int64_t race_row(const Row<S, false>& row, const RowNoise& noise, int64_t cols, 
     for (int i = 0; i < groups * group_tiles; ++i) {
       if (room.bound[i] < room.reach || room.bound[i] == no_score) continue;
       tile[picked] = group * group_tiles + static_cast<uint64_t>(i);
-      head[picked] = heads[i / group_tiles][static_cast<uint64_t>(i % group_tiles)];
-      head[picked].top = head[picked].minimum;  // as an exponential
+      Head<T> one = heads[i / group_tiles][static_cast<uint64_t>(i % group_tiles)];
+      one.top = one.minimum;  // as an exponential
+      head.set(picked, one);
       if (++picked == group_tiles) open();
     }
     if (picked) open();
