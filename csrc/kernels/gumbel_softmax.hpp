@@ -22,25 +22,14 @@ GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, V mo
     store_block(p + begin + j, n, sum);
   });
 }
-// The same of short rows that follow each other in p.
-template <class S, class V = VectorOf<S>>
-GF_OP void add_panel(const ShortRows<S>& rows, WorkOf<S>* p, Met<V>& met) {
-  with_blocks<V>(rows.cols, [&](auto count) {
-    constexpr int blocks = count.value;
-    alignas(64) WorkOf<S> most[V::lanes];
-    store(most, rows.template maxima<blocks>());
-    for (int r = 0; r < rows.n; ++r, p += rows.cols) {
-      V x[blocks], sum[blocks];
-      load_row(rows.row(r), rows.cols, minus_infinity<V>(), x);
-      load_row(p, rows.cols, set(WorkOf<S>{0}), sum);
-#pragma GCC unroll 4
-      for (int b = 0; b < blocks; ++b) {
-        met.see(x[b]);
-        sum[b] = (x[b] - set(most[r])) + sum[b];
-      }
-      store_row(p, rows.cols, sum);
-    }
-  });
+// The largest logit of each row, as often as the row has columns.
+template <class S>
+GF_OP void repeat_maxima(const ShortRows<S>& rows, WorkOf<S>* most) {
+  using V = VectorOf<S>;
+  alignas(64) WorkOf<S> largest[V::lanes];
+  with_blocks<V>(rows.cols, [&](auto count) { store(largest, rows.template maxima<count.value>()); });
+  for (int r = 0; r < rows.n; ++r, most += rows.cols)  // what a store writes too much belongs to the next row
+    for (int64_t j = 0; j < rows.cols; j += V::lanes) store(most + j, set(largest[r]));
 }
 
 // The largest logit of a row.
@@ -119,21 +108,30 @@ GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
     }
     return true;
   }
-  bool finite = true;
-  Met<V> met;
+  alignas(64) T most[noise_chunk + V::lanes];
   for_panels<S>(begin, end, [&](int64_t i, int n) {
     const int64_t from = (i - begin) * cols;
-    T* const first = p + from;
-    add_panel(ShortRows<S>{row.x + from, cols, cols, n, args.logits.scale, i}, first, met);
+    repeat_maxima(ShortRows<S>{row.x + from, cols, cols, n, args.logits.scale, i}, most + from);
+  });
+  Met<V> met;
+  for_blocks<V>((end - begin) * cols, [&](int64_t j, int n) {
+    const V x = row.block(j, n), zero = set(T{0});
+    met.see(x);
+    store_block(p + j, n, (x - load_block(most + j, n, zero)) + load_block(p + j, n, zero));
+  });
+  if (met.refused()) return false;
+  bool finite = true;
+  for_panels<S>(begin, end, [&](int64_t i, int n) {
+    T* const first = p + (i - begin) * cols;
     finite = finite && softmax_panel(ShortRows<T>{first, cols, cols, n, args.logits.scale, i},
-                                     static_cast<S*>(args.soft) + i * cols, [&](const T* most) {
+                                     static_cast<S*>(args.soft) + i * cols, [&](const T* largest) {
                                        bool all = true;
                                        for (int r = 0; r < n; ++r)
-                                         all = all && write_hard<S>(args, i + r, most[r], first + r * cols);
+                                         all = all && write_hard<S>(args, i + r, largest[r], first + r * cols);
                                        return all;
                                      });
   });
-  return finite && !met.refused();
+  return finite;
 }
 
 // Perturbed logits are kept in the output where its type can hold them, else in a row of scratch.
