@@ -36,6 +36,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"{report.nodeid}: {name} {value}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is asked for by name may take as long as it takes."""
+    for item in items:
+        if item.get_closest_marker("battery") or item.get_closest_marker("release"):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.fixture(params=COMPILED)
 def compiled(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a compiled backend, in force during the test."""

@@ -8,8 +8,8 @@ namespace {
 constexpr int draw_tiles_abreast = 16;  // tiles whose uniforms wait in the first-level cache
 
 GF_OP void store_joined(uint64_t* uniform, U32 high, U32 low) {
-  store(uniform, join(simd::widen_low(high), simd::widen_low(low)));
-  store(uniform + 8, join(simd::widen_high(high), simd::widen_high(low)));
+  store(uniform, simd::pair_low(low, high));
+  store(uniform + 8, simd::pair_high(low, high));
 }
 // The uniforms of the draws of some tiles.
 GF_OP void draw_uniforms(Key key, const uint64_t* tile, int count, uint64_t* uniform) {

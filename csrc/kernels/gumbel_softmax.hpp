@@ -11,26 +11,31 @@ struct Perturbed {
   Range<V> range;
 };
 
-// Columns [begin, end) of a row, or of several in a row: `p` holds the noise and takes (logits - most) + noise, where
-// most(j, n) are the largest logits of the rows of the n columns from j on.
-template <class S, class Most, class V = VectorOf<S>>
-GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, Most most, WorkOf<S>* p,
-                      Perturbed<V>& seen) {
+// Columns [begin, end) of a row: `p` holds the noise and takes (logits - most) + noise.
+template <class S, class V = VectorOf<S>>
+GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, V most, WorkOf<S>* p, Perturbed<V>& seen) {
   for_blocks<V>(end - begin, [&](int64_t j, int n) {
     const V x = row.block(begin + j, n);
-    const V sum = (x - most(begin + j, n)) + load_block(p + begin + j, n, set(WorkOf<S>{0}));
+    const V sum = (x - most) + load_block(p + begin + j, n, set(WorkOf<S>{0}));
     seen.met.see(x);
     seen.range.see(sum, n);
     store_block(p + begin + j, n, sum);
   });
 }
+// The largest logit of each row, as often as the row has columns.
+template <class S>
+GF_OP void repeat_maxima(const ShortRows<S>& rows, WorkOf<S>* most) {
+  using V = VectorOf<S>;
+  alignas(64) WorkOf<S> largest[V::lanes];
+  with_blocks<V>(rows.cols, [&](auto count) { store(largest, rows.template maxima<count.value>()); });
+  for (int r = 0; r < rows.n; ++r, most += rows.cols)  // what a store writes too much belongs to the next row
+    for (int64_t j = 0; j < rows.cols; j += V::lanes) store(most + j, set(largest[r]));
+}
 
 // The largest logit of a row.
 template <class S, class V = VectorOf<S>>
-GF_OP WorkOf<S> largest_of(const S* x, int64_t cols) {
-  V most = minus_infinity<V>();
-  for_blocks<V>(cols, [&](int64_t j, int n) { most = simd::max(most, load_block(x + j, n, minus_infinity<V>())); });
-  return simd::lane_max(most);
+GF_OP V largest_of(const S* x, int64_t cols) {
+  return set(simd::lane_max(row_range(x, cols).most));
 }
 
 // The place of the only value that reaches `least`, or -1 if there are several.
@@ -88,16 +93,31 @@ GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, const Range<Vect
   return true;
 }
 
-// Rows that follow each other become theirs.
+// Rows that follow each other in x and in p, which holds their noise: each is in the first-level cache until it is
+// done.
 template <class S>
-GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end, const WorkOf<S>* p) {
+GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end, Row<S, false> row, WorkOf<S>* p) {
   using T = WorkOf<S>;
+  using V = VectorOf<S>;
   const int64_t cols = args.logits.cols;
   if (!is_short<S>(cols)) {
-    for (int64_t i = begin; i < end; ++i, p += cols)
-      if (!finish_row<S>(args, i, row_range(p, cols), p)) return false;
+    for (int64_t i = begin; i < end; ++i, row.x += cols, p += cols) {
+      Perturbed<V> seen;
+      add_logits(row, 0, cols, largest_of(row.x, cols), p, seen);
+      if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return false;
+    }
     return true;
   }
+  alignas(64) T most[noise_chunk + V::lanes];
+  const RunOfRows<S> raw{row.x, cols, cols, begin, end, args.logits.scale};
+  for (int64_t i = begin; i < end; i += V::lanes) repeat_maxima(raw.panel(i), most + (i - begin) * cols);
+  Met<V> met;
+  for_blocks<V>((end - begin) * cols, [&](int64_t j, int n) {
+    const V x = row.block(j, n), zero = set(T{0});
+    met.see(x);
+    store_block(p + j, n, (x - load_block(most + j, n, zero)) + load_block(p + j, n, zero));
+  });
+  if (met.refused()) return false;
   return softmax_panels(RunOfRows<T>{p, cols, cols, begin, end, args.logits.scale},
                         static_cast<S*>(args.soft) + begin * cols, [&](const ShortRows<T>& rows, const T* most) {
                           bool all = true;
@@ -138,30 +158,23 @@ Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
   const int64_t batch = flat_batch(args.noise, cols);
   PerturbedRows<S> rows(args.soft, cols, batch);
   PackedRows<S, noise_chunk> packed;
-  alignas(64) T most[noise_chunk + V::lanes];
   for (int64_t i = span.begin, count; i < span.end; i += count) {
     count = span.end - i < batch ? span.end - i : batch;
     T* p = rows.from_row(i);
     const RowNoise noise(args.noise, i);
     Row<S, false> row(args.logits, i);
-    Perturbed<V> seen;
     if (count > 1) {
       row.x = packed.pack(args.logits, i, count);
-      for (int64_t r = 0; r < count; ++r) {  // what a store writes too much belongs to the next row
-        const V largest = set(largest_of(row.x + r * cols, cols));
-        for (int64_t j = 0; j < cols; j += V::lanes) store(most + r * cols + j, largest);
-      }
       fill_noise(noise.key, noise.first, count * cols, p);
-      add_logits(row, 0, count * cols, [&](int64_t j, int n) { return load_block(most + j, n, set(T{0})); }, p, seen);
-      if (seen.met.refused()) return refused;
-      if (!finish_rows<S>(args, i, i + count, p)) return refused;
+      if (!finish_rows<S>(args, i, i + count, row, p)) return refused;
       continue;
     }
-    const V largest = set(largest_of(row.x, cols));
+    Perturbed<V> seen;
+    const V largest = largest_of(row.x, cols);
     for (int64_t j = 0, next; j < cols; j = next) {
       next = chunk_end(noise.first, j, cols);
       fill_noise(noise.key, noise.first + static_cast<uint64_t>(j), next - j, p + j);
-      add_logits(row, j, next, [&](int64_t, int) { return largest; }, p, seen);
+      add_logits(row, j, next, largest, p, seen);
     }
     if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return refused;
   }

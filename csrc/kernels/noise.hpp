@@ -8,20 +8,16 @@ namespace {
 template <Law law, class T>
 T* fill_group(Key key, uint64_t first, uint64_t last, const Heads<T>& heads, T* out) {
   uint64_t tile[group_tiles];
-  Head<T> head[group_tiles];
-  for (uint64_t i = 0; i < group_tiles; ++i) {
-    tile[i] = tile_of(first) / group_tiles * group_tiles + i;
-    head[i] = heads[i];
-  }
+  for (uint64_t i = 0; i < group_tiles; ++i) tile[i] = tile_of(first) / group_tiles * group_tiles + i;
   for (uint64_t e = first; e < last;) {
     const uint64_t i = tile_of(e) % group_tiles, whole = e % tile_size ? 0 : (last - e) / tile_size;
     if (whole) {
-      draw_tiles<law>(key, tile + i, head + i, static_cast<int>(whole), out);
+      draw_tiles<law>(key, tile + i, heads, i, static_cast<int>(whole), out);
       out += whole * tile_size;
       e += whole * tile_size;
     } else {
       alignas(64) T part[tile_size];
-      draw_tiles<law>(key, tile + i, head + i, 1, part);
+      draw_tiles<law>(key, tile + i, heads, i, 1, part);
       do *out++ = part[e++ % tile_size];
       while (e < last && e % tile_size);
     }

@@ -370,12 +370,12 @@ int64_t race_row(const Row<S, false>& row, const T* tops, const RowNoise& noise,
       racers.raise(groups * group_tiles);
     }
     uint64_t tile[group_tiles];
-    Head<T> head[group_tiles];
+    Heads<T> head;
     int picked = 0;
     const auto open = [&] {
       alignas(64) T exponentials[group_tiles * tile_size];
       alignas(64) int64_t score[V::lanes];
-      draw_tiles<Law::exponential>(noise.key, tile, head, picked, exponentials);
+      draw_tiles<Law::exponential>(noise.key, tile, head, 0, picked, exponentials);
       for (int i = 0; i < picked; ++i) {
         const int64_t start = static_cast<int64_t>(tile[i] * tile_size - noise.first);
         const TileWeights<S> weights(row, start, begin, end);
@@ -394,7 +394,7 @@ int64_t race_row(const Row<S, false>& row, const T* tops, const RowNoise& noise,
         for (uint32_t pick = reaching(racers.bound + slot * group_tiles + part, racers.reach); pick; pick &= pick - 1) {
           const auto i = static_cast<uint64_t>(part + __builtin_ctz(pick));
           tile[picked] = (group + static_cast<uint64_t>(g)) * group_tiles + i;
-          head[picked] = heads[slot][i];
+          head.set(picked, heads[slot][i]);
           if (tops) prefetch(row.x + static_cast<int64_t>(tile[picked] * tile_size - noise.first));
           if (++picked == group_tiles) open();
         }

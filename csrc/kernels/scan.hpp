@@ -190,11 +190,11 @@ struct Opener {
   const Piece<T>& piece;
   int count = 0;
   uint64_t tile[group_tiles] = {};
-  Head<T> head[group_tiles] = {};
+  Heads<T> head = {};
 
   void pick(int at) {
     tile[count] = piece.first + static_cast<uint64_t>(at);
-    head[count++] = piece.heads[at / group_tiles][static_cast<uint64_t>(at % group_tiles)];
+    head.set(count++, piece.heads[at / group_tiles][static_cast<uint64_t>(at % group_tiles)]);
   }
   bool full() const { return count == group_tiles; }
 
@@ -202,7 +202,7 @@ struct Opener {
   template <class Take>
   GF_OP void open(Take take) {
     alignas(64) T gumbel[group_tiles * tile_size];
-    draw_tiles(noise.key, tile, head, count, gumbel);
+    draw_tiles(noise.key, tile, head, 0, count, gumbel);
     for (int i = 0; i < count; ++i) {
       const int64_t column = static_cast<int64_t>(tile[i] * tile_size - noise.first);
       V x[tile_blocks<V>];

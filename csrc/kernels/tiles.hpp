@@ -45,6 +45,11 @@ struct Heads {
   alignas(64) T top[group_tiles];
   alignas(64) uint32_t place[group_tiles];
   Head<T> operator[](uint64_t i) const { return {minimum[i], top[i], place[i]}; }
+  void set(int i, const Head<T>& head) {
+    minimum[i] = head.minimum;
+    top[i] = head.top;
+    place[i] = head.place;
+  }
 };
 
 // From c = -V where V < 1/2 and c = 1 - V elsewhere, so that no bit is lost near either end. In the latter case c is
@@ -91,7 +96,7 @@ GF_OP void side_by_side(int count, Step step) {
 // give(i, bits) for i = 0 to count: the random bits of the heads of group `group` + i.
 template <class Give>
 GF_OP void draw_head_bits(Key key, uint64_t group, int count, Give give) {
-  side_by_side(count, [&](auto n, int from) {
+  side_by_side(count, [&](auto n, int from) GF_PHILOX_STEP {
     Counter at[n.value];
     Words words[n.value];
     for (int i = 0; i < n.value; ++i) at[i] = {domain_head, 8 * (group + static_cast<uint64_t>(from + i))};
@@ -114,7 +119,7 @@ void draw_heads(Key key, uint64_t group, int count, Heads<T>* heads) {
 
 // One word of 32 bits for each element of some tiles.
 GF_OP void draw_words(Key key, uint32_t domain, const uint64_t* tile, int count, uint32_t* word) {
-  side_by_side(count, [&](auto n, int from) {
+  side_by_side(count, [&](auto n, int from) GF_PHILOX_STEP {
     Counter at[n.value];
     Words words[n.value];
     for (int i = 0; i < n.value; ++i) at[i] = {domain, 8 * tile[from + i]};
@@ -129,33 +134,28 @@ GF_OP void draw_words(Key key, uint32_t domain, const uint64_t* tile, int count,
 // Words from here up have zeros and digits enough for a float; what is below wants its extension in both types.
 constexpr int short_bits = 17;
 
-// The leading zeros k of words, and y = m / 2: the mantissa takes the digits behind the first one, and behind them 1/2.
+// The leading zeros k of words, and y = m / 2: the digits behind the first one, and behind them 1/2.
+GF_OP F32 half_digits(F32 part) { return part - set(0.5f - 0x1p-25f); }
+GF_OP F64 half_digits(F64 part) { return part - set(0.5 - 0x1p-54); }
 template <int n>
 GF_OP void read_words(const U32 (&word)[n], simd::Several<F32, n>& zeros, simd::Several<F32, n>& y) {
 #pragma GCC unroll 4
   for (int i = 0; i < n; ++i) {
-    const U32 k = simd::leading_zeros(word[i]);
-    const U32 digits = simd::shr<8>(simd::shl(word[i], k)) + set(uint32_t{125} << 23);
-    zeros.block[i] = simd::signed_float(k);
-    y.block[i] = simd::as_float(digits) - set(0.5f - 0x1p-25f);
+    F32 part;
+    simd::split(word[i], zeros.block[i], part);
+    y.block[i] = half_digits(part);
   }
 }
-GF_OP F64 read_digits(U64 zeros, U64 unit) {
-  const U64 digits = simd::shr<11>(simd::shl(unit, zeros)) + set(uint64_t{1021} << 52);
-  return simd::as_float(digits) - set(0.5 - 0x1p-54);
-}
-GF_OP U64 join(U64 word, U64 extension) { return simd::shl<32>(word) | extension; }
 template <int n>
 GF_OP void read_words(const U32 (&word)[n], const U32 (&extension)[n], simd::Several<F64, 2 * n>& zeros,
                       simd::Several<F64, 2 * n>& y) {
 #pragma GCC unroll 4
   for (int i = 0; i < n; ++i) {
-    const U32 k = simd::leading_zeros(word[i]), v = extension[i];
-    const F32 number = simd::signed_float(k);
-    zeros.block[2 * i] = simd::widen_low(number);
-    zeros.block[2 * i + 1] = simd::widen_high(number);
-    y.block[2 * i] = read_digits(simd::widen_low(k), join(simd::widen_low(word[i]), simd::widen_low(v)));
-    y.block[2 * i + 1] = read_digits(simd::widen_high(k), join(simd::widen_high(word[i]), simd::widen_high(v)));
+    F64 low, high;
+    simd::split(simd::pair_low(extension[i], word[i]), zeros.block[2 * i], low);
+    simd::split(simd::pair_high(extension[i], word[i]), zeros.block[2 * i + 1], high);
+    y.block[2 * i] = half_digits(low);
+    y.block[2 * i + 1] = half_digits(high);
   }
 }
 
@@ -163,7 +163,8 @@ GF_OP void read_words(const U32 (&word)[n], const U32 (&extension)[n], simd::Sev
 GF_OP F64 exponential_of(double minimum, uint64_t unit) {
   const int zeros = unit ? __builtin_clzll(unit) : 64;
   const uint64_t digits = unit ? unit << zeros : uint64_t{1} << 63;
-  return exponential(set(minimum), set(static_cast<double>(zeros)), read_digits(set(uint64_t{0}), set(digits)));
+  const F64 part = simd::as_float(set((digits >> 11) + (uint64_t{1021} << 52)));
+  return exponential(set(minimum), set(static_cast<double>(zeros)), half_digits(part));
 }
 
 // The noise of short words of a tile.
@@ -181,15 +182,26 @@ template <Law law, class T>
 
 // Blocks taken side by side: a polynomial is two chains already, and more than the registers hold would be spilled.
 constexpr int tiles_abreast = simd::registers / 16 > 1 ? simd::registers / 16 : 1;
+constexpr int logs_abreast = tiles_abreast > 1 ? 2 * tiles_abreast : 1;
 
-// The noise of up to group_tiles tiles, given their heads, in three passes: bits, exponentials, their logarithms. Each
-// takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
+// step(n, at) for at = 0 to count in steps of n: of `many` while there are as many, then of `few`.
+template <int many, int few, class Step>
+GF_OP void in_steps(int count, Step step) {
+  int at = 0;
+  for (; at + many <= count; at += many) step(Fixed<many>(), at);
+  if constexpr (few < many)
+    for (; at < count; at += few) step(Fixed<few>(), at);
+}
+
+// The noise of up to group_tiles tiles, given their heads from number `first` on, in three passes: bits, exponentials,
+// their logarithms. Each takes independent blocks side by side; a longer chain of steps would leave the pipes waiting.
 template <Law law = Law::gumbel, class T>
-void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T* noise) {
+void draw_tiles(Key key, const uint64_t* tile, const Heads<T>& heads, uint64_t first, int count, T* noise) {
   using V = VectorOf<T>;
-  constexpr int n = sizeof(T) == 4 ? tiles_abreast : 1, blocks = n * U32::lanes / V::lanes;
+  constexpr int n = tiles_abreast, blocks = n * U32::lanes / V::lanes;
   static_assert(tile_size % (n * U32::lanes) == 0);
   const int elements = count * tile_size;
+  const T* const minima = heads.minimum + first;
   alignas(64) uint32_t word[group_tiles * tile_size], extension[sizeof(T) == 4 ? 1 : group_tiles * tile_size];
   alignas(64) T exponentials[group_tiles * tile_size];
   draw_words(key, domain_word, tile, count, word);
@@ -205,29 +217,30 @@ void draw_tiles(Key key, const uint64_t* tile, const Head<T>* head, int count, T
     }
     if constexpr (sizeof(T) == 8) {
       U32 extensions[n];
+#pragma GCC unroll 4
       for (int i = 0; i < n; ++i) extensions[i] = load(extension + at + i * U32::lanes);
       read_words(words, extensions, zeros, y);
     } else {
       read_words(words, zeros, y);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < blocks; ++i) minimum.block[i] = set(head[(at + i * V::lanes) / tile_size].minimum);
+    for (int i = 0; i < blocks; ++i) minimum.block[i] = set(minima[(at + i * V::lanes) / tile_size]);
     const auto e = exponential(minimum, zeros, y);
 #pragma GCC unroll 4
     for (int i = 0; i < blocks; ++i) store(exponentials + at + i * V::lanes, e.block[i]);
   }
-  for (int at = 0; at < elements; at += tiles_abreast * V::lanes) {
-    simd::Several<V, tiles_abreast> e;
+  in_steps<logs_abreast, tiles_abreast>(elements / V::lanes, [&](auto abreast, int at) GF_STEP {
+    simd::Several<V, abreast.value> e;
 #pragma GCC unroll 4
-    for (int i = 0; i < tiles_abreast; ++i) e.block[i] = load(exponentials + at + i * V::lanes);
+    for (int i = 0; i < abreast.value; ++i) e.block[i] = load(exponentials + (at + i) * V::lanes);
     const auto out = noise_of<law>(e);
 #pragma GCC unroll 4
-    for (int i = 0; i < tiles_abreast; ++i) store(noise + at + i * V::lanes, out.block[i]);
-  }
+    for (int i = 0; i < abreast.value; ++i) store(noise + (at + i) * V::lanes, out.block[i]);
+  });
   if (bits(simd::shr<short_bits>(least) == set(uint32_t{0}))) [[unlikely]]
-    for (int i = 0; i < count; ++i)
-      repair<law>(key, tile[i], head[i].minimum, word + i * tile_size, noise + i * tile_size);
-  for (int i = 0; i < count; ++i) noise[i * tile_size + static_cast<int>(head[i].place)] = head[i].top;
+    for (int i = 0; i < count; ++i) repair<law>(key, tile[i], minima[i], word + i * tile_size, noise + i * tile_size);
+  for (uint64_t i = 0; i < static_cast<uint64_t>(count); ++i)
+    noise[i * tile_size + heads.place[first + i]] = heads.top[first + i];
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ T min_p_threshold(T most, T scale, T limit) {
 template <class T, class Word>
 int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, double scale, Best& best) {
   uint64_t tile[group_tiles], group = ~uint64_t{0};
-  Head<T> head[group_tiles];
+  Heads<T> head;
   Heads<T> heads;
   alignas(64) T gumbel[group_tiles * tile_size];
   int64_t opened = 0;
@@ -42,10 +42,10 @@ int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNois
       if (count == group_tiles) break;
       if (at / group_tiles != group) draw_heads(noise.key, group = at / group_tiles, 1, &heads);
       tile[count] = at;
-      head[count++] = heads[at % group_tiles];
+      head.set(count++, heads[at % group_tiles]);
     }
     if (!count) break;
-    draw_tiles(noise.key, tile, head, count, gumbel);
+    draw_tiles(noise.key, tile, head, 0, count, gumbel);
     opened += count;
     for (int at = 0; i < next; ++i) {
       if (!(value[i] > -static_cast<T>(__builtin_inff()))) continue;

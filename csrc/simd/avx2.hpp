@@ -10,6 +10,7 @@ namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
 #define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
+#define GF_PHILOX_STEP
 
 struct F32 {
   using Scalar = float;

@@ -8,6 +8,10 @@ namespace simd {
 GF_OP F32 signed_float(U32 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 // The upper 24 bits are a float exactly, whose exponent tells.
 GF_OP U32 leading_zeros(U32 x) { return set(uint32_t{127 + 23}) - shr<23>(as_bits(signed_float(shr<8>(x)))); }
+GF_OP U64 leading_zeros(U64 x) {
+  const U32 zeros = leading_zeros(U32{x.a, x.b});
+  return shr<32>(U64{zeros.a, zeros.b});
+}
 // x = high * 2**32 + low: each half becomes an exact double by its exponent's bits; the one inexact step is the last sum.
 GF_OP __m256d signed_double(__m256i x) {
   const __m256i low = _mm256_blend_epi32(_mm256_set1_epi64x(0x4330000000000000), x, 0x55);
@@ -35,11 +39,12 @@ GF_OP U32 join_low32(U64 x, U64 y) {
   return {_mm256_blend_epi32(x.a, high.a, 0xAA), _mm256_blend_epi32(x.b, high.b, 0xAA)};
 }
 GF_OP U64 as_pairs(U32 x) { return {x.a, x.b}; }
-GF_OP U64 widen(__m256i x) {
-  return {_mm256_cvtepu32_epi64(_mm256_castsi256_si128(x)), _mm256_cvtepu32_epi64(_mm256_extracti128_si256(x, 1))};
+GF_OP U64 pair(__m256i x, __m256i y) {
+  const __m256i even = _mm256_unpacklo_epi32(x, y), odd = _mm256_unpackhi_epi32(x, y);
+  return {_mm256_permute2x128_si256(even, odd, 0x20), _mm256_permute2x128_si256(even, odd, 0x31)};
 }
-GF_OP U64 widen_low(U32 x) { return widen(x.a); }
-GF_OP U64 widen_high(U32 x) { return widen(x.b); }
+GF_OP U64 pair_low(U32 x, U32 y) { return pair(x.a, y.a); }
+GF_OP U64 pair_high(U32 x, U32 y) { return pair(x.b, y.b); }
 
 // Which of eight lanes a mask chooses, one a byte, the first in the low one.
 struct ChosenLanes {

@@ -11,6 +11,7 @@ namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
 #define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
+#define GF_PHILOX_STEP GF_STEP  // where registers hold the keys of all rounds, from loop to loop
 
 struct F32 {
   using Scalar = float;
@@ -151,7 +152,6 @@ template <int n>
 GF_OP U64 shr(U64 a) { return {_mm512_srli_epi64(a.v, n)}; }
 GF_OP U32 shl(U32 a, U32 places) { return {_mm512_sllv_epi32(a.v, places.v)}; }
 GF_OP U64 shl(U64 a, U64 places) { return {_mm512_sllv_epi64(a.v, places.v)}; }
-GF_OP U32 leading_zeros(U32 a) { return {_mm512_lzcnt_epi32(a.v)}; }
 template <int n>
 GF_OP U32 sar(U32 a) { return {_mm512_srai_epi32(a.v, n)}; }
 template <int n>
@@ -164,6 +164,17 @@ GF_OP F64 fraction(F64 a) { return {_mm512_getmant_pd(a.v, _MM_MANT_NORM_p75_1p5
 // A quarter of an octave on: 3/4 becomes 1 in the bits.
 GF_OP F32 octave(F32 a) { return {_mm512_getexp_ps(as_float(as_bits(a) + set(uint32_t{1} << 22)).v)}; }
 GF_OP F64 octave(F64 a) { return {_mm512_getexp_pd(as_float(as_bits(a) + set(uint64_t{1} << 51)).v)}; }
+// Conversions that cut: what is left are the digits behind the first one.
+GF_OP void split(U32 word, F32& zeros, F32& part) {
+  const __m512 cut = _mm512_cvt_roundepu32_ps(word.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+  zeros = set(31.0f) - F32{_mm512_getexp_ps(cut)};
+  part = {_mm512_getmant_ps(cut, _MM_MANT_NORM_p5_1, _MM_MANT_SIGN_src)};
+}
+GF_OP void split(U64 word, F64& zeros, F64& part) {
+  const __m512d cut = _mm512_cvt_roundepu64_pd(word.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+  zeros = set(63.0) - F64{_mm512_getexp_pd(cut)};
+  part = {_mm512_getmant_pd(cut, _MM_MANT_NORM_p5_1, _MM_MANT_SIGN_src)};
+}
 GF_OP F32 signed_float(U32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 GF_OP F64 signed_float(U64 a) { return {_mm512_cvtepi64_pd(a.v)}; }
 GF_OP F64 widen_low(F32 a) { return {_mm512_cvtps_pd(_mm512_castps512_ps256(a.v))}; }
@@ -180,8 +191,14 @@ GF_OP void compress(float* p, M32 m, F32 a) { _mm512_storeu_ps(p, _mm512_maskz_c
 GF_OP void compress(double* p, M64 m, F64 a) { _mm512_storeu_pd(p, _mm512_maskz_compress_pd(m.v, a.v)); }
 GF_OP void compress(uint32_t* p, M32 m, U32 a) { _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(m.v, a.v)); }
 GF_OP void compress(uint64_t* p, M64 m, U64 a) { _mm512_storeu_si512(p, _mm512_maskz_compress_epi64(m.v, a.v)); }
-GF_OP U64 widen_low(U32 a) { return {_mm512_cvtepu32_epi64(_mm512_castsi512_si256(a.v))}; }
-GF_OP U64 widen_high(U32 a) { return {_mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(a.v, 1))}; }
+GF_OP U64 pair_low(U32 a, U32 b) {
+  const U32 order = {_mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)};
+  return {_mm512_permutex2var_epi32(a.v, order.v, b.v)};
+}
+GF_OP U64 pair_high(U32 a, U32 b) {
+  const U32 order = {_mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)};
+  return {_mm512_permutex2var_epi32(a.v, order.v, b.v)};
+}
 
 GF_OP float lane_max(F32 a) { return _mm512_reduce_max_ps(a.v); }
 GF_OP double lane_max(F64 a) { return _mm512_reduce_max_pd(a.v); }

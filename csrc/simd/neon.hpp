@@ -10,6 +10,7 @@ namespace simd {
 
 #define GF_OP inline __attribute__((always_inline))
 #define GF_STEP __attribute__((always_inline))  // of a lambda within a loop
+#define GF_PHILOX_STEP
 
 template <class T, class Q, int n>
 struct Block {
@@ -201,6 +202,11 @@ GF_OP U64 shl(U64 a, U64 places) {
   return each<U64>([&](int i) { return vshlq_u64(a.v[i], vreinterpretq_s64_u64(places.v[i])); });
 }
 GF_OP U32 leading_zeros(U32 a) { return each<U32>([&](int i) { return vclzq_u32(a.v[i]); }); }
+GF_OP U64 leading_zeros(U64 a) {
+  return each<U64>([&](int i) {
+    return vshrq_n_u64(vreinterpretq_u64_u32(vclzq_u32(vreinterpretq_u32_u64(a.v[i]))), 32);
+  });
+}
 template <int n>
 GF_OP U32 sar(U32 a) {
   return each<U32>([&](int i) { return vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a.v[i]), n)); });
@@ -236,11 +242,14 @@ GF_OP U32 join_low32(U64 a, U64 b) {
   return each<U32>([&](int i) { return vtrn1q_u32(vreinterpretq_u32_u64(a.v[i]), vreinterpretq_u32_u64(b.v[i])); });
 }
 GF_OP U64 as_pairs(U32 a) { return each<U64>([&](int i) { return vreinterpretq_u64_u32(a.v[i]); }); }
-GF_OP U64 widen2(uint32x4_t a, uint32x4_t b) {
-  return {{vmovl_u32(vget_low_u32(a)), vmovl_high_u32(a), vmovl_u32(vget_low_u32(b)), vmovl_high_u32(b)}};
+GF_OP U64 pair_from(int first, U32 a, U32 b) {
+  return each<U64>([&](int i) {
+    const uint32x4_t x = a.v[first + i / 2], y = b.v[first + i / 2];
+    return vreinterpretq_u64_u32(i % 2 ? vzip2q_u32(x, y) : vzip1q_u32(x, y));
+  });
 }
-GF_OP U64 widen_low(U32 a) { return widen2(a.v[0], a.v[1]); }
-GF_OP U64 widen_high(U32 a) { return widen2(a.v[2], a.v[3]); }
+GF_OP U64 pair_low(U32 a, U32 b) { return pair_from(0, a, b); }
+GF_OP U64 pair_high(U32 a, U32 b) { return pair_from(2, a, b); }
 
 GF_OP float lane_max(F32 a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3])));

@@ -9,6 +9,7 @@ namespace simd {
 
 #define GF_OP inline
 #define GF_STEP
+#define GF_PHILOX_STEP
 
 template <class T, int n>
 struct Block {
@@ -191,9 +192,12 @@ template <class T, int n>
 GF_OP Block<T, n> shl(Block<T, n> a, Block<T, n> places) {
   return each<Block<T, n>>([&](int i) { return places.v[i] < 8 * sizeof(T) ? a.v[i] << places.v[i] : T{0}; });
 }
-// Of words from 2**8 up.
+// Of words from 2**8 up, and of 64 bits from 2**40 up.
 GF_OP U32 leading_zeros(U32 a) {
   return each<U32>([&](int i) { return a.v[i] ? static_cast<uint32_t>(__builtin_clz(a.v[i])) : 32; });
+}
+GF_OP U64 leading_zeros(U64 a) {
+  return each<U64>([&](int i) { return a.v[i] ? static_cast<uint64_t>(__builtin_clzll(a.v[i])) : 64; });
 }
 template <int n>
 GF_OP U32 sar(U32 a) {
@@ -231,8 +235,12 @@ GF_OP U32 join_low32(U64 a, U64 b) {
 GF_OP U64 as_pairs(U32 a) {
   return each<U64>([&](int i) { return a.v[2 * i] | static_cast<uint64_t>(a.v[2 * i + 1]) << 32; });
 }
-GF_OP U64 widen_low(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[i]); }); }
-GF_OP U64 widen_high(U32 a) { return each<U64>([&](int i) { return static_cast<uint64_t>(a.v[8 + i]); }); }
+// Words of a in the low halves, words of b in the high ones: of the first eight, and of the others.
+GF_OP U64 pair_from(int first, U32 a, U32 b) {
+  return each<U64>([&](int i) { return a.v[first + i] | static_cast<uint64_t>(b.v[first + i]) << 32; });
+}
+GF_OP U64 pair_low(U32 a, U32 b) { return pair_from(0, a, b); }
+GF_OP U64 pair_high(U32 a, U32 b) { return pair_from(8, a, b); }
 template <class T, int n>
 GF_OP T lane_max(Block<T, n> a) {
   for (int half = n / 2; half; half /= 2)

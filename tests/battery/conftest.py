@@ -25,10 +25,3 @@ def apply(request: pytest.FixtureRequest, sweep_program: Path) -> Map:
         return np.frombuffer(done.stdout, dtype)
 
     return call
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is asked for by name may take as long as it takes."""
-    for item in items:
-        if item.get_closest_marker("battery") or item.get_closest_marker("release"):
-            item.add_marker(pytest.mark.timeout(0))

@@ -1,6 +1,7 @@
-"""The streams of words that batteries of tests read, and one such battery where it is installed."""
+"""The streams of words that batteries of tests read, and such batteries where they are installed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,3 +67,50 @@ def test_dieharder(stream: str, test: int | str, record_property: Record) -> Non
     record_property("p", " ".join(row[4] for row in rows[1:]))
     assert "PASSED" in done.stdout, done.stdout
     assert "FAILED" not in done.stdout, done.stdout
+
+
+@pytest.fixture(scope="module")
+def crush(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TestU01 on standard input."""
+    program = tmp_path_factory.mktemp("crush") / "crush"
+    libraries = ["-ltestu01", "-lprobdist", "-lmylib", "-lm"]
+    command = ["gcc", "-O2", str(SCRIPT.with_name("crush.c")), *libraries, "-o", str(program)]
+    if not shutil.which("gcc") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs TestU01")
+    return program
+
+
+def run_on(stream: str, command: list[str]) -> str:
+    with subprocess.Popen([sys.executable, str(SCRIPT), stream], stdout=-1, env=ENVIRONMENT) as process:
+        done = subprocess.run(command, stdin=process.stdout, capture_output=True, text=True, check=True)
+        assert process.stdout is not None
+        process.stdout.close()
+    return done.stdout
+
+
+@pytest.mark.parametrize("order", ["", "reversed"])
+@pytest.mark.parametrize("stream", words.STREAMS)
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [pytest.param("small", 15, marks=pytest.mark.battery), pytest.param("crush", 144, marks=pytest.mark.release)],
+)
+def test_crush(crush: Path, name: str, count: int, stream: str, order: str, record_property: Record) -> None:
+    """TestU01 lists the p-values beyond 0.001; below 1e-6 it writes them with an exponent, or as eps."""
+    summary = run_on(stream, [str(crush), name, *order.split()]).split("Summary results")[-1]
+    assert f"Number of statistics:  {count}" in summary
+    listed = re.findall(r"^ +\d+  \S.*$", summary, re.MULTILINE)
+    record_property("listed", "; ".join(" ".join(line.split()) for line in listed))
+    assert not [line for line in listed if re.search(r"eps|e-0?([7-9]|[1-9][0-9])", line)], summary
+
+
+@pytest.mark.skipif(not shutil.which("RNG_test"), reason="needs PractRand")
+@pytest.mark.parametrize("stream", words.STREAMS)
+@pytest.mark.parametrize(
+    "size", [pytest.param("1GB", marks=pytest.mark.battery), pytest.param("32GB", marks=pytest.mark.release)]
+)
+def test_practrand(stream: str, size: str, record_property: Record) -> None:
+    """It reports p-values beyond what chance explains, in words; FAIL is its last."""
+    report = run_on(stream, ["RNG_test", "stdin32", "-tlmin", "1GB", "-tlmax", size])
+    assert "length= " in report
+    record_property("odd", " ".join(re.findall(r"^.*(?:unusual|suspicious).*$", report, re.MULTILINE)))
+    assert "FAIL" not in report, report

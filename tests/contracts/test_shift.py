@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import Record
 from scipy import stats
 
 import gumbelfast as gf
@@ -51,48 +52,67 @@ def merged(x: Array, n: int, temperature: float) -> Array:
     return found
 
 
-Draws = Callable[[Array, int, float], Array]
-# (logits, number of draws, temperature) to indices.
+def seeds_from(rng: gf.Generator, n: int) -> Array:
+    """The next n numbers of a generator's sequence of elements, as seeds."""
+    first = rng.offset
+    rng.offset = first + n
+    return np.arange(first, first + n)
+
+
+Draws = Callable[[Array, int, float, gf.Generator], Array]
+# (logits, number of draws, temperature, generator) to indices.
 ROUTES: dict[str, Draws] = {
-    "categorical": lambda x, n, t: gf.categorical(x, size=n, temperature=t, rng=1),
-    "categorical of rows": lambda x, n, t: gf.categorical(rows(x, n), temperature=np.full(n, t), rng=2),
-    "perturbed": lambda x, n, t: gf.categorical(x, size=n, temperature=t, rng=3, return_perturbed=True).indices,
-    "seeds": lambda x, n, t: gf.categorical(rows(x, n), temperature=t, seeds=np.arange(n)),
-    "mask": lambda x, n, t: gf.categorical(
-        np.append(x, x.max()), size=n, temperature=t, rng=4, mask=np.arange(x.size + 1) < x.size
+    "categorical": lambda x, n, t, rng: gf.categorical(x, size=n, temperature=t, rng=rng),
+    "categorical of rows": lambda x, n, t, rng: gf.categorical(rows(x, n), temperature=np.full(n, t), rng=rng),
+    "perturbed": lambda x, n, t, rng: gf.categorical(x, size=n, temperature=t, rng=rng, return_perturbed=True).indices,
+    "seeds": lambda x, n, t, rng: gf.categorical(rows(x, n), temperature=t, seeds=seeds_from(rng, n)),
+    "mask": lambda x, n, t, rng: gf.categorical(
+        np.append(x, x.max()), size=n, temperature=t, rng=rng, mask=np.arange(x.size + 1) < x.size
     ),
-    "long rows": lambda x, n, t: from_long(gf.categorical(spread(x), size=n // 10, temperature=t, rng=6), x),
-    "threads": lambda x, n, t: from_long(
-        gf.categorical(spread(x), size=n // 10, temperature=t, rng=7, num_threads=3), x
+    "long rows": lambda x, n, t, rng: from_long(gf.categorical(spread(x), size=n // 10, temperature=t, rng=rng), x),
+    "threads": lambda x, n, t, rng: from_long(
+        gf.categorical(spread(x), size=n // 10, temperature=t, rng=rng, num_threads=3), x
     ),
-    "top-k": lambda x, n, t: gf.gumbel_top_k(rows(x, n), 1, temperature=t, rng=8).indices[:, 0],
-    "top-k of long rows": lambda x, n, t: from_long(
-        gf.gumbel_top_k(rows(spread(x), n // 100), 1, temperature=t, rng=9).indices[:, 0], x
+    "top-k": lambda x, n, t, rng: gf.gumbel_top_k(rows(x, n), 1, temperature=t, rng=rng).indices[:, 0],
+    "top-k of long rows": lambda x, n, t, rng: from_long(
+        gf.gumbel_top_k(rows(spread(x), n // 100), 1, temperature=t, rng=rng).indices[:, 0], x
     ),
-    "tokens": lambda x, n, t: gf.sample_tokens(rows(x, n), temperature=t, rng=10),
-    "tokens of long rows": lambda x, n, t: from_long(
-        gf.sample_tokens(rows(spread(x), n // 100), temperature=t, rng=11), x
+    "tokens": lambda x, n, t, rng: gf.sample_tokens(rows(x, n), temperature=t, rng=rng),
+    "tokens of long rows": lambda x, n, t, rng: from_long(
+        gf.sample_tokens(rows(spread(x), n // 100), temperature=t, rng=rng), x
     ),
-    "tokens, top-k": lambda x, n, t: from_long(
-        gf.sample_tokens(rows(spread(x), n // 100), temperature=t, top_k=x.size, rng=12), x
+    "tokens, top-k": lambda x, n, t, rng: from_long(
+        gf.sample_tokens(rows(spread(x), n // 100), temperature=t, top_k=x.size, rng=rng), x
     ),
-    "tokens, min-p": lambda x, n, t: gf.sample_tokens(rows(x, n), temperature=t, min_p=1e-6, rng=13),
+    "tokens, min-p": lambda x, n, t, rng: gf.sample_tokens(rows(x, n), temperature=t, min_p=1e-6, rng=rng),
 }
 AT_ONE: dict[str, Draws] = {
-    "gumbel_softmax, hard": lambda x, n, _: gf.gumbel_softmax(rows(x, n), hard=True, rng=14).argmax(axis=-1),
-    "gumbel_softmax": lambda x, n, _: gf.gumbel_softmax(rows(x, n), rng=15).argmax(axis=-1),
-    "Concrete": lambda x, n, _: gf.distributions.Concrete(x, 0.5).sample(n, rng=16).argmax(axis=-1),
-    "Categorical": lambda x, n, _: gf.Categorical(logits=x).sample(n, rng=17),
+    "gumbel_softmax, hard": lambda x, n, _, rng: gf.gumbel_softmax(rows(x, n), hard=True, rng=rng).argmax(axis=-1),
+    "gumbel_softmax": lambda x, n, _, rng: gf.gumbel_softmax(rows(x, n), rng=rng).argmax(axis=-1),
+    "Concrete": lambda x, n, _, rng: gf.distributions.Concrete(x, 0.5).sample(n, rng=rng).argmax(axis=-1),
+    "Categorical": lambda x, n, _, rng: gf.Categorical(logits=x).sample(n, rng=rng),
 }
+ALL = ROUTES | AT_ONE
 
 
-def check(found: Array, x: Array, temperature: float) -> None:
+def count(draws: Draws, x: Array, n: int, temperature: float, seed: list[int]) -> Array:
+    """How often each category is drawn, by pieces that fit into memory."""
+    rng, counts, piece = gf.default_rng(seed), np.zeros(x.size, np.int64), 2**20 // x.size
+    for start in range(0, n, piece):
+        found = draws(x, min(piece, n - start), temperature, rng)
+        counts += np.bincount(found, minlength=x.size)
+    return counts
+
+
+def check(counts: Array, x: Array, temperature: float) -> float:
+    """The p-value of the counts."""
     wide = x.astype(np.longdouble) / temperature
     p = np.exp((wide - wide.max()).astype(float))
     p /= p.sum()
-    counts = np.bincount(found, minlength=x.size)
-    assert counts.size == x.size
-    assert stats.chisquare(counts, p * found.size).pvalue > ERROR, (counts, p * found.size)
+    expected = p * counts.sum()
+    p_value = float(stats.chisquare(counts, expected).pvalue)
+    assert p_value > ERROR, (counts, expected)
+    return p_value
 
 
 def logits(dtype: str, shift: float, columns: int, steps: int) -> tuple[Array, float]:
@@ -105,17 +125,18 @@ def logits(dtype: str, shift: float, columns: int, steps: int) -> tuple[Array, f
 
 @pytest.mark.parametrize("draws", [20_000, pytest.param(10**7, marks=pytest.mark.release)])
 @pytest.mark.parametrize(("dtype", "shift"), SHIFTS)
-@pytest.mark.parametrize("name", [*ROUTES, *AT_ONE])
-def test_frequencies(name: str, dtype: str, shift: float, draws: int) -> None:
-    cases = [(2, 0), (10, 0), (10, 3), (60, 2)]
+@pytest.mark.parametrize("name", ALL)
+def test_frequencies(name: str, dtype: str, shift: float, draws: int, record_property: Record) -> None:
+    cases, found = [(2, 0), (10, 0), (10, 3), (60, 2)], []
+    seed = [list(ALL).index(name), SHIFTS.index((dtype, shift))]
     for columns, steps in cases if draws < 10**6 else [*cases, (1000, 2)]:
         x, temperature = logits(dtype, shift, columns, steps)
         if name in AT_ONE:
             if temperature > 1:
                 continue
-            check(AT_ONE[name](x, draws, 1.0), x, 1.0)
-        else:
-            check(ROUTES[name](x, draws, temperature), x, temperature)
+            temperature = 1.0
+        found.append(check(count(ALL[name], x, draws, temperature, seed), x, temperature))
+    record_property("p", " ".join(f"{p:.3g}" for p in found))
 
 
 @pytest.mark.parametrize(("dtype", "shift"), SHIFTS)
@@ -141,7 +162,7 @@ def test_merged_shards(dtype: str, shift: float) -> None:
     x, temperature = logits(dtype, shift, 10, 3)
     found = merged(x, 20_000, temperature)
     assert np.array_equal(found, gf.categorical(rows(x, 20_000), temperature=temperature, rng=5))
-    check(found, x, temperature)
+    check(np.bincount(found), x, temperature)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

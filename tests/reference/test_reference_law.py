@@ -89,6 +89,26 @@ def minimum_of(mp: Any, h: int, dtype: type) -> Any:
     return -mp.log(c if upper else 1 - mp.mpf(c)) / 32
 
 
+def bits_of(e: int) -> tuple[int, int, int]:
+    """w, v and H of an element under the key of the tests."""
+    tile, p = divmod(e, 32)
+    block, word = 8 * tile + p % 16 // 2, 2 * (p // 16) + p % 2
+    q = tile % 16
+    words = scalar_block(2, 8 * (tile // 16) + q % 8)
+    h = words[2 * (q // 8)] + 2**32 * words[2 * (q // 8) + 1]
+    return scalar_block(0, block)[word], scalar_block(1, block)[word], h
+
+
+def exponential_of(mp: Any, e: int, dtype: type) -> Any:
+    """E of an element under the key of the tests."""
+    w, v, h = bits_of(e)
+    minimum = minimum_of(mp, h, dtype)
+    if h % 32 == e % 32:
+        return minimum
+    extended = dtype is np.float64 or w < 2**17
+    return minimum + (excess_of(mp, w * 2**32 + v, 64, 52) if extended else excess_of(mp, w, 32, 23))
+
+
 @pytest.mark.parametrize(("bits", "digits"), [(32, 23), (64, 52)])
 def test_excess_of_crafted_words(bits: int, digits: int) -> None:
     mp = pytest.importorskip("mpmath").mp
@@ -130,16 +150,7 @@ def test_noise_follows_the_law(dtype: type) -> None:
     noise = exact_gumbel(KEY, elements, dtype)
     with mp.workdps(60):
         for e, value in zip(elements.tolist(), noise, strict=True):
-            tile, p = divmod(e, 32)
-            block, word = 8 * tile + p % 16 // 2, 2 * (p // 16) + p % 2
-            w, v = scalar_block(0, block)[word], scalar_block(1, block)[word]
-            q = tile % 16
-            words = scalar_block(2, 8 * (tile // 16) + q % 8)
-            h = words[2 * (q // 8)] + 2**32 * words[2 * (q // 8) + 1]
-            exponential = minimum_of(mp, h, dtype)
-            if h % 32 != p:
-                extended = dtype is np.float64 or w < 2**17
-                exponential += excess_of(mp, w * 2**32 + v, 64, 52) if extended else excess_of(mp, w, 32, 23)
+            exponential = exponential_of(mp, e, dtype)
             high = float(value)
             error = mp.mpf(high) + mp.mpf(float(value - np.longdouble(high))) + mp.log(exponential)
             assert abs(error) < TOLERANCE * max(1.0, abs(high)), e
