@@ -16,6 +16,7 @@ import numpy as np
 import data
 import doors_jax
 import doors_torch
+import serving
 
 CURVE = (2, 10, 50, 64, 256, 1000, 4096, 32768, 128256)
 KINDS = ("normal", "flat", "ascending", "descending", "peaked", "half masked")
@@ -46,6 +47,8 @@ class Case:
         Whether the goal of the row is about this case.
     dtype : {"float32", "float64"}
         What is computed in.
+    rounds : int
+        The most turns of each contender that a report takes.
     """
 
     row: str
@@ -58,6 +61,7 @@ class Case:
     peers: tuple[str, ...] = ()
     headline: bool = True
     dtype: str = "float32"
+    rounds: int = 15
 
     @property
     def id(self) -> str:
@@ -234,7 +238,7 @@ def cases(quick: bool = False) -> list[Case]:
     ):
         work = f"{row} in float64"
         table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
-    return table + data.table(quick) + doors_torch.table(quick) + doors_jax.table(quick)
+    return table + data.table(quick) + doors_torch.table(quick) + doors_jax.table(quick) + serving.table(quick)
 
 
 def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:
