@@ -42,8 +42,8 @@ def trained_logits(shape: tuple[int, int], seed: int = 2024) -> Any:
 
     The token of rank r has the logit :math:`-s \log r` and a normal jitter of deviation 0.3, and one to five tokens
     stand up to 4 above that; their places are random and the mean of a row is zero. The exponent s is that of the row,
-    uniform from 1.2 to 1.8. So the nucleus, the fewest tokens with nine tenths of the probability, has from one to about
-    a thousand tokens, as Holtzman et al. 2020 (section 1) report of a trained model.
+    uniform from 1.2 to 1.8. So the nucleus, the fewest tokens with nine tenths of the probability, has from one to
+    about a thousand tokens, as Holtzman et al. 2020 (section 1) report of a trained model.
     """
     rng = np.random.default_rng(seed)
     ranks = np.log(np.arange(1, shape[1] + 1, dtype=np.float32))
@@ -65,7 +65,9 @@ def table(quick: bool) -> list[cases.Case]:
             for kind in KINDS[1:] if by_sort and requests > 64 else KINDS:
                 for dtype in DTYPES:
                     rounds = 3 if by_sort and requests > 16 else 15
-                    peers = ("vllm blocks", "llama.cpp chain") + ("torch by hand",) * (not by_sort or requests == 1)
+                    peers = ("vllm blocks", "vllm blocks after torch", "llama.cpp chain") + ("torch by hand",) * (
+                        not by_sort or requests == 1
+                    )
                     row = f"serve{requests}"
                     found.append(_case(row, name, kind, dtype, shape, settings, "serving", peers, rounds))
     if find_spec("torch") is not None:

@@ -107,7 +107,7 @@ def test_chain_is_the_plain_statement(name: str, columns: int, dtype: Any) -> No
     x = x.astype(dtype)
     settings = {"temperature": 0.75, **CHAINS[name]}
     seeds = np.arange(1000, 1200, dtype=np.uint64)
-    drawn = engines.Engine("chain", x, **settings).draw(seeds, 7)
+    drawn = engines.Engine("chain", x, 1, **settings).draw(seeds, 7)
     for row, seed, token in zip(x, seeds, drawn, strict=True):
         tokens, weights = ordered(row, **settings)
         place = np.searchsorted(weights.cumsum(), uniform(int(seed), 7) * weights.sum(), side="right")

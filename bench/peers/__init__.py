@@ -83,7 +83,7 @@ def contender(
 def refuse_missing_settings(function: Callable[..., Any], settings: dict[str, Any]) -> None:
     """Unavailable for settings that `function` has no argument for."""
     if missing := settings.keys() - inspect.signature(function).parameters.keys():
-        raise Unavailable(f"sample_tokens has no {', '.join(sorted(missing))}")
+        raise Unavailable(f"{function.__qualname__} has no {', '.join(sorted(missing))}")
 
 
 def load(libraries: tuple[str, ...] = LIBRARIES) -> None:

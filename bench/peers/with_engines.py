@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from itertools import count
 from typing import Any
 
@@ -24,6 +25,24 @@ def _call(method: str, logits: Any, settings: dict[str, Any]) -> Call:
 @contender("serving", "vllm blocks", tail="our statement of its CPU sampler")
 def blocks(logits: Any, settings: dict[str, Any]) -> Call:
     return _call("blocks", logits, settings)
+
+
+@contender("serving", "vllm blocks after torch", tail="the same behind torch's conversion and division, as there")
+def blocks_after_torch(logits: Any, settings: dict[str, Any]) -> Call:
+    try:
+        torch: Any = importlib.import_module("torch")
+        as_tensor = importlib.import_module("peers.with_torch").as_tensor
+    except ImportError as reason:
+        raise Unavailable(str(reason)) from None
+    x, work = as_tensor(logits), np.empty(logits.shape, np.float32)
+    scores, scale = torch.from_numpy(work), 1 / settings["temperature"]
+    draw = _call("blocks", work, {**settings, "temperature": 1.0})
+
+    def call() -> Any:
+        scores.copy_(x).mul_(scale)
+        return draw()
+
+    return call
 
 
 @contender("serving", "llama.cpp chain", tail="our statement of its chain")

@@ -47,6 +47,15 @@ def serving(logits: Any, settings: dict[str, Any]) -> Call:
     return lambda: gf.sample_tokens(logits, **settings, seeds=seeds, positions=next(positions))
 
 
+@contender("serving", "gumbelfast TokenSampler", role="ours", tail="settings checked once, as the engines' are")
+def prepared(logits: Any, settings: dict[str, Any]) -> Call:
+    serving: Any = importlib.import_module("gumbelfast.serving")
+    refuse_missing_settings(serving.TokenSampler.add, settings)
+    sampler = serving.TokenSampler(columns=logits.shape[1], dtype=logits.dtype)
+    sampler.add(len(logits), **settings, seeds=np.arange(len(logits)))
+    return lambda: sampler.step(logits)
+
+
 @contender("viterbi", "gumbelfast", role="ours")
 def viterbi(unary: Any, pairwise: Any) -> Call:
     structures: Any = importlib.import_module("gumbelfast.structures")

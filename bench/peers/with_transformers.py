@@ -38,9 +38,9 @@ def processors(logits: Any, settings: dict[str, Any]) -> Call:
     ids = torch.zeros(len(logits), 1, dtype=torch.int64)
     chain = generation.LogitsProcessorList([WARPERS[name](value) for name, value in settings.items()])
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
     def call() -> Any:
-        scores = chain(ids, x.to(copy=True, dtype=torch.float32))
-        return torch.multinomial(torch.softmax(scores, -1), 1, generator=rng).squeeze(1)
+        with torch.no_grad():
+            scores = chain(ids, x.to(copy=True, dtype=torch.float32))
+            return torch.multinomial(torch.softmax(scores, -1), 1, generator=rng).squeeze(1)
 
     return call
