@@ -20,7 +20,7 @@ import serving
 
 CURVE = (2, 10, 50, 64, 256, 1000, 4096, 32768, 128256)
 KINDS = ("normal", "flat", "ascending", "descending", "peaked", "half masked")
-GUMBEL_MAX = ("numpy", "torch", "jax", "numba")
+SINGLE_DRAWS = ("numpy", "torch", "jax", "numba", "vllm blocks")
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,11 @@ def cases(quick: bool = False) -> list[Case]:
         shape = (max(1, total // k), k)
         inputs = _bind(normal, shape)
         work = f"categorical, {shape[0]}×{k}"
-        table.append(Case("curve", f"K={k}", "categorical", work, inputs, shape[0] * k, peers=GUMBEL_MAX))
+        table.append(Case("curve", f"K={k}", "categorical", work, inputs, shape[0] * k, peers=SINGLE_DRAWS))
     for kind in KINDS:
         work = f"categorical, {wide}, {kind} logits"
         kind_inputs = _bind(kind_of_logits, kind, vocabulary)
-        table.append(Case("kinds", kind.replace(" ", "-"), "categorical", work, kind_inputs, size, peers=GUMBEL_MAX))
+        table.append(Case("kinds", kind.replace(" ", "-"), "categorical", work, kind_inputs, size, peers=SINGLE_DRAWS))
     rows = (max(1, vocabulary[0] // 4), vocabulary[1])
     for name, k in [(str(k), k) for k in (1, 5, 50, 500)] + [("half", rows[1] // 2)]:
         work = f"top-{k} of {rows[0]}×{rows[1]}"

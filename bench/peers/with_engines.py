@@ -22,6 +22,27 @@ def _call(method: str, logits: Any, settings: dict[str, Any]) -> Call:
     return lambda: engine.draw(seeds, next(positions))
 
 
+@contender("torch categorical", "vllm blocks", tail="our statement of its CPU sampler")
+@contender("categorical", "vllm blocks", tail="our statement of its CPU sampler")
+def categorical(logits: Any, mask: Any = None) -> Call:
+    return _call("blocks", logits if mask is None else np.where(mask, logits, np.float32(-np.inf)), {})
+
+
+def _tokens(method: str, logits: Any, temperature: float, top_k: int, top_p: float) -> Call:
+    filters = {"top_k": top_k} if top_k else {}
+    return _call(method, logits, {"temperature": temperature, **filters, **({"top_p": top_p} if top_p < 1 else {})})
+
+
+@contender("tokens", "vllm blocks", tail="our statement of its CPU sampler")
+def tokens_by_blocks(*inputs: Any) -> Call:
+    return _tokens("blocks", *inputs)
+
+
+@contender("tokens", "llama.cpp chain", tail="our statement of its chain")
+def tokens_by_chain(*inputs: Any) -> Call:
+    return _tokens("chain", *inputs)
+
+
 @contender("serving", "vllm blocks", tail="our statement of its CPU sampler")
 def blocks(logits: Any, settings: dict[str, Any]) -> Call:
     return _call("blocks", logits, settings)
