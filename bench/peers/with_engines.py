@@ -22,6 +22,7 @@ def _call(method: str, logits: Any, settings: dict[str, Any]) -> Call:
     return lambda: engine.draw(seeds, next(positions))
 
 
+@contender("jax_categorical", "vllm blocks", tail="our statement of its CPU sampler")
 @contender("torch categorical", "vllm blocks", tail="our statement of its CPU sampler")
 @contender("categorical", "vllm blocks", tail="our statement of its CPU sampler")
 def categorical(logits: Any, mask: Any = None) -> Call:
