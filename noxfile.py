@@ -34,7 +34,8 @@ def lint(session: nox.Session) -> None:
     """Style, types, layers of imports, and the format of C++."""
     for command in LINTERS:
         session.run(*command, external=True)
-    sources = (path for folder in ("csrc", "src", "tests") for path in sorted((ROOT / folder).rglob("*.[ch]pp")))
+    folders = ("bench", "csrc", "src", "tests")
+    sources = (path for folder in folders for path in sorted((ROOT / folder).rglob("*.[ch]pp")))
     session.run("clang-format", "--dry-run", "--Werror", *map(str, sources), external=True)
 
 

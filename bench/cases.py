@@ -16,10 +16,11 @@ import numpy as np
 import data
 import doors_jax
 import doors_torch
+import serving
 
 CURVE = (2, 10, 50, 64, 256, 1000, 4096, 32768, 128256)
 KINDS = ("normal", "flat", "ascending", "descending", "peaked", "half masked")
-GUMBEL_MAX = ("numpy", "torch", "jax", "numba")
+SINGLE_DRAWS = ("numpy", "torch", "jax", "numba", "vllm blocks")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Case:
         Whether the goal of the row is about this case.
     dtype : {"float32", "float64"}
         What is computed in.
+    rounds : int
+        The most turns of each contender that a report takes.
     """
 
     row: str
@@ -58,6 +61,7 @@ class Case:
     peers: tuple[str, ...] = ()
     headline: bool = True
     dtype: str = "float32"
+    rounds: int = 15
 
     @property
     def id(self) -> str:
@@ -158,11 +162,11 @@ def cases(quick: bool = False) -> list[Case]:
         shape = (max(1, total // k), k)
         inputs = _bind(normal, shape)
         work = f"categorical, {shape[0]}×{k}"
-        table.append(Case("curve", f"K={k}", "categorical", work, inputs, shape[0] * k, peers=GUMBEL_MAX))
+        table.append(Case("curve", f"K={k}", "categorical", work, inputs, shape[0] * k, peers=SINGLE_DRAWS))
     for kind in KINDS:
         work = f"categorical, {wide}, {kind} logits"
         kind_inputs = _bind(kind_of_logits, kind, vocabulary)
-        table.append(Case("kinds", kind.replace(" ", "-"), "categorical", work, kind_inputs, size, peers=GUMBEL_MAX))
+        table.append(Case("kinds", kind.replace(" ", "-"), "categorical", work, kind_inputs, size, peers=SINGLE_DRAWS))
     rows = (max(1, vocabulary[0] // 4), vocabulary[1])
     for name, k in [(str(k), k) for k in (1, 5, 50, 500)] + [("half", rows[1] // 2)]:
         work = f"top-{k} of {rows[0]}×{rows[1]}"
@@ -234,7 +238,7 @@ def cases(quick: bool = False) -> list[Case]:
     ):
         work = f"{row} in float64"
         table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
-    return table + data.table(quick) + doors_torch.table(quick) + doors_jax.table(quick)
+    return table + data.table(quick) + doors_torch.table(quick) + doors_jax.table(quick) + serving.table(quick)
 
 
 def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:

@@ -47,6 +47,48 @@ def tokens(result: Any, logits: Any, temperature: float, top_k: int, top_p: floa
     one_draw(result, scaled)
 
 
+def serving(result: Any, logits: Any, settings: dict[str, Any]) -> None:
+    """One token per row; those of the first rows, drawn from what the filters leave."""
+    index = np.asarray(result)
+    assert index.shape == logits.shape[:1] and index.dtype.kind == "i", (index.shape, index.dtype)
+    assert index.min() >= 0 and index.max() < logits.shape[1]
+    x, temperature = logits[:4].astype(np.float64), settings["temperature"]
+    scores = x if settings.get("temperature_last") else x / temperature
+    one_draw(index[:4], np.where(_kept(scores, settings), x / temperature, -np.inf))
+
+
+def _kept(scores: Any, settings: dict[str, Any]) -> Any:
+    """What the filters leave, by their formulas; equals of a token at an edge stay, and sums in float32 may err."""
+    most = scores.max(-1, keepdims=True)
+    limit = np.full_like(most, -np.inf)
+    if "top_n_sigma" in settings:
+        limit = most - settings["top_n_sigma"] * scores.std(-1, keepdims=True)
+    if "top_k" in settings:
+        limit = np.sort(scores, -1)[:, [-min(settings["top_k"], scores.shape[1])]]
+    log_p = np.where(scores >= limit, scores - most, -np.inf)
+    p = np.exp(log_p)
+    log_p -= np.log(p.sum(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    entropy = -(p * np.where(p > 0, log_p, 0)).sum(-1, keepdims=True)
+    eta = settings.get("eta_cutoff", 0)
+    for least in (
+        settings.get("min_p", 0) * p.max(-1, keepdims=True),
+        settings.get("epsilon_cutoff", 0),
+        np.minimum(eta, np.sqrt(eta) * np.exp(-entropy)),
+    ):
+        log_p = np.where(p >= np.minimum(least * (1 - 1e-4), p.max(-1, keepdims=True)), log_p, -np.inf)
+    for mass, badness in (
+        (settings.get("typical_p", 1), np.abs(log_p + entropy)),
+        (settings.get("top_p", 1), -log_p),
+    ):
+        if mass < 1:
+            order = np.argsort(badness, -1)
+            places = (np.take_along_axis(p, order, -1).cumsum(-1) < mass + 1e-4).sum(-1, keepdims=True)
+            edge = np.take_along_axis(badness, np.take_along_axis(order, np.minimum(places, p.shape[1] - 1), -1), -1)
+            log_p = np.where(badness <= edge + 1e-4, log_p, -np.inf)
+    return log_p > -np.inf
+
+
 def viterbi(result: Any, unary: Any, pairwise: Any) -> None:
     """Labellings whose scores, in float64, are the largest that dynamic programming finds."""
     labels = np.asarray(result)
@@ -249,6 +291,8 @@ CHECKS: dict[str, Any] = {
     "categorical": one_draw,
     "top_k": ordered_draws,
     "tokens": tokens,
+    "serving": serving,
+    "transformers": serving,
     "viterbi": viterbi,
     "relaxed_top_k": relaxed_top_k,
     "sinkhorn": sinkhorn,

@@ -70,7 +70,8 @@ def table(quick: bool) -> list[cases.Case]:
 def _case(row: str, variant: str, operation: str, kind: str, shape: tuple[int, int], tau: float = 0.5) -> cases.Case:
     work = f"{variant.partition(':')[0]}, {shape[0]}×{shape[1]}, {kind}"
     inputs: Callable[[], tuple[Any, ...]] = partial(_arguments, operation, kind, shape, tau)
-    peers = ("torch", "torch by hand") if operation == "tokens" else ("torch",)
+    further = {"tokens": ("torch by hand", "llama.cpp chain"), "categorical": ("vllm blocks",)}
+    peers = ("torch", *further.get(operation, ()))
     return cases.Case(row, variant, operation, work, inputs, shape[0] * shape[1], peers=peers, headline=False)
 
 

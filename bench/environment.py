@@ -12,7 +12,19 @@ from typing import Any
 
 import pin
 
-PACKAGES = ("gumbelfast", "numpy", "scipy", "torch", "jax", "jaxlib", "numba", "mkl", "mkl_random", "pytest-benchmark")
+PACKAGES = (
+    "gumbelfast",
+    "numpy",
+    "scipy",
+    "torch",
+    "transformers",
+    "jax",
+    "jaxlib",
+    "numba",
+    "mkl",
+    "mkl_random",
+    "pytest-benchmark",
+)
 
 
 def processor() -> str:

@@ -24,7 +24,7 @@ from cases import Case, cases
 from peers import MISSING, load
 from turns import Turns
 
-THREADED = ("N1", "C1", "K1", "S1", "S2", "G1")
+THREADED = ("N1", "C1", "K1", "S1", "S2", "G1", "serve1", "serve16", "serve64", "serve256")
 SUMMARY = ["row", "work", "unit", "gumbelfast [quartiles]", "best peer [quartiles]", "ratio", "goal", "met"]
 COMPARED = ["operation", "contender", "plain, ns", *(f"{kind} ÷ plain" for kind in data.KINDS[1:]), "slowest ÷ plain"]
 DETAILS = ["row", "contender", "median [quartiles]", "÷ ours", "processors", "note"]
@@ -38,12 +38,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("bench-report"), help="directory for report.json and report.png"
     )
-    parser.add_argument("--rounds", type=int, help="turns of each contender (default 15, or 2 with --quick)")
+    parser.add_argument("--rounds", type=int, help="turns of each contender (default 15 or fewer, 2 with --quick)")
     parser.add_argument("--backends", default="", help="backends of gumbelfast to compare, such as avx512,avx2")
     parser.add_argument("--no-threads", action="store_true", help="leave out the second table, with several threads")
     options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (2 if options.quick else 15)
-    if options.rounds < 1:
+    if options.rounds is None and options.quick:
+        options.rounds = 2
+    if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds must be at least 1")
     return options
 
@@ -58,7 +59,7 @@ def run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     """Check and measure one case."""
     backends = tuple(name.strip() for name in options.backends.split(",") if name.strip())
     turns = Turns(case, 0.0 if options.quick else 0.02, backends)
-    for _ in range(options.rounds):
+    for _ in range(options.rounds or case.rounds):
         turns.others()
         turns.ours()
     return turns.result()
@@ -71,7 +72,8 @@ def threaded(options: argparse.Namespace) -> list[dict[str, Any]]:
         return []
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, __file__, "--no-threads", "--rows", ",".join(rows), "--out", directory]
-        command += ["--rounds", str(options.rounds), "--backends", options.backends]
+        command += ["--backends", options.backends]
+        command += ["--rounds", str(options.rounds)] if options.rounds else []
         command += ["--quick"] if options.quick else []
         surroundings = {**os.environ, "GUMBELFAST_BENCH_THREADS": "2"}
         subprocess.run(command, check=True, env=surroundings, stdout=subprocess.DEVNULL)

@@ -38,10 +38,10 @@ def test_case(name: str, benchmark: Any, roles: tuple[str, ...]) -> None:
     """Every contender did the same work; then all take turns."""
     assert "gumbelfast" not in MISSING, MISSING["gumbelfast"]
     quick = benchmark.disabled
-    rounds = 1 if quick else ROUNDS
     turns = Turns(next(case for case in cases(quick) if case.id == name), 0.0 if quick else 0.02, roles=roles)
     if "gumbelfast" in turns.skipped:
         pytest.skip(turns.skipped["gumbelfast"])
+    rounds = 1 if quick else min(ROUNDS, turns.case.rounds)
     benchmark.group = name
     benchmark.pedantic(turns.ours, setup=turns.others, rounds=rounds, iterations=1)
     result = turns.result()

@@ -10,11 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import pin
 from cases import Case
 from checks import CHECKS
 from peers import CONTENDERS, Call, Contender, Unavailable
 
 ROLES = "ours", "peer", "reference"
+SPIN = 0.01  # seconds
 
 
 @dataclass
@@ -86,6 +88,11 @@ class Turns:
             if entrant.contender.role not in roles:
                 continue
             with _context(entrant.backend):
+                if pin.THREADS > 1:
+                    # OpenMP's threads spin for milliseconds after their work, on cores that the next turn wants.
+                    time.sleep(SPIN)
+                    if entrant.calls > 1:  # wakes its own again
+                        entrant.call()
                 wall, cpu = _turn(entrant.call, entrant.calls)
             entrant.wall.append(wall / entrant.calls)
             entrant.cpus.append(cpu / wall)

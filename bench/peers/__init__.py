@@ -8,6 +8,7 @@ call without arguments: the thing that is timed. Buffers are reused wherever a l
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pin  # noqa: F401  (thread counts, before any library is imported)
 Call = Callable[[], Any]
 LIBRARIES = (
     "gumbelfast", "numpy", "scipy", "torch", "jax", "numba", "mkl_random", "mkl", "gumbelfast_torch", "gumbelfast_jax",
+    "engines", "transformers",
 )  # fmt: skip
 
 
@@ -76,6 +78,12 @@ def contender(
         return prepare
 
     return register
+
+
+def refuse_missing_settings(function: Callable[..., Any], settings: dict[str, Any]) -> None:
+    """Unavailable for settings that `function` has no argument for."""
+    if missing := settings.keys() - inspect.signature(function).parameters.keys():
+        raise Unavailable(f"{function.__qualname__} has no {', '.join(sorted(missing))}")
 
 
 def load(libraries: tuple[str, ...] = LIBRARIES) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 import pin
-from peers import CONTENDERS, Call, Unavailable, contender
+from peers import CONTENDERS, Call, Unavailable, contender, refuse_missing_settings
 
 gf: Any = importlib.import_module("gumbelfast")
 gf.set_num_threads(pin.THREADS)
@@ -37,6 +38,22 @@ def top_k(logits: Any, k: int) -> Call:
 def tokens(logits: Any, temperature: float, top_k: int, top_p: float) -> Call:
     rng = gf.default_rng(0)
     return lambda: gf.sample_tokens(logits, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng)
+
+
+@contender("serving", "gumbelfast", role="ours")
+def serving(logits: Any, settings: dict[str, Any]) -> Call:
+    refuse_missing_settings(gf.sample_tokens, settings)
+    seeds, positions = np.arange(len(logits), dtype=np.uint64), count()
+    return lambda: gf.sample_tokens(logits, **settings, seeds=seeds, positions=next(positions))
+
+
+@contender("serving", "gumbelfast TokenSampler", role="ours", tail="settings checked once, as the engines' are")
+def prepared(logits: Any, settings: dict[str, Any]) -> Call:
+    serving: Any = importlib.import_module("gumbelfast.serving")
+    refuse_missing_settings(serving.TokenSampler.add, settings)
+    sampler = serving.TokenSampler(columns=logits.shape[1], dtype=logits.dtype)
+    sampler.add(len(logits), **settings, seeds=np.arange(len(logits)))
+    return lambda: sampler.step(logits)
 
 
 @contender("viterbi", "gumbelfast", role="ours")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ functional: Any = torch.nn.functional
 def _tensor(x: Any, mask: Any = None) -> Any:
     tensor = torch.from_numpy(x)
     return tensor if mask is None else tensor.masked_fill(~torch.from_numpy(mask), -torch.inf)
+
+
+def as_tensor(logits: Any) -> Any:
+    """A tensor that shares memory with an array of float32 or bfloat16."""
+    if logits.dtype.name == "bfloat16":
+        return torch.from_numpy(logits.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(logits)
 
 
 def _generator() -> Any:
@@ -96,6 +104,62 @@ def tokens_by_hand(logits: Any, temperature: float, top_k: int, top_p: float) ->
             noise = work.exponential_(generator=rng).log_()
             return torch.sub(x * (1 / temperature), noise, out=noise).argmax(-1)
         return found.indices.gather(-1, _nucleus(found.values / temperature, top_p, rng)).squeeze(-1)
+
+    return call
+
+
+def _filtered(scores: Any, settings: dict[str, Any]) -> Any:
+    """Scores with -inf where one of the filters that need no order says so."""
+    if "min_p" in settings:
+        limit = scores.amax(-1, keepdim=True) + math.log(settings["min_p"])
+    elif "top_n_sigma" in settings:
+        limit = scores.amax(-1, keepdim=True) - settings["top_n_sigma"] * scores.std(-1, keepdim=True, correction=0)
+    elif "epsilon_cutoff" in settings:
+        limit = scores.logsumexp(-1, keepdim=True) + math.log(settings["epsilon_cutoff"])
+    elif "eta_cutoff" in settings:
+        log_p, eta = scores.log_softmax(-1), settings["eta_cutoff"]
+        less_entropy = (log_p.exp() * log_p).sum(-1, keepdim=True) + math.log(eta) / 2
+        scores, limit = log_p, less_entropy.clamp_(max=math.log(eta))
+    else:
+        return scores
+    return scores.masked_fill(scores < torch.minimum(limit, scores.amax(-1, keepdim=True)), -torch.inf)
+
+
+@contender("serving", "torch by hand")
+def serving(logits: Any, settings: dict[str, Any]) -> Call:
+    x = as_tensor(logits)
+    generators = [torch.Generator().manual_seed(row) for row in range(len(x))]
+    work = torch.empty(x.shape)
+    first, last = settings["temperature"], 1.0
+    if settings.get("temperature_last"):
+        first, last = last, first
+
+    def race(scores: Any) -> Any:
+        noise = work[:, : scores.shape[1]]
+        for row, generator in zip(noise, generators, strict=True):
+            row.exponential_(generator=generator)
+        return torch.sub(scores, noise.log_(), out=noise).argmax(-1, keepdim=True)
+
+    def in_order(scores: Any) -> Any:
+        """Scores in the order of the filter, -inf behind what it keeps, and their tokens."""
+        if "top_k" in settings:
+            scores, token = scores.topk(min(settings["top_k"], scores.shape[1]))
+        elif "typical_p" in settings:
+            log_p = scores.log_softmax(-1)
+            token = (log_p + (log_p.exp() * -log_p).sum(-1, keepdim=True)).abs().argsort(-1)
+            scores = log_p.gather(-1, token)
+        else:
+            scores, token = scores.sort(-1, descending=True)
+        p = scores.softmax(-1)
+        mass = settings.get("top_p", settings.get("typical_p"))
+        return scores.masked_fill_(p.cumsum(-1) - p >= mass, -torch.inf), token
+
+    def call() -> Any:
+        scores = x.float() * (1 / first) if first != 1 else x.float()
+        if settings.keys().isdisjoint({"top_k", "top_p", "typical_p"}):
+            return race(_filtered(scores, settings)).squeeze(-1)
+        scores, token = in_order(scores)
+        return token.gather(-1, race(scores * (1 / last))).squeeze(-1)
 
     return call
 
