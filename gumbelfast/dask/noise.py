@@ -79,6 +79,13 @@ def exponential(
     """Exponential noise, ``scale * E``, as `gumbelfast.exponential`: the same numbers for any chunks.
 
     Parameters, results and errors are those of `gumbel`.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf, gumbelfast.dask as gfd
+    >>> noise = gfd.exponential(size=(100, 10), chunks=(30, 4), rng=1)
+    >>> bool((noise.compute() == gf.exponential(size=(100, 10), rng=1)).all())
+    True
     """
     return _filled(_exponential, {"scale": scale}, size, dtype, chunks, rng, offset)
 

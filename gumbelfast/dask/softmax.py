@@ -73,6 +73,12 @@ def log_softmax(x: Any, *, axis: Axes = -1, temperature: Any = 1.0, num_threads:
     r"""Logarithm of the softmax of a chunked array, :math:`x_i / T - \log \sum_j \exp(x_j / T)`.
 
     Parameters, results and errors are those of `softmax`; an ulp is one of the larger of the two terms here.
+
+    Examples
+    --------
+    >>> import dask.array as da, gumbelfast.dask as gfd
+    >>> gfd.log_softmax(da.zeros((1, 2), chunks=1)).compute().round(4)  # -log(2)
+    array([[-0.6931, -0.6931]])
     """
     return _elementwise(_log_softmax, _log_probabilities, x, axis, temperature, num_threads)
 

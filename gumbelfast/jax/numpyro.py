@@ -52,6 +52,14 @@ class ExpRelaxedCategorical(distributions.Distribution):
     Notes
     -----
     Maddison, Mnih and Teh, "The Concrete distribution" (2016), appendix C.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax.numpyro import ExpRelaxedCategorical
+    >>> drawn = ExpRelaxedCategorical(0.5, jnp.zeros((2, 3))).sample(jax.random.key(0))
+    >>> jnp.exp(drawn).sum(-1).round(4)
+    Array([1., 1.], dtype=float32)
     """
 
     arg_constraints = {"temperature": constraints.positive, "logits": constraints.real_vector}  # noqa: RUF012
@@ -127,6 +135,14 @@ class LogitRelaxedBernoulli(distributions.Distribution):
     Notes
     -----
     Maddison, Mnih and Teh (2016), appendix B; the noise is that of `gumbelfast.distributions.BinaryConcrete`.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax.numpyro import LogitRelaxedBernoulli
+    >>> drawn = LogitRelaxedBernoulli(0.5, jnp.zeros(3)).sample(jax.random.key(0), (20_000,))
+    >>> (drawn > 0).mean(0).round(1)
+    Array([0.5, 0.5, 0.5], dtype=float32)
     """
 
     arg_constraints = {"temperature": constraints.positive, "logits": constraints.real}  # noqa: RUF012

@@ -97,6 +97,18 @@ def gumbel_top_k(
     ------
     TypeError, ValueError, jax.errors.JaxRuntimeError
         As in `gumbelfast.jax.gumbel_top_k`.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, gumbelfast.jax as gfj
+    >>> from functools import partial
+    >>> from jax.sharding import Mesh, PartitionSpec as P
+    >>> from gumbelfast.jax import sharded
+    >>> mesh, key, x = Mesh(jax.devices(), ("model",)), jax.random.key(0), jnp.zeros((4, 16))
+    >>> draw = partial(sharded.gumbel_top_k, key, k=3, columns="model")
+    >>> over = jax.shard_map(draw, mesh=mesh, in_specs=P(None, "model"), out_specs=P())
+    >>> bool((over(x).indices == gfj.gumbel_top_k(key, x, 3).indices).all())
+    True
     """
     return TopK(*_drawn("gumbel_top_k", key, logits, k, rows, columns, mask))
 

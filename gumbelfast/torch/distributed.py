@@ -103,6 +103,16 @@ def vocab_parallel_categorical(
     -----
     Each process draws from its own columns on the noise of the whole rows, and the largest perturbed logit of all wins
     (``docs/stream.md``): 16 bytes a row and process are exchanged, once.
+
+    Examples
+    --------
+    >>> import torch, torch.distributed as dist
+    >>> from gumbelfast.torch import distributed
+    >>> dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    >>> local = torch.tensor([[0.0, -torch.inf, -torch.inf], [-torch.inf, 0.0, -torch.inf]])
+    >>> distributed.vocab_parallel_categorical(local, 0, seeds=[1, 2])
+    tensor([0, 1])
+    >>> dist.destroy_process_group()
     """
     shard = shard_of(local_logits, start, vocab_size, group)
     each = _temperatures(temperature, shard)
@@ -148,6 +158,15 @@ def vocab_parallel_top_k(
     Notes
     -----
     16 k bytes a row and process are exchanged, once.
+
+    Examples
+    --------
+    >>> import torch, torch.distributed as dist
+    >>> from gumbelfast.torch import distributed
+    >>> dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    >>> distributed.vocab_parallel_top_k(torch.tensor([[0.0, -torch.inf, 99.0]]), 0, 2, seeds=[1]).indices
+    tensor([[2, 0]])
+    >>> dist.destroy_process_group()
     """
     shard = shard_of(local_logits, start, vocab_size, group)
     each, k = _temperatures(temperature, shard), checks.count(k, shard.vocab_size)
@@ -201,6 +220,15 @@ def vocab_parallel_sample_tokens(
     Top-k exchanges the k largest logits of each process. Top-p adds up probabilities as integers, digit by digit of the
     logit where they reach p: sums over processes are exact, and 2 KB a row are exchanged 4 times (of float64, 8 times).
     ``docs/api.md`` has the arithmetic.
+
+    Examples
+    --------
+    >>> import torch, torch.distributed as dist
+    >>> from gumbelfast.torch import distributed
+    >>> dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    >>> distributed.vocab_parallel_sample_tokens(torch.tensor([[0.0, 1.0, 2.0]]), 0, top_k=1, seeds=[1])
+    tensor([2])
+    >>> dist.destroy_process_group()
     """
     shard = shard_of(local_logits, start, vocab_size, group)
     batch, work = shard.x.shape[:-1], shard.x.dtype

@@ -130,6 +130,13 @@ def neural_sort(scores: Tensor, tau: float | Tensor = 1.0) -> Tensor:
     Notes
     -----
     Grover, Wang, Zweig and Ermon, "Stochastic optimization of sorting networks via continuous relaxations" (2019).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch.permutations import neural_sort
+    >>> neural_sort(torch.tensor([2.0, 5.0, 4.0]), 0.01) @ torch.tensor([2.0, 5.0, 4.0])
+    tensor([5., 4., 2.])
     """
     return _sorted(scores, tau, permutations.neural_sort, permutations.neural_sort_backward)
 

@@ -152,5 +152,14 @@ def muprop(
     Notes
     -----
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.muprop(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (9 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()  # the truth: 2/9, -1/9, -1/9
+    Array([ 2., -1., -1.], dtype=float32)
     """
     return Estimate(*_surrogates.muprop(Draws(key, logits, f, num_samples, family)))

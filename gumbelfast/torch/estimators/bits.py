@@ -36,6 +36,16 @@ def arm(logits: Tensor, f: Function, *, num_samples: int = 2, generator: Any = N
     Notes
     -----
     Yin and Zhou, "ARM: augment-REINFORCE-merge gradient for stochastic binary networks" (2019).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import estimators
+    >>> logits, rng = torch.zeros(3, requires_grad=True), torch.Generator().manual_seed(0)
+    >>> c = torch.tensor([4.0, 8.0, 12.0])
+    >>> estimators.arm(logits, lambda z: z @ c, num_samples=20_000, generator=rng).loss.backward()
+    >>> logits.grad.round()  # the truth: c / 4
+    tensor([1., 2., 3.])
     """
     return _antithetic("arm", logits, f, num_samples, generator)
 
@@ -62,6 +72,16 @@ def disarm(logits: Tensor, f: Function, *, num_samples: int = 2, generator: Any 
     Notes
     -----
     Dong, Mnih and Tucker, "DisARM: an antithetic gradient estimator for binary latent variables" (2020).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import estimators
+    >>> logits, rng = torch.zeros(3, requires_grad=True), torch.Generator().manual_seed(0)
+    >>> c = torch.tensor([4.0, 8.0, 12.0])
+    >>> estimators.disarm(logits, lambda z: z @ c, num_samples=20_000, generator=rng).loss.backward()
+    >>> logits.grad.round()  # the truth: c / 4
+    tensor([1., 2., 3.])
     """
     return _antithetic("disarm", logits, f, num_samples, generator)
 

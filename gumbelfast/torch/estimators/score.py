@@ -154,5 +154,15 @@ def muprop(
     Notes
     -----
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import estimators
+    >>> logits, rng = torch.zeros(3, requires_grad=True), torch.Generator().manual_seed(0)
+    >>> found = estimators.muprop(logits, lambda z: z[:, 0], num_samples=20_000, generator=rng)
+    >>> found.loss.backward()
+    >>> logits.grad.round(decimals=1)  # the truth: 2/9, -1/9, -1/9
+    tensor([ 0.2000, -0.1000, -0.1000])
     """
     return Estimate(*_surrogates.muprop(Draws(logits, f, num_samples, family, generator)))
