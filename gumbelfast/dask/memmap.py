@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import Any
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 
 
 def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
@@ -49,23 +51,15 @@ def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
     order = "C" if array.flags.c_contiguous else "F"
     file = (str(array.filename), array.dtype, array.offset, array.shape, order)
     chunks = da.core.normalize_chunks(chunks, array.shape, dtype=array.dtype)
-    token = dask_token(file, array)
+    # What the file holds now, in these chunks: Dask takes arrays of one name for the same.
+    seen = os.stat(str(array.filename))
+    token = tokenize(file, chunks, seen.st_mtime_ns, seen.st_size)
     return da.map_blocks(_read, file, chunks=chunks, dtype=array.dtype, meta=_meta(array), name=f"memmap-{token}")
 
 
 def is_whole(array: Any) -> bool:
     """Whether a memory map is what was opened, so that its own name, offset and shape say where it lies."""
     return isinstance(array, np.memmap) and array.filename is not None and isinstance(array.base, mmap.mmap)
-
-
-def dask_token(file: Any, array: np.memmap[Any, Any]) -> str:
-    """A name for what the file holds now."""
-    import os
-
-    from dask.base import tokenize
-
-    seen = os.stat(str(array.filename))
-    return str(tokenize(file, seen.st_mtime_ns, seen.st_size))
 
 
 def _meta(array: np.memmap[Any, Any]) -> Any:

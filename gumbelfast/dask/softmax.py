@@ -124,11 +124,15 @@ def logsumexp(
 
 
 class LogSum(NamedTuple):
-    """What a block leaves: the logarithm of the sum of exp((x - most) * inverse), in float64, axes kept."""
+    """What a block leaves: the logarithm of the sum of exp((x - shift - most) * inverse), in float64, axes kept.
+
+    `shift` was subtracted before noise was added, so that large numbers round none of it away; without noise it is 0.
+    """
 
     log_sum: Array
     most: Array
     inverse: Array
+    shift: Array
 
 
 def log_sums(x: da.Array, axes: tuple[int, ...], blocks: dict[str, da.Array], given: dict[str, Any]) -> da.Array:
@@ -153,22 +157,29 @@ def _piece_sum(x: Array, axes: tuple[int, ...], temperature: Any, num_threads: A
     most = np.where(np.isfinite(most), most, 0.0)
     inverse = np.broadcast_to(1.0 / np.asarray(temperature, np.float64), most.shape)
     if 0 in (x.shape[axis] for axis in axes):
-        return LogSum(np.full(most.shape, -np.inf), most, inverse)
+        return LogSum(np.full(most.shape, -np.inf), most, inverse, np.zeros(most.shape))
     rows = np.squeeze(temperature, axes) if np.ndim(temperature) else temperature
     with np.errstate(over="ignore"):
         wide -= most
     log_sum = _logsumexp(wide, axis=axes, temperature=rows, keepdims=True, num_threads=num_threads)
-    return LogSum(np.asarray(log_sum), most, inverse)
+    return LogSum(np.asarray(log_sum), most, inverse, np.zeros(most.shape))
 
 
 def merge_log_sums(found: list[LogSum]) -> LogSum:
     """The sum of all, relative to the largest maximum."""
-    sums, mosts = (np.stack(parts, axis=-1) for parts in ([s.log_sum for s in found], [s.most for s in found]))
-    most = np.where(np.isneginf(sums), -np.inf, mosts).max(axis=-1)
-    most = np.where(np.isfinite(most), most, 0.0)
-    with np.errstate(over="ignore"):
-        terms = sums + (mosts - most[..., None]) * found[0].inverse[..., None]
-    return LogSum(np.asarray(_logsumexp(terms, axis=-1)), most, found[0].inverse)
+    sums, mosts, _, shifts = (np.stack(parts, axis=-1) for parts in zip(*found, strict=True))
+    empty = np.isneginf(sums)
+
+    def largest(values: Array) -> Array:
+        most = np.where(empty, -np.inf, values).max(axis=-1)
+        return np.where(np.isfinite(most), most, 0.0)
+
+    shift = largest(shifts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mosts = mosts + (shifts - shift[..., None])
+        most = largest(mosts)
+        terms = np.where(empty, -np.inf, sums + (mosts - most[..., None]) * found[0].inverse[..., None])
+    return LogSum(np.asarray(_logsumexp(terms, axis=-1)), most, found[0].inverse, shift)
 
 
 def probabilities(x: Array, total: LogSum) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .findings import Array, Finding, count_bound, fit, law_of, resemblance, worst
-from .sampler import Sampler
+from .sampler import OutOfConventionError, Sampler
 
 Answer = Callable[[Sampler], Finding]
 BEYOND_FLOAT32 = (1 << 24) + 4  # more categories than float32 has consecutive integers
@@ -27,8 +27,8 @@ class Question:
         The question in a few words.
     ask : callable
         Makes the calls.
-    needs : str
-        The option or attribute without which it cannot be asked; empty if it always can.
+    needs : tuple of str
+        Options or attributes, of which the sampler must have one; empty if it can always be asked.
     may_refuse : bool
         Whether an error is an honest answer.
     slow : bool
@@ -37,13 +37,14 @@ class Question:
 
     title: str
     ask: Answer
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     may_refuse: bool = False
     slow: bool = False
 
     def put(self, sampler: Sampler) -> bool:
         """Whether it can be asked of this sampler."""
-        return not self.needs or self.needs in sampler.options or bool(getattr(sampler, self.needs, None))
+        has = (name in sampler.options or bool(getattr(sampler, name, None)) for name in self.needs)
+        return not self.needs or any(has)
 
 
 def normal(shape: int | tuple[int, ...], seed: int = 0) -> Array:
@@ -256,6 +257,8 @@ def silent(row: Sequence[float], sampler: Sampler) -> Finding:
     bad[1] = row
     try:
         drawn = sampler.call(bad)
+    except OutOfConventionError:
+        raise
     except Exception as error:
         return Finding(f"raises {type(error).__name__}")
     if 0 <= drawn[1] < 4:
@@ -318,17 +321,17 @@ QUESTIONS: tuple[Question, ...] = (
     Question("noise that repeats", repetition),
     Question("seeds that share bits", seeds_apart),
     Question("seeds one after the other", seed_by_seed),
-    Question("a row with its seed, alone and in batches", rows_alone, "seeds"),
-    Question("rows with seeds one after the other", seeds_of_rows, "seeds"),
-    Question("top_k where logits tie", top_k_ties, "top_k"),
-    Question("top_p where logits tie", top_p_ties, "top_p"),
-    Question("top_p at its edge", top_p_edge, "top_p"),
-    Question("min_p at its edge", min_p_edge, "min_p"),
-    Question("filters that leave everything", filters_that_leave_all, "top_k"),
+    Question("a row with its seed, alone and in batches", rows_alone, ("seeds",)),
+    Question("rows with seeds one after the other", seeds_of_rows, ("seeds",)),
+    Question("top_k where logits tie", top_k_ties, ("top_k",)),
+    Question("top_p where logits tie", top_p_ties, ("top_p",)),
+    Question("top_p at its edge", top_p_edge, ("top_p",)),
+    Question("min_p at its edge", min_p_edge, ("min_p",)),
+    Question("filters that leave everything", filters_that_leave_all, ("top_k", "top_p", "min_p")),
     Question("NaN in a row", partial(silent, NAN), may_refuse=True),
     Question("a row of -inf alone", partial(silent, EMPTY), may_refuse=True),
-    Question("one noise for each category", one_noise, "one_noise"),
-    Question("speculative decoding", speculation, "speculate"),
+    Question("one noise for each category", one_noise, ("one_noise",)),
+    Question("speculative decoding", speculation, ("speculate",)),
 )
 
 

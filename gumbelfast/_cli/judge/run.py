@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from .. import text
 from .adapters import KNOWN
@@ -24,7 +23,7 @@ def verdict(question: Question, sampler: Sampler, quick: bool = False) -> tuple[
     A question fails below `FALSE_ALARM` divided by the number of all questions, asked or not.
     """
     if not question.put(sampler):
-        return NOT_ASKED, "", f"the sampler has no {question.needs}"
+        return NOT_ASKED, "", f"the sampler has no {' or '.join(question.needs)}"
     if quick and question.slow:
         return NOT_ASKED, "", "left out by --quick"
     try:
@@ -43,10 +42,9 @@ def verdict(question: Question, sampler: Sampler, quick: bool = False) -> tuple[
 
 
 def judge(
-    function: Callable[..., Any], quick: bool = False, questions: Sequence[Question] = QUESTIONS
+    sampler: Sampler, quick: bool = False, questions: Sequence[Question] = QUESTIONS
 ) -> dict[str, tuple[str, str, str]]:
     """The verdicts on a sampler by the titles of the questions."""
-    sampler = as_sampler(function)
     return {q.title: verdict(q, sampler, quick) for q in text.track(questions, "judge")}
 
 
@@ -73,11 +71,11 @@ def main(sampler: str, quick: bool = False, only: str = "") -> int:
         print(f"no question has {only!r} in its title", file=sys.stderr)
         return 2
     try:
-        function = KNOWN[sampler] if sampler in KNOWN else load(sampler)
+        judged = as_sampler(KNOWN[sampler] if sampler in KNOWN else load(sampler))
     except (ValueError, ImportError) as error:
         print(f"no sampler: {error}", file=sys.stderr)
         return 2
-    found = judge(function, quick, questions)
+    found = judge(judged, quick, questions)
     text.table(f"Questions to {sampler}", ["question", "verdict", "p < ", "seen"], [[t, *v] for t, v in found.items()])
     kinds = [kind for kind, *_ in found.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in (text.GOOD, text.BAD, REFUSED, NOT_ASKED))

@@ -49,8 +49,8 @@ class Sampler:
         return checked(index, logits)
 
     def call(self, logits: Array, seed: int = 0, **options: Any) -> Array:
-        """The indices of one call, whatever they are."""
-        return _as_indices(self.function(logits, seed, **options), len(logits))
+        """The indices of one call, whatever they are; the sampler gets logits that it may write to."""
+        return _as_indices(self.function(logits.copy(), seed, **options), len(logits))
 
     def repeat(self, row: Array, draws: int, seed: int = 0, **options: Any) -> Array:
         """Many draws from one row, in calls of limited size with a seed for each."""
@@ -64,7 +64,7 @@ class Sampler:
     def speculated(self, draft: Array, target: Array, seed: int) -> Array:
         """The tokens that speculative decoding gives out."""
         assert self.speculate is not None
-        return checked(_as_indices(self.speculate(draft, target, seed), len(target)), target)
+        return checked(_as_indices(self.speculate(draft.copy(), target.copy(), seed), len(target)), target)
 
 
 def _as_indices(returned: Any, rows: int) -> Array:
@@ -84,7 +84,13 @@ def checked(index: Array, logits: Array) -> Array:
 
 
 def as_sampler(function: Callable[..., Any]) -> Sampler:
-    """A function as a sampler: the options are parameters of these names, the rest attributes."""
+    """A function as a sampler: the options are parameters of these names, the rest attributes.
+
+    Raises
+    ------
+    ValueError
+        If its parameters cannot be found out, as those of some compiled functions.
+    """
     taken = frozenset(OPTIONS) & inspect.signature(function).parameters.keys()
     speculate, one_noise = getattr(function, "speculate", None), bool(getattr(function, "one_noise", False))
     return Sampler(function, taken, speculate, one_noise)
