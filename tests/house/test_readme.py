@@ -55,6 +55,9 @@ def test_commands(tmp_path: Path) -> None:
     """What a test can run is run here; CI installs, tests and builds the site by the same words."""
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     extras = re.findall(r"^([\w-]+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(r'"\.\[([\w-]+)\]"', README)
+    assert len(named) >= 6
+    assert set(named) <= set(extras)
     found = commands()
     assert len(found) >= 8
     for command in found:
