@@ -86,7 +86,7 @@ def picture(path: Path, logits: dict[str, np.ndarray], distance: dict[str, np.nd
     axes.set(yscale="log", xlabel="step", ylabel="total variation distance of probabilities and wave")
     axes.set_yticks((0.01, 0.02, 0.05, 0.1, 0.2, 0.3), ("0.01", "0.02", "0.05", "0.1", "0.2", "0.3"))
     axes.minorticks_off()
-    axes.set_title(f"{BATCHES} batches of {BATCH} draws a step")
+    axes.set_title(f"{BATCHES} batches of {BATCH} draws per step")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
     print(f"picture: {path}")

@@ -57,7 +57,7 @@ def check_integers(values: da.Array, name: str) -> None:
 
 
 def check_range(block: Array, name: str, end: int, rows: Location) -> None:
-    """Refuses integers of a block, one a row, outside [0, end)."""
+    """Refuses integers of a block, one per row, outside [0, end)."""
     fault = checks.is_outside(block, 0, end)
     if fault.any():
         row = row_name(fault, starts_of(rows))
@@ -66,7 +66,7 @@ def check_range(block: Array, name: str, end: int, rows: Location) -> None:
 
 
 def check_positive(block: Array, name: str, rows: Location) -> None:
-    """Refuses temperatures of a block, one a row."""
+    """Refuses temperatures of a block, one per row."""
     fault = ~((block > 0) & (block < math.inf))
     if fault.any():
         row = row_name(fault, starts_of(rows))
@@ -92,7 +92,7 @@ def check_weights(x: Array, location: Location) -> None:
 
 
 def one_a_row(values: Any, name: str, shape: tuple[int, ...]) -> Any:
-    """Values that broadcast to one a row, with as many axes as there are batch axes."""
+    """Values that broadcast to one per row, with as many axes as there are batch axes."""
     array = values if isinstance(values, da.Array) else np.asarray(values)
     fits = array.ndim <= len(shape) and all(
         n in (1, wanted) for n, wanted in zip(reversed(array.shape), reversed(shape), strict=False)

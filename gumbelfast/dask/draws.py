@@ -232,7 +232,7 @@ def _logits(
 
 
 def temperature_of(values: Any, name: str, x: da.Array, axes: tuple[int, ...]) -> Any:
-    """A float, or one temperature a row, with all axes of `x`."""
+    """A float, or one temperature per row, with all axes of `x`."""
     _checks.check_temperature(values, name, x.dtype)
     if not isinstance(values, da.Array) and np.ndim(values) == 0:
         return float(values)
@@ -272,7 +272,7 @@ class _MergeLargest:
 
 
 def _rows_of(x: Array, blocks: Blocks, location: Location, address: Address, temperature: Any) -> Any:
-    """A block and its mask with the rows' axis last and no axes of draws, and one temperature a row."""
+    """A block and its mask with the rows' axis last and no axes of draws, and one temperature per row."""
     one, axis = (0,) * address.lead, address.axis - address.lead
     x = x[one]
     if "temperature" in blocks:

@@ -28,7 +28,7 @@ def location(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def temperature(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> float | NDArray[np.float64]:
-    """One temperature, or one a row as an array of that shape, whose reciprocals are numbers of the working dtype."""
+    """One temperature, or one per row as an array of that shape, whose reciprocals are numbers of the working dtype."""
     positive_reciprocals(value, "tau", shape, dtype)
     if np.ndim(value) == 0:
         return float(value)  # type: ignore[arg-type]

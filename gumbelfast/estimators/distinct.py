@@ -90,7 +90,7 @@ def unordered_set(
     ------
     TypeError, ValueError
         As in `score_function`, for a k above the columns or the finite logits of a row, or for an f that returns
-        another shape than one value a row.
+        another shape than one value per row.
 
     Notes
     -----

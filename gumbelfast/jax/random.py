@@ -95,7 +95,7 @@ def categorical(
         True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
     method : {"gumbel", "alias"}, default "gumbel"
         "gumbel" looks at all categories for each draw. "alias" makes a table of each row once, from which a draw costs
-        the same whatever the number of categories: for hundreds of draws a row and more. Both are exact, but they draw
+        the same whatever the number of categories: use it for hundreds of draws per row. Both are exact, but they draw
         different values; tables draw with replacement only.
 
     Returns

@@ -57,7 +57,7 @@ def categorical(
 
     Notes
     -----
-    Each device draws from its own part on the noise of the whole, and 16 bytes a row are gathered along `columns`
+    Each device draws from its own part on the noise of the whole, and 16 bytes per row are gathered along `columns`
     (``docs/stream.md``). The compiled program calls back to Python for the kernels, and no gradient passes.
 
     Examples

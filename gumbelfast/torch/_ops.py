@@ -160,7 +160,7 @@ noise_like = _op(
     lambda kind, like, dtype, token: torch.empty(like.shape, dtype=dtype, device=like.device),
 )
 checked_noise = _op("checked_noise", _checked_noise, _shape_of_checked_noise)
-# tau: a tensor of float64, one or one a row, so that no program is compiled anew for another value.
+# tau: a tensor of float64, one or one per row, so that no program is compiled anew for another value.
 gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, tau, dim, token: torch.empty_like(logits))
 gumbel_softmax_hard = _op(
     "gumbel_softmax_hard",

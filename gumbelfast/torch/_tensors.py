@@ -190,7 +190,7 @@ def is_one_a_row(tau: Tensor, x: Tensor, dim: int) -> bool:
 
 
 def reciprocals(tau: Any, x: Tensor, dim: int) -> float | Array:
-    """1/tau of a temperature, or of one a row, once it is checked."""
+    """1/tau of a temperature, or of one per row, once it is checked."""
     if not isinstance(tau, torch.Tensor):
         return checks.positive_reciprocal(tau, "tau", WORK[x.dtype])
     if tau.numel() == 1:

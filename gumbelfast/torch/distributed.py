@@ -102,7 +102,7 @@ def vocab_parallel_categorical(
     Notes
     -----
     Each process draws from its own columns on the noise of the whole rows, and the largest perturbed logit of all wins
-    (``docs/stream.md``): 16 bytes a row and process are exchanged, once.
+    (``docs/stream.md``): 16 bytes per row and process are exchanged, once.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def vocab_parallel_top_k(
 
     Notes
     -----
-    16 k bytes a row and process are exchanged, once.
+    16 k bytes per row and process are exchanged, once.
 
     Examples
     --------
@@ -365,7 +365,7 @@ class DistributedWeightedSampler(Sampler[int]):
 
 
 def _one_a_row(value: Any, nothing: float, batch: tuple[int, ...]) -> Array:
-    """One setting a row, in a row, as float64; what filters nothing where it is not given."""
+    """One setting per row, in a row, as float64; what filters nothing where it is not given."""
     return np.broadcast_to(np.asarray(row_checks.where_none(value, nothing), np.float64), batch).reshape(-1)
 
 
@@ -386,7 +386,7 @@ def _mask_of(mask: Any, shard: Shard) -> Array | None:
 
 
 def _places_of(seeds: Any, positions: Any, shard: Shard) -> tuple[Array | None, Array | None]:
-    """One seed and one position a row, if there are any."""
+    """One seed and one position per row, if there are any."""
     if seeds is None:
         if positions is not None:
             raise ValueError("positions needs seeds")

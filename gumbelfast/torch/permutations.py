@@ -96,7 +96,7 @@ def soft_sort(scores: Tensor, tau: float | Tensor = 1.0) -> Tensor:
     scores : Tensor of float16, bfloat16, float32 or float64, shape (..., n)
         Finite.
     tau : float or Tensor, default 1.0
-        Temperature, one number or one a row, which broadcasts to the batch shape. No gradient passes to it.
+        Temperature, one number or one per row, which broadcasts to the batch shape. No gradient passes to it.
 
     Returns
     -------

@@ -33,7 +33,7 @@ def gumbel_softmax(
     logits : Tensor of float16, bfloat16, float32 or float64
         Unnormalised log-probabilities, of any shape and strides, on the CPU. -inf is never drawn and gets gradient 0.
     tau : float or Tensor, default 1.0
-        Temperature. A tensor broadcasts to `logits`, as one a row does whose shape ends in 1, and may require a
+        Temperature. A tensor broadcasts to `logits`, as one per row does whose shape ends in 1, and may require a
         gradient; where it does, or differs along `dim`, the formula is left to torch's operators, on the same noise.
         In compiled code it may change from call to call without a new graph.
     hard : bool, default False

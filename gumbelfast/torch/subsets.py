@@ -31,7 +31,7 @@ def relaxed_top_k(
     k : int
         The size of the subsets.
     tau : float or Tensor, default 1.0
-        Temperature, one number or one a row: a shape that broadcasts to `logits` and is 1 along `dim`. No gradient
+        Temperature, one number or one per row: a shape that broadcasts to `logits` and is 1 along `dim`. No gradient
         passes to it.
     hard : bool, default False
         Forward exact k-hot samples, those of `gumbel_top_k`, backward the gradient of the soft ones.

@@ -35,8 +35,8 @@ def unordered_set(
     Raises
     ------
     TypeError, ValueError, jax.errors.JaxRuntimeError
-        As in `score_function`, for a k above the columns, or for an f that returns another shape than one value a row.
-        What is drawn beyond the finite logits of a row has no weight.
+        As in `score_function`, for a k above the columns, or for an f that does not return one value per row. What is
+        drawn beyond the finite logits of a row has no weight.
 
     Notes
     -----

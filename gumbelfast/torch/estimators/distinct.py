@@ -38,7 +38,7 @@ def unordered_set(
     ------
     TypeError, ValueError, NotImplementedError
         As in `score_function`, for a k above the columns or, in eager code, the finite logits of a row (compiled code
-        gives what is drawn too much no weight), or for an f that returns another shape than one value a row.
+        gives what is drawn too much no weight), or for an f that returns another shape than one value per row.
 
     Notes
     -----
