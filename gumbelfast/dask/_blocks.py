@@ -164,7 +164,7 @@ def _located(block: Any, *arrays: Any, function: Any, names: Any, given: Any, bl
 def states(
     function: Callable[..., Any], x: da.Array, axes: tuple[int, ...], arrays: dict[str, da.Array], /, **given: Any
 ) -> da.Array:
-    """What `function` leaves of every block of `x`, of size 1 along `axes`: objects that are no arrays."""
+    """What `function` leaves of every block of `x`, of size 1 along `axes`: objects that are not arrays."""
     chunks = tuple((1,) * len(c) if axis in axes else c for axis, c in enumerate(x.chunks))
     result = {"chunks": chunks, "dtype": object, "meta": np.empty((0,) * x.ndim, object)}
     return map_located(function, x, arrays, result, **given)

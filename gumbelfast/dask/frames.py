@@ -47,7 +47,7 @@ def sample_rows(frame: Any, n: int, *, weights: Any = None, rng: SeedLike = None
     Raises
     ------
     TypeError
-        For what is no frame, weights that are no real numbers, or an n that is no integer.
+        For what is no frame, weights that are not real numbers, or an n that is not an integer.
     ValueError
         For weights that are negative or not finite, and for an n above the number of rows that weigh more than 0.
     KeyError

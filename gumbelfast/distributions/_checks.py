@@ -1,4 +1,4 @@
-"""What parameters and values of continuous distributions are accepted, and what is said of others."""
+"""Checks of parameters and values of continuous distributions, and the errors for what is refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def positive_scale(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def stretch(low: Any, high: Any) -> tuple[float, float]:
-    """Where the gates of a hard concrete law would reach if they were not cut off."""
+    """The ends of the interval that a hard concrete law stretches gates to."""
     ends = finite_number(low, "low"), finite_number(high, "high")
     if not ends[0] < 0:
         raise ValueError(f"low must be < 0, got {low!r}")

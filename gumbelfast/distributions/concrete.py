@@ -153,7 +153,7 @@ class Concrete(_Relaxed):
         Returns
         -------
         ndarray of float64, or a scalar
-            Samples are scored by the logarithms that they remember, rows that were written over by their values.
+            Samples are scored by the logarithms that they remember, rows that were overwritten by their values.
 
         Raises
         ------
@@ -184,7 +184,8 @@ class Concrete(_Relaxed):
 class ExpConcrete(_Relaxed):
     r"""The distribution of the logarithm of a `Concrete` sample, :math:`y = \log \mathrm{softmax}((x + g) / \tau)`.
 
-    Parameters and errors are those of `Concrete`. Samples do not underflow, so it is the one to compute densities with.
+    Parameters and errors are those of `Concrete`. Samples do not underflow, so it is the better choice for computing
+    densities.
 
     Notes
     -----

@@ -48,7 +48,7 @@ def choice(
     Raises
     ------
     TypeError
-        For an `a` that is neither an array nor an integer, weights that are not real, and for what is no key.
+        For an `a` that is neither an array nor an integer, weights that are not real, and for a `key` that is not one.
     ValueError
         For a bad axis, a `p` of another size, an empty `a`, or more draws without replacement than elements.
     jax.errors.JaxRuntimeError

@@ -37,7 +37,7 @@ def gumbel(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = float
     Raises
     ------
     TypeError, ValueError
-        For a dtype outside the four, a bad shape, or what is no single key.
+        For a dtype outside the four, a bad shape, or a `key` that is not a single one.
 
     Notes
     -----
@@ -92,7 +92,7 @@ def categorical(
     replace : bool, default True
         False: the draws of a row differ from each other; they come in order of successive sampling.
     mask : array of bool, optional
-        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+        True where a category is allowed; broadcasts to `logits`. Masked logits are not read.
     method : {"gumbel", "alias"}, default "gumbel"
         "gumbel" looks at all categories for each draw. "alias" makes a table of each row once, from which a draw costs
         the same whatever the number of categories: use it for hundreds of draws per row. Both are exact, but they draw
@@ -106,7 +106,7 @@ def categorical(
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask that is not boolean, and for what is no key.
+        For logits that are not floats, a mask that is not boolean, and for a `key` that is not one.
     ValueError
         For a bad axis or method, a shape that does not fit, or more draws without replacement than categories.
     jax.errors.JaxRuntimeError

@@ -30,7 +30,7 @@ def viterbi(unary: ArrayLike, pairwise: ArrayLike, *, num_threads: int | None = 
         ``pairwise[i, j]`` for label i followed by label j; with three axes, ``pairwise[t - 1]`` between nodes t - 1
         and t. -inf forbids a pair. The same for all chains.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------

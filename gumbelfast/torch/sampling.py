@@ -43,7 +43,7 @@ def categorical(
     dim : int, default -1
         The dimension of the categories.
     mask : Tensor of bool, optional
-        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+        True where a category is allowed; broadcasts to `logits`. Masked logits are not read.
     method : {"gumbel", "alias"}, default "gumbel"
         "alias" draws other values of the same distribution from an alias table, which pays off from hundreds of draws
         per row on.

@@ -11,7 +11,7 @@ from ._draws import Draws, Estimate, Function
 
 
 def arm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int = 2) -> Estimate:
-    r"""ARM: the gradient by log-odds of bits from the values at two antithetic samples. Unbiased, for any f.
+    r"""ARM: the gradient with respect to log-odds of bits, from values at antithetic samples. Unbiased, for any f.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def arm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int = 2)
 
 
 def disarm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int = 2) -> Estimate:
-    r"""DisARM: `arm` averaged over what the pair of samples leaves open. Unbiased, and of lower variance.
+    r"""DisARM: `arm` averaged over the noise, given the pair of samples. Unbiased, and of lower variance.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def score_function(
     ------
     TypeError, ValueError, NotImplementedError
         For logits and generators as in `gumbelfast.torch.gumbel_softmax`, for an unknown `baseline` or `family`, too
-        few samples, or a result of `f` that is no tensor of real numbers or whose shape does not fit.
+        few samples, or a result of `f` that is not a tensor of real numbers or whose shape does not fit.
 
     Notes
     -----
