@@ -1,4 +1,4 @@
-"""What dask arrays are accepted, and what is said of faults that are found in one of their blocks.
+"""Checks of dask arrays, and the errors for faults found in one of their blocks.
 
 Errors have the texts of NumPy's functions, with places and rows counted in the whole array.
 """
@@ -40,7 +40,7 @@ def check_known(x: da.Array) -> None:
 
 
 def check_temperature(values: Any, name: str, dtype: np.dtype[Any]) -> None:
-    """Refuses a temperature, or one of several at hand, in the words of NumPy's functions."""
+    """Refuses a temperature, or one of several in memory, with the errors of NumPy's functions."""
     if isinstance(values, da.Array):
         if values.dtype.kind not in "fiu":
             raise TypeError(f"{name} must be real numbers, got {values.dtype}")
@@ -115,7 +115,7 @@ def mask_of(mask: Any, shape: tuple[int, ...]) -> Any:
 
 
 def starts_of(location: Location) -> tuple[int, ...]:
-    """Where a block begins; where that is unknown, 0."""
+    """Where a block begins; 0 where that is unknown."""
     return tuple(0 if math.isnan(start) else start for start, _ in location)
 
 

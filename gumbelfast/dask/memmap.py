@@ -1,4 +1,4 @@
-"""Files of numbers as dask arrays, opened by whoever reads a chunk."""
+"""Files of numbers as dask arrays: each task opens the file itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dask.base import tokenize
 
 
 def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
-    """A dask array over a memory-mapped file, of which only the name travels: each worker opens the file itself.
+    """A dask array over a memory-mapped file, of which only the name is sent: each worker opens the file itself.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
     Raises
     ------
     TypeError
-        For what is no memory map, or only a part of one.
+        For an argument that is not a memory map, or is only a part of one.
 
     Notes
     -----
     `dask.array.from_array` would put the numbers themselves into the graph wherever it is sent to another process.
-    Pages that were read stay in the system's cache as long as nobody needs the room: they are no memory of a worker.
+    Pages that were read stay in the system's cache while there is room; they do not count as memory of a worker.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
 
 
 def is_whole(array: Any) -> bool:
-    """Whether a memory map is what was opened, so that its own name, offset and shape say where it lies."""
+    """Whether this is a memory map as it was opened, so that its name, offset and shape say where its numbers are."""
     return isinstance(array, np.memmap) and array.filename is not None and isinstance(array.base, mmap.mmap)
 
 

@@ -97,7 +97,7 @@ def _filled(
     arrays = {name: value for name, value in given.items() if isinstance(value, da.Array)}
     for value in arrays.values():
         _checks.check_known(value)
-    # Arguments at hand, and shapes, are checked by NumPy's function, on as little as possible.
+    # Arguments in memory, and shapes, are checked by NumPy's function, called for as few numbers as possible.
     fill(**{name: 1.0 if name in arrays else value for name, value in given.items()}, dtype=found, rng=0)
     natural = np.broadcast_shapes(*(np.shape(value) for value in given.values()))
     shape = natural if size is None else checks.size_tuple(size)

@@ -85,7 +85,7 @@ def gumbel_softmax(
     if hard:
         index = hard_index(argmax_state(x, {}, address, {"temperature": 1.0, "num_threads": num_threads}), address, x)
         columns = _blocks.beside(np.arange(x.shape[place]).reshape((-1,) + (1,) * (x.ndim - 1 - place)), x.chunks)
-        if "tau" in blocks:  # whose faults are told here as well
+        if "tau" in blocks:  # so that its faults are found here too
             index = _blocks.map_located(_checked, index, {"tau": blocks["tau"]}, _blocks.like(index), axis=place)
         hot = da.map_blocks(_one_hot, index, columns, **result)
     first = hot if hard else soft

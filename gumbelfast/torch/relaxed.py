@@ -54,7 +54,7 @@ def gumbel_softmax(
     Raises
     ------
     TypeError
-        For anything but a dense tensor of these dtypes, or another generator.
+        For anything but a dense tensor of these dtypes, and for other generators.
     ValueError
         For NaN or +inf among the logits, a row without a finite one, or a bad tau; no generator has moved then.
     IndexError, NotImplementedError

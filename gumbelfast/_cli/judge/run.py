@@ -1,4 +1,4 @@
-"""Asks everything, and says what holds."""
+"""Asks all questions, and reports the answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_ASKED, REFUSED = "not asked", "refused"
 
 
 def verdict(question: Question, sampler: Sampler, quick: bool = False) -> tuple[str, str, str]:
-    """Of one question: the verdict, the bound of its p-value, and what was seen.
+    """The answer to one question: the verdict, the bound of its p-value, and what was seen.
 
     A question fails below `FALSE_ALARM` divided by the number of all questions, asked or not.
     """
@@ -44,7 +44,7 @@ def verdict(question: Question, sampler: Sampler, quick: bool = False) -> tuple[
 def judge(
     sampler: Sampler, quick: bool = False, questions: Sequence[Question] = QUESTIONS
 ) -> dict[str, tuple[str, str, str]]:
-    """The verdicts on a sampler by the titles of the questions."""
+    """The verdicts on a sampler, by the titles of the questions."""
     return {q.title: verdict(q, sampler, quick) for q in text.track(questions, "judge")}
 
 
@@ -56,7 +56,7 @@ def main(sampler: str, quick: bool = False, only: str = "") -> int:
     sampler : str
         ``MODULE:FUNCTION``, or the name of a sampler that is known.
     quick : bool
-        Without the questions that take most of the time.
+        Leave out the slowest questions.
     only : str
         Only questions whose title contains this.
 
@@ -80,5 +80,5 @@ def main(sampler: str, quick: bool = False, only: str = "") -> int:
     kinds = [kind for kind, *_ in found.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in (text.GOOD, text.BAD, REFUSED, NOT_ASKED))
     print(f"{counts}; {time.perf_counter() - start:.0f} s")
-    print(f"A sampler that is right fails any of them with a probability of at most {FALSE_ALARM:g}.")
+    print(f"The probability that a correct sampler fails any of them is at most {FALSE_ALARM:g}.")
     return 1 if text.BAD in kinds else 0
