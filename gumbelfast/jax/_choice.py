@@ -29,11 +29,11 @@ def choice(
     key : JAX key
         Typed or raw.
     a : int or array
-        What is chosen from: the array, along `axis`, or the integers below a number.
+        The array to choose from, along `axis`, or the integers below a number.
     shape : int or tuple of ints, default ()
         Of the choices.
     replace : bool, default True
-        False: no element is chosen twice; they come in order of successive sampling.
+        False: no element is chosen twice; they are in the order of successive sampling.
     p : array of real numbers, optional
         Weights of the elements, finite and >= 0, by default equal. They need not sum to 1: they are divided by their
         sum. Elements of weight 0 are never chosen.

@@ -2,8 +2,8 @@
 
     from gumbelfast.jax.numpyro import RelaxedOneHotCategorical
 
-NumPyro keeps what a sample was made of and scores it by that, so relaxed samples that round to 0 or 1 have the density
-of what was drawn.
+NumPyro keeps the values that a sample was computed from and scores the sample by them, so relaxed samples that round to
+0 or 1 have the density of the exact draw.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class ExpRelaxedCategorical(distributions.Distribution):
         """Samples of shape ``sample_shape + batch_shape + event_shape``, with gradients to parameters."""
         noise = gumbel(key, (*sample_shape, *self.logits.shape), self.logits.dtype)
         common = jax.lax.stop_gradient(self.logits.max(axis=-1, keepdims=True))
-        perturbed = (self.logits - common) + noise  # as gumbel_softmax: large logits hide no noise
+        perturbed = (self.logits - common) + noise  # as in gumbel_softmax: large logits round no noise away
         below = perturbed - jax.lax.stop_gradient(perturbed.max(-1, keepdims=True))
         return log_softmax(below / self.temperature[..., None])
 
@@ -90,7 +90,7 @@ class ExpRelaxedCategorical(distributions.Distribution):
 
 
 class RelaxedOneHotCategorical(distributions.TransformedDistribution):
-    r"""Relaxed one-hot samples, what `gumbelfast.jax.gumbel_softmax` draws, to a rounding.
+    r"""Relaxed one-hot samples, those of `gumbelfast.jax.gumbel_softmax` up to rounding.
 
     Parameters are those of `ExpRelaxedCategorical`.
 
@@ -291,7 +291,7 @@ class PlackettLuce(distributions.Distribution):
         others = jnp.put_along_axis(x, order, -jnp.inf, -1, inplace=False)
         some = self.k < x.shape[-1]
         rest = jax.nn.logsumexp(others, -1, keepdims=True) if some else picked[..., :0]
-        # From what is left at the end, so that no remainder is a difference.
+        # Summed from the end, so that no remainder is computed as a difference.
         ends = jnp.concatenate([rest, picked[..., ::-1]], -1)
         left = jax.lax.cumlogsumexp(ends, axis=ends.ndim - 1)[..., some:][..., ::-1]
         return (picked - left).sum(-1)

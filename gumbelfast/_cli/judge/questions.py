@@ -69,7 +69,7 @@ def probabilities(columns: int, draws: int, sampler: Sampler) -> Finding:
 def tail(sampler: Sampler) -> Finding:
     """One category at 0 against 2**18 at -18, in 3 * 2**12 rows.
 
-    A rare one is expected to be drawn 48.9 times. To win, its noise must exceed that of the likely one by 18. With uniforms of 24
+    Rare ones are expected 48.9 times. To win, their noise must exceed that of the likely one by 18. With uniforms of 24
     bits, whose noise ends at 16.64 = log(2**24), only the fraction (1 + w) exp(-w) of that remains, w = exp(18 -
     16.64): 4.8 times.
     """

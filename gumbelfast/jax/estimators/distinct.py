@@ -18,7 +18,7 @@ def unordered_set(
     key : JAX key
         As in `score_function`.
     logits : array, shape (..., K)
-        Each row is a variable of its own.
+        Each row is an independent variable.
     f : callable
         From one-hot samples of shape ``(k, *logits.shape)`` to values of shape ``(k, *logits.shape[:-1])``.
     k : int
@@ -29,7 +29,7 @@ def unordered_set(
     Returns
     -------
     Estimate
-        `loss` is :math:`\sum_{s \in S} p(s) R(S, s) f(s)`, its gradient by the logits
+        `loss` is :math:`\sum_{s \in S} p(s) R(S, s) f(s)`, its gradient with respect to the logits
         :math:`\sum_{s \in S} \nabla p(s) \, R(S, s) \, (f(s) - b(s))`.
 
     Raises
@@ -60,7 +60,7 @@ def unordered_set(
 def importance_weighted(
     key: ArrayLike, logits: ArrayLike, f: Function, k: int, *, baseline: str | None = "leave_one_out"
 ) -> Estimate:
-    r"""REINFORCE from k distinct samples, weighted by the inverse of their chance to be drawn.
+    r"""REINFORCE from k distinct samples, weighted by the inverse of their probability to be drawn.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def importance_weighted(
     Returns
     -------
     Estimate
-        `loss` is :math:`\sum_{i \in S} w_i f_i`, its gradient by the logits
+        `loss` is :math:`\sum_{i \in S} w_i f_i`, its gradient with respect to the logits
         :math:`\sum_{i \in S} w_i (f_i - b_i) \, \partial \log p_i / \partial x`.
 
     Raises

@@ -34,8 +34,8 @@ def reparameterized(
     Returns
     -------
     Estimate
-        The samples are relaxed ones, and `loss` estimates the relaxed :math:`E[f(y)]`, of which the gradient is
-        unbiased; of :math:`E[f(z)]` it is in the limit of small `tau` only.
+        The samples are relaxed ones. `loss` estimates the relaxed :math:`E[f(y)]`, and its gradient is unbiased;
+        for :math:`E[f(z)]` it is unbiased only in the limit of small `tau`.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def decoupled_straight_through_gumbel_softmax(
     family: str = "categorical",
     generator: Any = None,
 ) -> Estimate:
-    r"""Straight-through Gumbel-softmax with a temperature of what is drawn and another of its gradient. Biased.
+    r"""Straight-through Gumbel-softmax with one temperature for the draw and another for its gradient. Biased.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ def gapped_straight_through(
     family: str = "categorical",
     generator: Any = None,
 ) -> Estimate:
-    r"""Gapped straight-through: logits moved so that the sample wins by a gap stand in for noise. Biased.
+    r"""Gapped straight-through: in place of noise, logits are moved so that the sample wins by a gap. Biased.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def gapped_straight_through(
     tau : float or Tensor, default 1.0
         Temperature of the soft sample: one number.
     gap : float, default 1.0
-        By how much, at least, all others lie below the sample's logit: finite and >= 0.
+        The least distance of all others below the sample's logit: finite and >= 0.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Estimators that need values of f alone, and MuProp, which adds its slope at the mean."""
+"""Estimators that need only values of f, and MuProp, which adds its gradient at the mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._draws import Draws, Estimate, Function
 
 
 class RunningMean(torch.nn.Module):
-    """A baseline that remembers: the exponentially weighted mean of the values of earlier calls.
+    """A baseline with memory: the exponentially weighted mean of the values of earlier calls.
 
     Its state is saved with that of the module that holds it.
 
@@ -53,7 +53,7 @@ class RunningMean(torch.nn.Module):
         return total / torch.where(weight > 0, weight, 1.0)
 
     def update(self, values: Tensor) -> None:
-        """Take the mean of new values in."""
+        """Update the mean with new values."""
         if values.numel() == 0:
             return
         with torch.no_grad():
