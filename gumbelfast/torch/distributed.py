@@ -74,7 +74,7 @@ def vocab_parallel_categorical(
     group : ProcessGroup, optional
         By default all processes.
     vocab_size : int, optional
-        The columns of the whole rows; without it one more exchange finds out.
+        The number of columns of the whole rows; without it, one more exchange finds it out.
     temperature : float or array_like of float, default 1.0
         One number, or one per row; the same on all processes, as are `seeds` and `positions`.
     mask : Tensor of bool, optional
@@ -218,8 +218,8 @@ def vocab_parallel_sample_tokens(
     Notes
     -----
     Top-k exchanges the k largest logits of each process. Top-p adds up probabilities as integers, digit by digit of the
-    logit where they reach p: sums over processes are exact, and 2 KB a row are exchanged 4 times (of float64, 8 times).
-    ``docs/api.md`` has the arithmetic.
+    logit where they reach p: sums over processes are exact, and 2 KB per row are exchanged 4 times (for float64, 8
+    times). ``docs/api.md`` has the arithmetic.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def vocab_parallel_sample_tokens(
     shard = shard_of(local_logits, start, vocab_size, group)
     batch, work = shard.x.shape[:-1], shard.x.dtype
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    sample_tokens(np.zeros((*batch, 1), work), rng=0, **given)  # says what is wrong with settings
+    sample_tokens(np.zeros((*batch, 1), work), rng=0, **given)  # raises the errors of settings
     t, k, p, m = (
         _one_a_row(value, nothing, batch) for value, nothing in zip(given.values(), (1, 0, 1, 0), strict=True)
     )
@@ -273,8 +273,8 @@ class DistributedWeightedSampler(Sampler[int]):
     num_replicas, rank : int, optional
         How many processes, and which this one is; by default those of `torch.distributed`.
     drop_last : bool, default False
-        Where `num_samples` is no multiple of `num_replicas`: drop what is left over, instead of giving some processes
-        the first draws of the epoch once more, so that all get as many.
+        Where `num_samples` is not a multiple of `num_replicas`: drop the remainder. By default some processes get the
+        first draws of the epoch once more, so that all get equally many.
 
     Raises
     ------
@@ -296,7 +296,7 @@ class DistributedWeightedSampler(Sampler[int]):
     >>> [share[i] for i in range(3) for share in shares] == whole
     True
 
-    Call ``sampler.set_epoch(epoch)`` before each epoch, or all are the same.
+    Call ``sampler.set_epoch(epoch)`` before each epoch, or all epochs are the same.
     """
 
     def __init__(
@@ -313,7 +313,7 @@ class DistributedWeightedSampler(Sampler[int]):
         w = np.asarray(weights)
         if w.ndim != 1:
             raise ValueError(f"weights must have one axis, got shape {w.shape}")
-        self._categories = Categorical(probs=w)  # says what is wrong with weights
+        self._categories = Categorical(probs=w)  # raises the errors of weights
         self._weights = w
         self._draws = checks.positive_count(num_samples, "num_samples")
         positive = int(np.count_nonzero(w))
@@ -337,7 +337,7 @@ class DistributedWeightedSampler(Sampler[int]):
         self._epoch = checks.as_integer(epoch, "epoch", 0)
 
     def __len__(self) -> int:
-        """How many indices this process gets, as many as any other."""
+        """How many indices each process gets."""
         return self._draws // self._replicas if self._drop_last else -(-self._draws // self._replicas)
 
     def __iter__(self) -> Iterator[int]:
@@ -434,6 +434,6 @@ def _winner(draw: Callable[[], Argmax], shard: Shard, allowed: Array | None) -> 
 
 
 def _merged(draw: Callable[[], Any], shard: Shard, allowed: Array | None, entries: int) -> _State:
-    """The largest of what `draw` leaves on all processes, which all hear of a fault in the logits of one."""
+    """The largest of what `draw` finds on all processes; a fault in the logits of one is an error on all."""
     mine = message_of(draw, shard.x, allowed, shard.start, entries)
     return merge_messages(all_gathered(mine, shard.group) if entries else [mine], entries)

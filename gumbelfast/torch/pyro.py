@@ -2,7 +2,8 @@
 
     from gumbelfast.torch.pyro import RelaxedOneHotCategorical  # in place of pyro.distributions'
 
-Each is its namesake with Pyro's mix-in (Bingham et al., "Pyro: deep universal probabilistic programming", 2019).
+Each is the class of the same name with Pyro's mix-in (Bingham et al., "Pyro: deep universal probabilistic programming",
+2019).
 """
 
 from __future__ import annotations
