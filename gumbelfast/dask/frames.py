@@ -14,7 +14,6 @@ from .. import _items, shards, weighted_sample
 from .._engine import checks, sources, table_checks
 from .._engine.types import SeedLike
 from .._parts import RowNoise, draw_weighted, split_threshold
-from ..random.generator import Generator
 from ..random.seeding import default_rng
 from ..shards import TopK
 from . import _checks
@@ -102,8 +101,16 @@ def _column(values: Any) -> Array:
 def _of_partitions(frame: Any, n: int, weights: Any, rng: SeedLike) -> Any:
     if weights is not None and not _is_name(weights):
         raise TypeError(f"weights of a dask frame must name a column, got {type(weights).__name__}")
-    generator = Generator(sources.shared()) if rng is None else default_rng(rng)
-    first = generator.offset + -generator.offset % 32
+    # The pass takes time: without `rng` it draws from a generator of its own, which no other call can use meanwhile.
+    with sources.reserved(default_rng() if rng is None else rng, 0) as (key, first):
+        drawn, rows = _drawn(frame, n, weights, key, first)
+        if sources.is_ours(rng):
+            rng.offset = first + rows
+    return drawn
+
+
+def _drawn(frame: Any, n: int, weights: Any, key: int, first: int) -> tuple[Any, int]:
+    """The rows drawn, and the number of all rows."""
     # Without weights a column must be read too, to count the rows of each partition.
     name = frame.columns[0] if weights is None else weights
     narrow, parts = frame[[name]].to_delayed(), frame.to_delayed()
@@ -113,15 +120,14 @@ def _of_partitions(frame: Any, n: int, weights: Any, rng: SeedLike) -> Any:
     for part in narrow:
         w = delayed(_weights)(part, name, weights is None)
         starts.append(start)
-        states.append(delayed(_state)(w, start, n + 1, generator.key, first))
+        states.append(delayed(_state)(w, start, n + 1, key, first))
         start = delayed(_end)(start, w)
     while len(states) > 1:
         states = [delayed(_merged)(states[i : i + 8], n + 1) for i in range(0, len(states), 8)]
     state, found, rows = dask.compute(states[0], starts, start)
     index = split_threshold(state, n)[0]
     _checks.check_rows(int((index >= 0).sum()), n)
-    generator.offset = first + rows
-    return _fetched(parts, frame._meta, index, np.array(found))
+    return _fetched(parts, frame._meta, index, np.array(found)), rows
 
 
 def _fetched(parts: list[Any], meta: Any, index: NDArray[np.int64], starts: NDArray[np.int64]) -> Any:
