@@ -32,7 +32,7 @@ class Case:
     row : str
         The row of the table of goals, or the name of a further group.
     variant : str
-        What tells this case from the others of its row; empty for the headline.
+        What distinguishes this case from the others of its row; empty for the headline.
     operation : str
         A key of `peers.CONTENDERS` and of `checks.CHECKS`.
     work : str
@@ -46,7 +46,7 @@ class Case:
     headline : bool
         Whether the goal of the row is about this case.
     dtype : {"float32", "float64"}
-        What is computed in.
+        The dtype of the computation.
     rounds : int
         The most turns of each contender that a report takes.
     """

@@ -1,4 +1,4 @@
-"""Equal work: every contender's result is held against the same truth before anything is timed.
+"""Equal work: every contender's result is compared with the same truth before anything is timed.
 
 Statistics are compared at six standard deviations, and all seeds are fixed: a check does not fail by chance.
 """
@@ -108,7 +108,7 @@ def _near(result: Any, pages: Any, *wanted: Any) -> None:
 
 
 def relaxed_top_k(result: Any, z: Any, grad: Any, k: int) -> None:
-    """The sum of k softmaxes and its gradient, as the formulas have them in float64."""
+    """The sum of k softmaxes and its gradient, by the formulas in float64."""
     from gumbelfast.reference import relaxed_top_k as page
 
     x, g, one = z.astype(np.float64), grad.astype(np.float64), np.ones((len(z), 1))
@@ -282,7 +282,7 @@ def beams(result: Any, first: Any, later: Any, k: int, steps: int) -> None:
 
 
 def threads(result: Any, operation: str, *inputs: Any) -> None:
-    """Whatever the operation itself must give."""
+    """The check of the operation itself."""
     CHECKS[operation](result, *inputs)
 
 

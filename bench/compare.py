@@ -38,21 +38,21 @@ def build(commit: str, tree: Path) -> None:
 
 
 def require_from(tree: Path, run: Run) -> None:
-    """Raises unless it was the package of this tree that was measured."""
+    """Raises an error unless the package of this tree was measured."""
     found = run["machine_info"]["gumbelfast"]
     if tree not in Path(found).parents:
         raise RuntimeError(f"measured {found}, not what was built in {tree}")
 
 
 def measure(tree: Path, only: str) -> Run:
-    """What pytest-benchmark writes of the cases. The folder that it runs in is where gumbelfast is sought first."""
+    """The results of pytest-benchmark. gumbelfast is imported from the folder that it runs in."""
     with tempfile.TemporaryDirectory() as scratch:
         results = Path(scratch) / "results.json"
         command = [sys.executable, "-m", "pytest", str(ROOT / "bench" / "test_bench.py"), "--rootdir", str(ROOT)]
         command += ["-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-k", f"test_case and ({only})"]
         command += ["--alone", f"--benchmark-json={results}"]
         done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
-        # 1: some case failed, as one does whose function a commit does not have.
+        # 1: some case failed, for example because a commit does not have its function.
         if done.returncode > 1 or not results.exists():
             raise RuntimeError(f"nothing was measured in {tree}:\n{done.stdout}{done.stderr}")
         run: Run = json.loads(results.read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def measure(tree: Path, only: str) -> Run:
 def compared(old: list[Run], new: list[Run]) -> tuple[list[list[str]], list[str]]:
     """A line for each case that both have, the best ratio first; and the names of the others.
 
-    Times are those of one call, which each case leaves beside pytest-benchmark's own: a turn there is of many calls.
+    Times are for one call; each case stores them beside pytest-benchmark's own, which are for a turn of many calls.
     """
 
     def least(runs: list[Run]) -> dict[str, float]:

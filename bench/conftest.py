@@ -22,5 +22,5 @@ def roles(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """Leaves in the results where gumbelfast was imported from."""
+    """Stores in the results where gumbelfast was imported from."""
     machine_info["gumbelfast"] = importlib.import_module("gumbelfast").__file__

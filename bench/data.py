@@ -30,7 +30,7 @@ def logits_of(kind: str, shape: tuple[int, int]) -> Any:
         case "x40":
             x *= 40
         case "flat":
-            x *= 1e-3  # equal ones would leave it open which of them top-p keeps
+            x *= 1e-3  # of equal logits it would be undefined which ones top-p keeps
     return x
 
 

@@ -37,7 +37,7 @@ def processor() -> str:
 
 
 def compiler(package: Path) -> str:
-    """The compiler that gcc and clang leave the name of in an extension module, if it was not stripped."""
+    """The compiler, whose name gcc and clang store in an extension module, if it was not stripped."""
     for path in sorted(package.glob("_core*.so")):
         names = set(re.findall(rb"GCC: \([^)]*\) [\d.]+|clang version [\d.]+", path.read_bytes()))
         if names:

@@ -75,7 +75,7 @@ class BeliefNet:
         self.weights = {name: 0.1 * rng.normal(size=shape) for name, shape in shapes.items()}
 
     def errors(self, z: Array, image: Array) -> tuple[Array, Array, Array]:
-        """What each layer's bits, given the layer above, differ by from their mean."""
+        """The difference of each layer's bits from their mean, given the layer above."""
         w, top = self.weights, self.sizes[0]
         above, below = z[..., :top], z[..., top:]
         means = _sigmoid(w["prior"]), _sigmoid(above @ w["w1"] + w["b1"]), _sigmoid(below @ w["w0"] + w["b0"])
@@ -91,7 +91,7 @@ class BeliefNet:
         return total + (image * odds[1] - _softplus(odds[1])).sum(axis=-1)
 
     def slope(self, z: Array, image: Array) -> Any:
-        """Gradient of `log_joint` by the bits."""
+        """Gradient of `log_joint` with respect to the bits."""
         w = self.weights
         _, middle, pixels = self.errors(z, image)
         odds = z[..., : self.sizes[0]] @ w["w1"] + w["b1"]

@@ -124,7 +124,7 @@ def picture(results: list[dict[str, Any]], path: Path) -> None:
 
 
 def learn_polynomial(call: Call, power: float, steps: int) -> float:
-    """Minimise E[mean |z - 0.45|^p] over 128 bits (Liu et al. 2023, section 6.1): what is left above the minimum."""
+    """Minimise E[mean |z - 0.45|^p] over 128 bits (Liu et al. 2023, section 6.1): the remaining distance."""
     logits, rng = np.zeros(128), gf.default_rng(0)
     first, second = np.zeros(128), np.zeros(128)
 
@@ -144,7 +144,7 @@ def learn_polynomial(call: Call, power: float, steps: int) -> float:
 
 
 def polynomials(steps: int) -> str:
-    """Share of the way to the minimum that is left: 0.5 at the start, 0 at the minimum."""
+    """The remaining share of the way to the minimum: 0.5 at the start, 0 at the minimum."""
     calls = {name: WITHOUT_TAU[name] for name in ("score function", "  leave-one-out", "straight-through", "ReinMax")}
     calls |= OF_BITS | {f"{name}, tau = 1": call for name, call in WITH_TAU.items()}
     powers = (1.5, 2.0, 3.0)

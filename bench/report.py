@@ -50,7 +50,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def chosen(case_id: str, rows: str) -> bool:
-    """Whether `case_id` is asked for by the comma-separated names in `rows`."""
+    """Whether the comma-separated names in `rows` select `case_id`."""
     names = [name.strip() for name in rows.split(",") if name.strip()]
     return not names or case_id in names or case_id.split("/")[0] in names
 

@@ -2,7 +2,7 @@
 
 ``python bench/scale.py`` writes files of 10**6 to 10**9 numbers into a temporary folder (4 GB, if there is room for
 twice as much), measures each and deletes it. All calls take turns; a figure is the best of the rounds. Memory is the
-most that the process holds beyond pages of files, less what it held before.
+largest that the process holds, without pages of files, minus that before.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write(path: Path, numbers: int) -> None:
 
 
 def held() -> int:
-    """Bytes that this process holds beyond pages of files; 0 where nobody tells."""
+    """Memory of this process in bytes, without pages of files; 0 where the system does not say."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -59,7 +59,7 @@ def held() -> int:
 
 
 class Watch:
-    """The most memory held while it is open, more than when it was opened."""
+    """The largest increase of memory while it is open."""
 
     def __enter__(self) -> Watch:
         self.before = self.most = held()

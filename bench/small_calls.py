@@ -1,4 +1,4 @@
-"""What small calls cost beside NumPy's cheapest: a maximum of the same array, and exponentials of its shape.
+"""The cost of small calls beside NumPy's cheapest: a maximum of the same array, and exponentials of its shape.
 
 ``python bench/small_calls.py`` prints a table; all calls take turns, so that a machine that drifts slows all of them.
 """
@@ -76,7 +76,7 @@ def torch_calls() -> Calls:
 
 
 def measure(calls: Calls, rounds: int, block: int) -> dict[str, float]:
-    """Seconds of each call: the fifth percentile over the rounds, since what else runs only ever adds."""
+    """Seconds of each call: the fifth percentile over the rounds, since other programs can only add to them."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     gc.disable()
     for _ in range(rounds):

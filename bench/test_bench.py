@@ -46,7 +46,7 @@ def test_case(name: str, benchmark: Any, roles: tuple[str, ...]) -> None:
     benchmark.pedantic(turns.ours, setup=turns.others, rounds=rounds, iterations=1)
     result = turns.result()
     benchmark.extra_info |= result
-    # Nobody was left out of a round, and the median is that of these rounds.
+    # No contender was left out of a round, and the median is that of these rounds.
     assert {entrant["name"]: entrant["rounds"] for entrant in result["entrants"]} == dict.fromkeys(names(turns), rounds)
     for entrant, took in zip(result["entrants"], turns.entrants, strict=True):
         wanted = statistics.median(took.wall) * 1e9 / turns.case.units
@@ -74,13 +74,13 @@ def test_compare_reads_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_memory() -> None:
-    """Each contender reports what it took beyond input and output."""
+    """Each contender reports its memory beyond input and output."""
     for row in memory.table(quick=True):
         assert {entrant["name"] for entrant in row["entrants"]} | set(row["skipped"]) == set(memory.NAMES)
 
 
 def test_estimators(tmp_path: Path) -> None:
-    """The comparison of gradient estimators runs, and every estimator leaves figures for every problem."""
+    """The comparison of gradient estimators runs, and every estimator has figures for every problem."""
     for needed in ("sklearn", "matplotlib"):
         pytest.importorskip(needed)
     script = str(Path(__file__).with_name("estimators.py"))

@@ -3,7 +3,7 @@
     python bench/trust_peers.py [--quick] [--output FILE]
 
 Each library is used the way its documentation shows. Every answer is measured here and now, on the versions that the
-table names; what cannot be asked of a library is marked with a dash.
+table names; a dash marks what a library does not offer.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def long_row(sampler: Sampler, quick: bool) -> str:
 
 
 def answer(sampler: Sampler, logits: Array) -> str:
-    """What a call with such logits does: an index, or the kind of error."""
+    """The result of a call with such logits: an index, or the kind of error."""
     try:
         return f"index {int(sampler.categorical(logits, 0)[0])}"
     except Exception as error:
@@ -134,7 +134,7 @@ print(hashlib.sha256(sampler.gumbel(10**6, 3).tobytes() + np.asarray(sampler.cat
 
 
 def program(sampler: Sampler, code: str) -> str:
-    """What a fresh interpreter prints; a hang or a crash is an answer too."""
+    """The output of a fresh interpreter; a hang or a crash is an answer too."""
     text = PROGRAM.format(folder=str(Path(__file__).parent), library=sampler.library, name=sampler.name, code=code)
     try:
         done = subprocess.run(

@@ -3,9 +3,9 @@
     python examples/counterfactual_patients.py --output patients.png
 
 A patient moves between five states of health, by a chain that depends on the treatment. One patient was treated with A
-and died. A new simulation under B answers for patients in general. The answer for this one keeps the noise of what
-happened: `hindsight_gumbel` draws what it may have been, given each step that was seen, and the chain of B runs on it
-(Oberst and Sontag, "Counterfactual off-policy evaluation with Gumbel-max structural causal models", 2019).
+and died. A new simulation under B gives the answer for patients in general. For this patient, the noise of what
+happened must be kept: `hindsight_gumbel` draws what it may have been, given each observed step, and the chain of B uses
+it (Oberst and Sontag, "Counterfactual off-policy evaluation with Gumbel-max structural causal models", 2019).
 """
 
 import argparse
@@ -77,9 +77,9 @@ fresh = follow(b, gf.gumbel(size=(n, STEPS, 5), dtype=np.float64, rng=2))
 for name, states in (("this patient under B", counterfactual), ("any patient under B", fresh)):
     ends = ", ".join(f"{STATES[s]} {np.mean(states[:, -1] == s):.1%}" for s in (0, 4))
     print(f"{name + ':':23s} {ends}")
-assert np.mean(counterfactual[:, -1] == 0) > np.mean(fresh[:, -1] == 0)  # whoever died under A was unlucky
+assert np.mean(counterfactual[:, -1] == 0) > np.mean(fresh[:, -1] == 0)  # patients who died under A were unlucky
 
-# Averaged over the patients that A has, the answers for each are those of a new simulation.
+# Averaged over patients under A, the answers are those of a new simulation.
 each = follow(b, gf.hindsight_gumbel(a[patients[:, :-1]], patients[:, 1:], rng=3))
 off = max(abs(np.mean(each[:, -1] == s) - np.mean(fresh[:, -1] == s)) for s in range(5))
 print(f"averaged over all patients of A, the shares differ from a new simulation by at most {off:.4f}")

@@ -4,8 +4,8 @@
 
 A pixel agrees with its four neighbours more often than not (an Ising model), and was flipped with a known probability.
 A minimum cut finds the most probable image; with Gumbel noise on the unary potentials the same solver gives samples
-(perturb-and-MAP), whose spread shows which strokes are in doubt. Without PyMaxflow a comb takes the place of the grid,
-a tree of half its edges that Viterbi's algorithm solves: exact, but of a poorer model, and the output says so.
+(perturb-and-MAP), whose spread shows which strokes are in doubt. Without PyMaxflow the grid is replaced by a comb, a
+tree with half its edges, which Viterbi's algorithm solves: exact, but a poorer model, and the output says so.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def comb(unary: np.ndarray, pairwise: np.ndarray) -> Labelling:
 
 
 def pictures(digits: int) -> np.ndarray:
-    """Digits of 8 × 8 grey pixels, made larger and black and white."""
+    """Digits of 8 × 8 grey pixels, enlarged and in black and white."""
     grey = load_digits().images[:digits]
     return (zoom(grey, (1, SIDE / 8, SIDE / 8), order=3, mode="nearest", grid_mode=True) > 7).astype(int)
 

@@ -24,7 +24,7 @@ Estimator = Callable[..., est.Estimate]
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images of shape (n, 64) to train on, and others to judge by."""
+    """Images of shape (n, 64) for training, and others for the test."""
     images = np.random.default_rng(0).permutation((load_digits().data > 7).astype(np.float32))
     return images[:1500], images[1500:]
 
@@ -40,11 +40,11 @@ class Autoencoder:
         self.encoder, self.decoder = (rng.normal(scale=1 / 8, size=(65, 64)).astype(np.float32) for _ in range(2))
 
     def logits(self, x: np.ndarray) -> np.ndarray:
-        """Of q(z | x), for each latent variable."""
+        """The logits of q(z | x), for each latent variable."""
         return (x @ self.encoder[:-1] + self.encoder[-1]).reshape(-1, 8, 8)
 
     def log_odds(self, z: np.ndarray) -> np.ndarray:
-        """Of the pixels."""
+        """The logits of the pixels."""
         return z.reshape(*z.shape[:-2], 64) @ self.decoder[:-1] + self.decoder[-1]
 
     def loss(self, z: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ class Autoencoder:
         return (np.logaddexp(0, odds) - x * odds).sum(axis=-1)
 
     def loss_slope(self, z: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Its gradient by z."""
+        """Its gradient with respect to z."""
         return ((sigmoid(self.log_odds(z)) - x) @ self.decoder[:-1].T).reshape(z.shape)
 
     def negative_elbo(self, x: np.ndarray) -> float:
@@ -64,7 +64,7 @@ class Autoencoder:
         return float((self.loss(z, x).mean(axis=0) + divergence).mean())
 
     def gradients(self, x: np.ndarray, estimator: Estimator, rng: gf.Generator) -> list[np.ndarray]:
-        """Of the negative ELBO of a batch, by encoder and decoder."""
+        """The gradients of the negative ELBO of a batch, for encoder and decoder."""
         logits = self.logits(x)
         found = estimator(logits, partial(self.loss, x=x), partial(self.loss_slope, x=x), num_samples=2, rng=rng)
         # The divergence from the uniform prior needs no estimate: its gradient is q (log q - sum q log q).
@@ -97,7 +97,7 @@ def train(
 
 def main() -> None:
     images, held_out = digits()
-    # What pixels cost that are drawn one by one, each with its own frequency.
+    # The cost of pixels that are drawn independently, each with its own frequency.
     p = images.mean(axis=0).clip(1e-3, 1 - 1e-3)
     alone = -(held_out * np.log(p) + (1 - held_out) * np.log1p(-p)).sum(axis=1).mean()
     print(f"held-out digits, in nats: {alone:.2f} if pixels knew nothing of each other")

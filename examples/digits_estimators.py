@@ -1,8 +1,8 @@
-"""Gradient estimators side by side in PyTorch: each trains the same autoencoder on digits, all are judged alike.
+"""Gradient estimators side by side in PyTorch: each trains the same autoencoder on digits, and all are compared.
 
 An image of 8 x 8 binary pixels is encoded in 8 latent variables of 8 categories each (in 64 bits for the estimators of
-bits); encoder and decoder are linear. The loss is the negative evidence lower bound (ELBO). Beside it stands what table
-1 of Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016), has for the same estimators. Needs
+bits); encoder and decoder are linear. The loss is the negative evidence lower bound (ELBO). Table 1 of Jang, Gu and
+Poole, "Categorical reparameterization with Gumbel-softmax" (2016), is shown beside it for the same estimators. Needs
 scikit-learn.
 """
 
@@ -25,7 +25,7 @@ BATCH, RATE, TAU = 64, 0.003, 0.5
 
 
 class Control(nn.Module):
-    """RELAX's control variate: a linear function of each image's relaxed latents, and one that is not."""
+    """RELAX's control variate: a linear function of each image's relaxed latents plus a nonlinear one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Autoencoder(nn.Module):
         return binary_cross_entropy_with_logits(pixels, x.expand_as(pixels), reduction="none").sum(-1)
 
     def divergence(self, logits: Tensor) -> Tensor:
-        """Of q(z | x) from the uniform prior: no estimate is needed."""
+        """The divergence of q(z | x) from the uniform prior: no estimate is needed."""
         if self.bits:
             p, one, zero = logits.sigmoid(), logsigmoid(logits), logsigmoid(-logits)
             return (p * one + (1 - p) * zero + math.log(2)).sum(-1)

@@ -1,9 +1,9 @@
-"""Text from Hugging Face transformers with draws of gumbelfast: a seed per sequence, more tokens a second.
+"""Text from Hugging Face transformers with draws by gumbelfast: one seed per sequence, more tokens per second.
 
 A small Llama learns the language reference that Python ships, in pieces of words. Then `generate` continues prompts
-with ``custom_generate=sample_sequences``. What comes out is compared with transformers' own sampling: how often each
-continuation is drawn, and how many tokens a second there are where the vocabulary is that of a large model.
-Needs torch, transformers, scipy and matplotlib.
+with ``custom_generate=sample_sequences``. The result is compared with transformers' own sampling: how often each
+continuation is drawn, and how many tokens per second are drawn with the vocabulary of a large model. Needs torch,
+transformers, scipy and matplotlib.
 """
 
 import argparse
@@ -64,7 +64,7 @@ for number in range(1, steps + 1):
         print(f"step {number}: {loss.item():.2f} nats per token, of {len(corpus)} tokens")
 model.eval()
 
-# A seed for each prompt: what follows depends on it alone, whoever else is in the batch.
+# A seed for each prompt: what follows depends on it alone, not on the rest of the batch.
 PROMPTS, SEEDS = ["The following", "If the expression", "A class"], [11, 22, 33]
 settings = {"do_sample": True, "temperature": 0.8, "top_p": 0.9, "max_new_tokens": 40}
 inputs = tokenizer(PROMPTS, return_tensors="pt", padding=True, return_token_type_ids=False)
@@ -86,7 +86,7 @@ def continuations(custom, draws: int) -> dict[tuple[int, ...], int]:
     return dict(zip(map(tuple, pairs.tolist()), counts.tolist(), strict=True))
 
 
-# One table, a column for each continuation that is frequent enough; the rest is one more.
+# One table, with a column for each continuation that is frequent enough and one for the rest.
 draws = 2_000 if options.quick else 20_000
 theirs, ours = continuations(None, draws), continuations(sample_sequences, draws)
 both = [(theirs.get(pair, 0), ours.get(pair, 0)) for pair in sorted({*theirs, *ours})]
@@ -98,7 +98,7 @@ print(f"{draws} continuations each: chi-square {found.statistic:.1f} of {found.d
 assert found.pvalue > 1e-6
 
 
-# Tokens a second of a tiny body under a vocabulary of 151,936.
+# Tokens per second of a tiny model with a vocabulary of 151,936.
 large = small_llama(151_936, 32, 1, pad_token_id=0, eos_token_id=None).eval()
 large.lm_head.weight.data.mul_(2.5 / 0.02 / 32**0.5)  # logits that differ as those of trained models do
 CASES = {

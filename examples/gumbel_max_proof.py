@@ -34,7 +34,7 @@ def derivation(x: np.ndarray, categories: list[int], rng: gf.Generator) -> list[
     worst = np.zeros(4)
     for i in categories:
         mu = float(gf.logsumexp(x - x[i]))
-        # What is left out on either side weighs less than 1e-19, as mu >= 0.
+        # The tails that are left out weigh less than 1e-19, as mu >= 0.
         z = np.arange(-5, mu + 45, STEP)
         won = others_lose(z, x, i)
         # Step 1 by counting, where neither outcome is rare.
@@ -99,7 +99,7 @@ def main() -> None:
     print(f"{'K':>6} {'1: counted':>11} {'2: integral':>12} {'3: Gumbel(mu)':>14} {'4: softmax':>11} {'G-test p':>9}")
     for columns in (2, 5, 10, 100, 1000, 10_000):
         x = 2 * rng.normal(size=columns)
-        # Nothing is assumed of `categorical`: its draws are the argmax of x + g, as these show in plain sight.
+        # Nothing is assumed about `categorical`: its draws are the argmax of x + g, as these lines check.
         noise = gf.gumbel(size=(100, columns), dtype=np.float64, rng=columns)
         assert np.array_equal((x + noise).argmax(axis=1), gf.categorical(np.tile(x, (100, 1)), rng=columns))
         counts = np.bincount(gf.categorical(x, size=draws, rng=rng, method="gumbel"), minlength=columns)

@@ -3,9 +3,9 @@
     python examples/important_pixels.py --output pixels.png
 
 L2X (Chen, Song, Wainwright and Jordan, "Learning to explain", 2018) with the relaxed subsets of Xie and Ermon (2019): a
-selector gives each pixel of a picture a logit, `relaxed_top_k` draws ten of them in a way that gradients pass, and a
-reader sees nothing but these (straight through: ten pixels forwards, the relaxation backwards). Afterwards the ten
-largest logits are the pixels that matter. A reader of ten pixels at random shows what the choice is worth.
+selector gives each pixel of a picture a logit, `relaxed_top_k` draws ten of them so that gradients pass through, and a
+reader sees only these (straight-through: ten pixels in the forward pass, the relaxation in the backward pass).
+Afterwards the ten largest logits are the pixels that matter. For comparison, another reader sees ten random pixels.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def network(inputs: int, outputs: int) -> nn.Module:
 
 
 def train(pictures: torch.Tensor, labels: torch.Tensor, epochs: int, chosen: bool) -> tuple[nn.Module, nn.Module]:
-    """A selector and a reader; without `chosen` the reader sees pixels at random."""
+    """A selector and a reader; without `chosen` the reader sees random pixels."""
     torch.manual_seed(0)
     selector, reader = network(64, 64), network(64, 10)
     optimiser = torch.optim.Adam([*selector.parameters(), *reader.parameters()], lr=1e-3)

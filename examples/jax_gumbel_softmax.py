@@ -1,7 +1,7 @@
 """Train an autoencoder with categorical latents in JAX, drawn by jax.random and by gumbelfast.jax.
 
 Images of digits go through 16 latent variables of 64 categories each, relaxed as by Jang, Gu and Poole (2016). The two
-programs differ in one function alone.
+programs differ only in one function.
 """
 
 import argparse

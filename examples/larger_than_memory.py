@@ -18,11 +18,11 @@ with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "log_weights.npy"
     np.save(path, np.log(weights))
 
-    # At hand, for comparison.
+    # In memory, for comparison.
     whole = gf.gumbel_top_k(np.log(weights), 5, rng=7)
     print("an array at hand: ", whole.indices)
 
-    # A memory-mapped file, each chunk of which is read by whoever draws from it.
+    # A memory-mapped file, each chunk of which is read by the worker that draws from it.
     mapped = gfd.from_memmap(np.load(path, mmap_mode="r"), chunks=150_000)
     from_file = gfd.gumbel_top_k(mapped, 5, rng=7).indices.compute()
     print("a mapped file:    ", from_file)
@@ -32,7 +32,7 @@ with tempfile.TemporaryDirectory() as folder:
     draws = gfd.categorical(rows, rng=7, temperature=0.5).compute()
     print("four rows, cut:   ", draws)
 
-# A stream of chunks of any sizes; the reservoir holds six items and no more.
+# A stream of chunks of any size; the reservoir holds no more than six items.
 reservoir = gf.streams.WeightedReservoir(5, rng=7)
 for chunk in np.split(weights, [10, 11, 5_000, 700_000]):
     reservoir.update(chunk)

@@ -1,8 +1,8 @@
 """Train a network to sample: its draws should follow a wave-shaped histogram, and gradients go through the draws.
 
-A small network puts out the logits of a categorical distribution. Batches drawn from it are compared with the wave,
-and the network's weights follow the gradient of the loss that an estimator makes of the same number of draws: relaxed
-ones (Gumbel-softmax), hard ones with relaxed gradients (straight-through), or REINFORCE, which sees the loss alone.
+A small network returns the logits of a categorical distribution. Batches drawn from it are compared with the wave. The
+network's weights follow an estimate of the gradient of the loss, each estimator from the same number of draws: relaxed
+ones (Gumbel-softmax), hard ones with relaxed gradients (straight-through), or REINFORCE, which sees only the loss.
 """
 
 import argparse
@@ -20,7 +20,7 @@ NAMES = ("Gumbel-softmax", "straight-through Gumbel-softmax", "REINFORCE, leave-
 
 
 # A histogram is a mean of one-hot draws. The loss of a batch is the squared distance of its histogram from the wave:
-# it is least where the probabilities are the wave, save for 1/BATCH, and also makes sense of relaxed draws.
+# up to a term of 1/BATCH it is least where the probabilities are the wave, and it is defined for relaxed draws too.
 def loss(z: np.ndarray) -> np.ndarray:
     return np.square(z.mean(axis=1) - TARGET).sum(axis=-1)
 
@@ -30,7 +30,7 @@ def loss_slope(z: np.ndarray) -> np.ndarray:
 
 
 def estimate(name: str, logits: np.ndarray, rng: gf.Generator) -> np.ndarray:
-    """The gradient of the expected loss by the logits."""
+    """The gradient of the expected loss with respect to the logits."""
     rows = np.broadcast_to(logits, (BATCH, BINS))
     if name == NAMES[0]:
         found = est.reparameterized(rows, loss, loss_slope, tau=TAU, num_samples=BATCHES, rng=rng)
@@ -86,7 +86,7 @@ def picture(path: Path, logits: dict[str, np.ndarray], distance: dict[str, np.nd
     axes.set(yscale="log", xlabel="step", ylabel="total variation distance of probabilities and wave")
     axes.set_yticks((0.01, 0.02, 0.05, 0.1, 0.2, 0.3), ("0.01", "0.02", "0.05", "0.1", "0.2", "0.3"))
     axes.minorticks_off()
-    axes.set_title(f"{BATCHES} batches of {BATCH} draws a step")
+    axes.set_title(f"{BATCHES} batches of {BATCH} draws per step")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
     print(f"picture: {path}")

@@ -1,13 +1,14 @@
-"""Masked discrete diffusion in twenty lines, and what noise with a short tail does to it.
+"""Masked discrete diffusion in twenty lines, and how noise with a short tail distorts it.
 
-Every position starts as a mask. Of t steps that are left, one unmasks a position with probability 1 / t, and then draws
-its token from the denoiser: one draw of each masked position, from V tokens and the mask itself. Zheng, Chen, Mao, Liu,
+Every position starts as a mask. With t steps left, a step unmasks a position with probability 1 / t, and then draws its
+token from the denoiser: one draw for each masked position, from V tokens and the mask itself. Zheng, Chen, Mao, Liu,
 Zhu and Zhang, "Masked diffusion models are secretly time-agnostic masked models and exploit inaccurate categorical
-sampling" (2024), found that Gumbel noise made of float32 uniforms lowers the temperature of what comes out: it ends at
--log(-log(1 - 2**-24)) = 16.6, and the more steps there are, the rarer is the win that a token needs.
+sampling" (2024), found that Gumbel noise made from float32 uniforms lowers the effective temperature: it ends at
+-log(-log(1 - 2**-24)) = 16.6, and with more steps a token must win by rarer noise.
 
-The tokens here follow Zipf's law and do not depend on each other, so the denoiser is exact: what differs from the truth
-is the sampler. The mean of -log p(token) is the entropy of the law if all is well, and less if rare tokens are missing.
+The tokens here follow Zipf's law and do not depend on each other, so the denoiser is exact, and any difference from the
+truth comes from the sampler. The mean of -log p(token) is the entropy of the law if all is well, and less if rare
+tokens are missing.
 """
 
 import argparse

@@ -23,7 +23,7 @@ along_rows = gf.categorical(np.asfortranarray(logits.T), axis=0, rng=1)
 print("one draw per row:", along_columns)
 assert np.array_equal(along_columns, along_rows)
 
-# A mask says what may be drawn at all.
+# A mask says which categories may be drawn.
 even = np.arange(1000) % 2 == 0
 masked = gf.categorical(logits, mask=even, rng=rng)
 print("even categories: ", masked)
@@ -34,6 +34,6 @@ ten = gf.gumbel_top_k(np.log(np.arange(1.0, 101.0)), 10, rng=rng).indices
 print("ten of hundred:  ", ten)
 assert len(set(ten.tolist())) == 10
 
-# It is the argmax of logits plus noise, whatever computes it: here in plain sight.
+# The result is the argmax of logits plus noise, as these lines show.
 noise = gf.gumbel(size=logits.shape, rng=1)
 assert np.array_equal((logits + noise).argmax(axis=-1), along_columns)

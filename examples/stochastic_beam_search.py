@@ -77,7 +77,7 @@ def prompt_state(prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def step_at(temperature: float):
-    """The model as the searches ask for it; they normalise the logits."""
+    """The model with the interface of the searches, which normalise the logits."""
 
     def step(tokens, state):
         hidden, last = state if tokens is None else (state, torch.from_numpy(tokens))

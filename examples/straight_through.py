@@ -1,7 +1,8 @@
 """Learn the logits of a categorical distribution by gradients through its draws.
 
-Forward go hard one-hot draws, so the rest of a program sees real choices. Backward goes the gradient of their soft
-counterparts (the straight-through Gumbel-softmax estimator). The task: make drawn histograms match a target.
+The forward pass uses hard one-hot draws, so the rest of a program sees real choices. The backward pass uses the
+gradient of their soft counterparts (the straight-through Gumbel-softmax estimator). The task: make drawn histograms
+match a target.
 """
 
 import numpy as np

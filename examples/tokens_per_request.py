@@ -1,7 +1,7 @@
 """Sample tokens for a batch of requests so that a request's tokens depend on nothing but its own seed and logits.
 
-Servers put requests into batches as they come. With one random stream per batch, who else is in it decides what a user
-gets. Here each row has a seed and a position (how many tokens the request has so far), and no stream at all.
+Servers put requests into batches as they come. With one random stream per batch, the other requests decide what a user
+gets. Here each row has a seed and a position (how many tokens the request has so far), and there is no stream.
 """
 
 import numpy as np

@@ -72,7 +72,7 @@ def draw(path: Path, images: Tensor, found) -> None:
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.9), width_ratios=(1, 1.1), layout="constrained")
     for name, (_, losses, times) in found.items():
-        label = f"{name}: {1e3 * torch.tensor(times).median():.1f} ms a step"
+        label = f"{name}: {1e3 * torch.tensor(times).median():.1f} ms per step"
         window = max(1, len(losses) // 40)
         smooth = torch.tensor(losses).unfold(0, window, 1).mean(-1).numpy()
         left.plot(range(window, len(losses) + 1), smooth, color=COLOURS[name], label=label, lw=2)
@@ -102,6 +102,6 @@ if __name__ == "__main__":
     last = steps // 10
     ends = [sum(losses[-last:]) / last for _, losses, _ in found.values()]
     for end, (name, (_, _, times)) in zip(ends, found.items(), strict=True):
-        print(f"{name:36} loss {end:6.2f}   {1e3 * torch.tensor(times).median():.2f} ms a step")
+        print(f"{name:36} loss {end:6.2f}   {1e3 * torch.tensor(times).median():.2f} ms per step")
     assert abs(ends[0] - ends[1]) < 1, ends
     draw(options.output, digits[:8], found)

@@ -3,10 +3,9 @@
     python examples/unscramble_tiles.py --output tiles.png
 
 A picture is cut into nine tiles that are shuffled. A network looks at each tile alone and scores the nine places that
-it may come from; `gumbel_sinkhorn` turns the scores into a relaxed permutation, and the loss compares the picture that
-it makes with the right one: nobody tells the network where a tile belongs (Mena, Belanger, Linderman and Snoek,
-"Learning latent permutations with Gumbel-Sinkhorn networks", 2018). Afterwards a matching makes exact permutations of
-the scores.
+it may come from; `gumbel_sinkhorn` turns the scores into a relaxed permutation, and the loss compares the resulting
+picture with the right one: the network is never given the right places (Mena, Belanger, Linderman and Snoek, "Learning
+latent permutations with Gumbel-Sinkhorn networks", 2018). Afterwards a matching makes exact permutations of the scores.
 """
 
 import argparse

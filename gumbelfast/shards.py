@@ -55,7 +55,7 @@ def merge(
     Raises
     ------
     TypeError
-        For states that are not all of one kind, indices that are no integers, or perturbed logits that are no floats.
+        For states that are not all of one kind, indices that are not integers, or perturbed logits that are not floats.
     ValueError
         If there is no state, the shapes differ, a start is negative, fewer than k entries are at hand, or the merged
         draw holds a perturbed logit that overflowed in several states: which is the larger they do not tell.

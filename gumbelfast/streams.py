@@ -50,7 +50,7 @@ class WeightedReservoir:
     Raises
     ------
     TypeError
-        For a k or start that is no integer.
+        For a k or start that is not an integer.
     ValueError
         For a k or start below 0.
 
@@ -146,7 +146,7 @@ class WeightedReservoir:
         Raises
         ------
         TypeError
-            For what is no reservoir, and if only one of the two has items.
+            For an argument that is not a reservoir, and if only one of the two has items.
         ValueError
             For reservoirs of another k or key, or if both have seen an item of the same number.
         """

@@ -21,7 +21,7 @@ NAMES = {"jax": "JAX", "torch": "PyTorch", "gumbel": "Gumbel", "vae": "VAE"}
 
 
 def title_of(path: Path) -> str:
-    words = " ".join(NAMES.get(word, word) for word in path.stem.split("_"))
+    words = " ".join(NAMES.get(word, word) for word in path.stem.split("_")).replace("Gumbel ", "Gumbel-")
     return words[0].upper() + words[1:]
 
 

@@ -1,13 +1,16 @@
 """A page for each public module and each public name: what `__all__` lists is there, without a second list to keep."""
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import shutil
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 MODULES = {
     "gumbelfast": "the package",
@@ -23,10 +26,19 @@ MODULES = {
     "gumbelfast.shards": "shards",
     "gumbelfast.torch": "PyTorch",
     "gumbelfast.torch.estimators": "gradient estimators for PyTorch",
+    "gumbelfast.torch.structures": "structures for PyTorch",
+    "gumbelfast.torch.subsets": "subsets for PyTorch",
+    "gumbelfast.torch.permutations": "permutations for PyTorch",
     "gumbelfast.torch.distributed": "divided vocabularies",
+    "gumbelfast.torch.pyro": "distributions for Pyro",
     "gumbelfast.transformers": "Hugging Face transformers",
     "gumbelfast.jax": "JAX",
     "gumbelfast.jax.estimators": "gradient estimators for JAX",
+    "gumbelfast.jax.structures": "structures for JAX",
+    "gumbelfast.jax.subsets": "subsets for JAX",
+    "gumbelfast.jax.permutations": "permutations for JAX",
+    "gumbelfast.jax.sharded": "divided arrays",
+    "gumbelfast.jax.numpyro": "distributions for NumPyro",
     "gumbelfast.dask": "Dask",
     "gumbelfast.reference": "the reference",
 }

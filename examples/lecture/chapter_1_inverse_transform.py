@@ -13,8 +13,8 @@ from scipy.stats import binom
 import gumbelfast as gf
 
 # %%
-# Take the number of heads in ten throws of a coin that shows heads with probability 0.4. Eleven probabilities, which
-# add up to the *cumulative distribution function*, a staircase from 0 to 1:
+# Take the number of heads in ten throws of a coin that shows heads with probability 0.4. There are eleven
+# probabilities, which add up to the *cumulative distribution function*, a staircase from 0 to 1:
 #
 # .. math:: F(i) = p_0 + p_1 + \dots + p_i
 #
@@ -47,7 +47,7 @@ plt.show()
 #
 # .. math:: g = -\log(-\log u)
 #
-# It was made to describe extremes: the largest of many independent values is, after a shift and a scaling, often
+# It was introduced to describe extremes: the largest of many independent values is, after a shift and a scaling, often
 # close to it.
 
 gumbel = gf.distributions.Gumbel()
@@ -59,8 +59,8 @@ assert np.allclose(by_hand, gumbel.icdf(uniform[:5]))
 # %%
 # Why not stop here? Two reasons.
 #
-# 1. The staircase wants *normalised* probabilities, so a pass over all categories before the first draw. A model
-#    gives scores.
+# 1. The staircase needs *normalised* probabilities, so a pass over all categories before the first draw; a model gives
+#    only scores.
 # 2. The staircase is flat between its steps. Move a probability a little, and the same u yields the same category, or
 #    suddenly another one: as a function of p the draw has slope 0 almost everywhere. There is nothing for a gradient
 #    to follow.

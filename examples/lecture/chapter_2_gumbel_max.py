@@ -28,7 +28,7 @@ print("winners ", share.round(4))
 assert (np.abs(share - p) < 5 * np.sqrt(p * (1 - p) / winner.size)).all()
 
 # %%
-# **Proof.** Ask for the chance that category i wins.
+# **Proof.** We compute the probability that category i wins.
 #
 # *Step 1: the noise of i is known.* Category j loses to i if :math:`g_j \le x_i + g_i - x_j`. By Gumbel's
 # distribution function that has probability :math:`\exp(-\exp(-(x_i + g_i - x_j)))`, and all others lose, since they
@@ -64,8 +64,8 @@ axes.legend(frameon=False)
 plt.show()
 
 # %%
-# The same lines show more: the *largest value* is a Gumbel around :math:`\log \sum_j \exp(x_j)`, and is independent
-# of *who* has it. Chapter 5 lives on that.
+# The same lines show more: the *largest value* is a Gumbel around :math:`\log \sum_j \exp(x_j)`, and is independent of
+# *which category* has it. Chapter 5 is built on that.
 
 largest = (x + noise).max(axis=1)
 print("mean of the largest value", largest.mean().round(3), "expected", (gf.logsumexp(x) + np.euler_gamma).round(3))

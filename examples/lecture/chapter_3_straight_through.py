@@ -17,11 +17,11 @@ from gumbelfast import estimators
 #
 # .. math:: L'(x) = p (1 - p) (f(1) - f(0)) .
 #
-# With a hundred variables of ten categories each it cannot: there would be :math:`10^{100}` terms. So we draw. Two
-# ways are honest, and one is quick.
+# With a hundred variables of ten categories each it cannot: there would be :math:`10^{100}` terms. So we draw. Two ways
+# have the right mean, and one is a quick approximation.
 #
-# * **REINFORCE** (the score function) uses :math:`\mathbb{E}[f(z)\, (z - p)] = L'(x)`. It asks for values of f alone
-#   and has the right mean, but it varies a lot: all it learns of a draw is one number.
+# * **REINFORCE** (the score function) uses :math:`\mathbb{E}[f(z)\, (z - p)] = L'(x)`. It needs only values of f and
+#   has the right mean, but it varies a lot: it learns only one number from each draw.
 # * **A path** would be to write z as a function of x and of noise, and to differentiate it. For :math:`z = 1[u <
 #   \sigma(x)]` that is a step, with slope 0 wherever it has one.
 # * **Straight through**: use the hard z forward, so that the rest of the program sees a real choice. Backward,
@@ -59,9 +59,9 @@ panels[0].legend(frameon=False)
 plt.show()
 
 # %%
-# If f is linear, straight-through by the sigmoid has no bias: f has the same slope at 0, at 1 and at the mean. For
-# the square it asks f for slopes at 0 and at 1, though all that counts is the difference of two values. On the left
-# half of the second picture its sign is wrong: it would walk uphill. REINFORCE is right everywhere, and trembles.
+# If f is linear, straight-through by the sigmoid has no bias: f has the same slope at 0, at 1 and at the mean. For the
+# square it uses the slopes of f at 0 and at 1, though only the difference of two values matters. On the left half of
+# the second picture its sign is wrong: it would walk uphill. REINFORCE is right everywhere, but noisy.
 
 linear, square = cases.values()
 assert np.allclose(linear["straight-through, sigmoid"], linear["exact"])
@@ -71,7 +71,7 @@ print("wrong sign for x from", x[wrong].min(), "to", x[wrong].max())
 assert np.abs(square["REINFORCE"] - square["exact"]).max() < 0.02
 
 # %%
-# How much does it tremble? The spread of one draw at x = −1, when a constant is added to f:
+# How noisy is it? This is the spread of one draw at x = −1, when a constant is added to f:
 
 at = np.full(1, -1.0)
 shifted, grad_f = lambda z: (z - 0.45) ** 2 + 3, lambda z: 2 * (z - 0.45)

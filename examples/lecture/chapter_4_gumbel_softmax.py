@@ -67,8 +67,8 @@ print("difference", np.round(by_difference, 4))
 assert np.allclose(by_kernel, by_difference, atol=1e-4)
 
 # %%
-# The price: y is no corner, so :math:`\mathbb{E}[f(y)]` is not what we wanted. That is a **bias**, smaller the
-# colder. And the slope has 1/τ in it: a **spread**, larger the colder. *Straight-through Gumbel-softmax* takes the
+# The price: y is not a corner, so :math:`\mathbb{E}[f(y)]` is not what we wanted. That is a **bias**, smaller the
+# colder. And the slope contains 1/τ: a **spread**, larger the colder. *Straight-through Gumbel-softmax* takes the
 # corner forward and the slope of y backward; *Gumbel-Rao* averages that slope over all noise that leads to the same
 # corner, and so varies less.
 
@@ -92,4 +92,4 @@ left.legend(frameon=False)
 plt.show()
 
 # %%
-# In practice τ is between 0.3 and 1, or falls during training. :doc:`/estimators` compares all of them by figures.
+# In practice τ is between 0.3 and 1, or falls during training. :doc:`/estimators` compares all of them in numbers.

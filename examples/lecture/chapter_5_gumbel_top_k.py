@@ -14,10 +14,10 @@ import numpy as np
 import gumbelfast as gf
 
 # %%
-# Take the winner of chapter 2 away. What is left are independent perturbed scores again, under the sole condition
-# that they are smaller than the winner; and the winner's *value* says nothing of *who* is first among the rest. So
-# the second largest is a draw from the softmax of what is left, and so on. An order :math:`i_1, i_2, \dots, i_k` has
-# the probability
+# Take the winner of chapter 2 away. The rest are again independent perturbed scores, under the only condition that they
+# are smaller than the winner; and the winner's *value* says nothing about *which* is first among the rest. So the
+# second largest is a draw from the softmax of what is left, and so on. An order :math:`i_1, i_2, \dots, i_k` has the
+# probability
 #
 # .. math:: P(i_1, \dots, i_k) = \prod_{m=1}^{k} \frac{p_{i_m}}{1 - p_{i_1} - \dots - p_{i_{m-1}}} ,
 #
@@ -33,8 +33,8 @@ assert (np.abs(share - expected) < 5 * np.sqrt(expected / len(draws))).all()
 
 # %%
 # **Sequences.** A language model gives the next token, given those before. Let ours be a chain over the letters a, b
-# and c that is asked five times: 243 sequences, few enough to check against, and a model of any size would be asked
-# in the same way.
+# and c that is asked five times: 243 sequences, few enough for a check; a model of any size would be used in the same
+# way.
 
 chain = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
 LENGTH = 5
@@ -97,5 +97,5 @@ right.set(
 plt.show()
 
 # %%
-# What are different sequences good for? For estimates: no draw is wasted on a sequence that was seen already.
+# What are different sequences good for? For estimates: no draw is wasted on a sequence that has been seen already.
 # :doc:`/sequences` has the weights that keep such estimates without bias.

@@ -31,9 +31,8 @@ assert (greedy[:4] == logits[:4].argmax(axis=1)).all()
 # The same request, the same tokens
 # ---------------------------------
 #
-# A server puts requests into batches as they come. With one random stream per batch, a user's text depends on who
-# else is there. Give each row a seed of its own instead, and the position in its text: the draw is a function of
-# these two.
+# A server puts requests into batches as they come. With one random stream per batch, a user's text depends on the other
+# users. Give each row a seed of its own instead, and the position in its text: the draw is a function of these two.
 
 seeds = np.array([11, 12, 13, 14, 15, 16, 17, 18])
 settings = {"temperature": 0.8, "top_k": 50, "top_p": 0.9}
@@ -54,7 +53,7 @@ assert text == again
 # What the filters leave
 # ----------------------
 #
-# Draw often from one row and count. Where the filters cut, nothing is drawn; the rest follows the softmax of what is
+# Draw often from one row and count. What the filters remove is never drawn; the rest follows the softmax of what is
 # left.
 
 row = np.sort(np.random.default_rng(1).normal(scale=1.5, size=40).astype(np.float32))[::-1].copy()
@@ -74,8 +73,8 @@ plt.show()
 # How long does it take?
 # ----------------------
 #
-# Compare within one run on your own machine; a plain maximum is the least that any sampler has to do. This page was
-# built on a machine that does other things too.
+# Compare within one run on your own machine; a plain maximum is the least work of any sampler. This page was built on a
+# machine that did other things too.
 
 
 def fastest(call, repeat=20):

@@ -16,14 +16,14 @@ import gumbelfast as gf
 # Pages to read
 # -------------
 #
-# Every function exists a second time in NumPy: a page per subject, written to be read, without a line in common with
-# the compiled kernels. This is how a 64-bit key and the number of an element become random bits:
+# Every function has a second implementation in NumPy: one page per subject, written to be read, which shares no line
+# with the compiled kernels. This is how a 64-bit key and the number of an element become random bits:
 from gumbelfast.reference import philox
 
 print(inspect.getsource(philox))
 
 # %%
-# Both give the same numbers, so that you may explain one and run the other.
+# Both give the same numbers, so you can explain one and run the other.
 
 logits = np.random.default_rng(0).normal(size=(100, 1000))
 assert (gf.categorical(logits, rng=7) == gf.reference.categorical(logits, rng=7)).all()
@@ -62,7 +62,7 @@ plt.show()
 # --------
 #
 # :doc:`/lecture/index` goes from the inverse transform to random structures in six chapters, with proofs. Each is a
-# notebook: the links stand at the end of its page. The gallery has more to show: :doc:`/gallery/gumbel_max_proof`
+# notebook: the links are at the end of its page. The gallery has more: :doc:`/gallery/gumbel_max_proof`
 # checks each step of a proof by numbers, :doc:`/gallery/simplex` draws the triangle,
-# :doc:`/gallery/digits_estimators` lets estimators race. :doc:`/stream` is the whole law from key to draw, in four
+# :doc:`/gallery/digits_estimators` compares estimators. :doc:`/stream` is the whole law from key to draw, in four
 # pages.

@@ -16,9 +16,9 @@ from gumbelfast import estimators
 # NumPy: forward and backward
 # ---------------------------
 #
-# ``gumbel_softmax`` with ``hard=True`` returns one-hot draws, and with ``return_soft=True`` the relaxed draws as
-# well. ``gumbel_softmax_backward`` takes the gradient by the draws to the gradient by the logits. Here 256 rows learn
-# which category they are for, from a squared loss.
+# ``gumbel_softmax`` with ``hard=True`` returns one-hot draws, and with ``return_soft=True`` the relaxed draws as well.
+# ``gumbel_softmax_backward`` turns the gradient with respect to the draws into that with respect to the logits. Here
+# 256 rows learn a category each from a squared loss.
 
 rng = gf.default_rng(0)
 wanted = np.arange(256) % 32
@@ -92,8 +92,8 @@ assert value < 0.2
 # Which estimator?
 # ----------------
 #
-# All estimators of a gradient have one face: logits, a function f of samples and, where it is needed, its gradient.
-# On a small case compare with the truth, which ``exact`` finds by listing all outcomes.
+# All estimators of a gradient have the same interface: logits, a function f of samples and, where it is needed, its
+# gradient. On a small case, compare with the truth, which ``exact`` computes by listing all outcomes.
 
 scores, reward = np.zeros(8), np.arange(8.0) ** 2
 f, slope = lambda z: z @ reward, lambda z: np.broadcast_to(reward, z.shape)
@@ -110,5 +110,5 @@ for name, estimate in found.items():
     print(f"{name:32} distance from the truth {np.linalg.norm(estimate.grad - truth):6.2f}")
 
 # %%
-# Where next? :doc:`/estimators` says which one to take, :doc:`/torch` and :doc:`/jax` what differs from the functions
-# that these replace, :doc:`/lecture/index` why it works.
+# Where next? :doc:`/estimators` says which one to take, :doc:`/torch` and :doc:`/jax` how they differ from the
+# functions that they replace, :doc:`/lecture/index` why it works.

@@ -2,7 +2,7 @@ r"""
 Verifying
 =========
 
-You do not want to take our word for it. This page tests a sampler: ours, and one with a common fault.
+You should not have to trust us. This page tests two samplers: ours, and one with a common fault.
 """
 
 import matplotlib.pyplot as plt
@@ -53,7 +53,7 @@ assert p_value > 1e-6
 # ------------
 #
 # A common way to make Gumbel noise is ``-log(-log(u))`` with a float32 uniform of 24 bits. The largest value that can
-# come out is 16.6, and it comes in steps. Ours goes on as the law says. Here are the largest of many million draws,
+# come out is 16.6, and it comes in steps. Ours continues as the law says. Here are the largest of many million draws,
 # and how many the law expects beyond each value:
 
 

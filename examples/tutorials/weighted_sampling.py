@@ -52,9 +52,9 @@ assert (merged.indices == sample.indices).all()
 # Sums of the whole from the sample
 # ---------------------------------
 #
-# The sample knows how likely each of its items was: ``kappa`` is the threshold that they had to pass. With it a sum
+# The sample says how likely each of its items was: ``kappa`` is the threshold that they had to exceed. With it a sum
 # over all items is estimated without bias, from a thousand of them. Sampling in proportion to size makes that
-# estimate far better than a plain sample of as many.
+# estimate far better than a plain sample of the same size.
 
 p = weights / weights.sum(dtype=np.float64)
 values = weights * (1 + 0.2 * np.sin(np.arange(weights.size)))
@@ -82,5 +82,5 @@ assert abs(np.mean(by_weight) / truth - 1) < 5 * np.std(by_weight) / truth / np.
 assert np.std(by_weight) < np.std(by_chance)
 
 # %%
-# Where next? :doc:`/generator` shows a generator that stands wherever NumPy's does, :doc:`/sequences` has estimates
+# Where next? :doc:`/generator` shows a generator that can be used wherever NumPy's can, :doc:`/sequences` has estimates
 # in general, :doc:`/api` the routes of ``Categorical``.

@@ -49,7 +49,7 @@ def set_num_threads(num_threads: int) -> None:
     Parameters
     ----------
     num_threads : int
-        At least 1. Small calls use fewer; no number changes a result.
+        At least 1. Small calls use fewer; results do not depend on it.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def categorical(
     temperature : float or array_like of float, default 1.0
         Logits are divided by it: one number, or one per row, which broadcasts to the batch shape.
     mask : array_like of bool, optional
-        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+        True where a category is allowed; broadcasts to `logits`. Masked logits are not read.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
         Where the randomness comes from.
     seeds, positions : array_like of int, optional
@@ -80,7 +80,7 @@ def categorical(
         How many columns the whole space has: ids lie in ``[0, columns)``, and `columns` is K in every address. To be
         given with `ids` and `indptr`.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def categorical(
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask that is not boolean, and ids or an `empty` that are no integers.
+        For logits that are not floats, a mask that is not boolean, and ids or an `empty` that are not integers.
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a bad temperature, `empty` or address, ids
         out of range, a bad `indptr`, and for what `method` does not have.

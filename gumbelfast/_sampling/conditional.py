@@ -61,7 +61,7 @@ def conditional_gumbel(
     Raises
     ------
     TypeError
-        For logits that are not floats, an `index` that is not integer, bounds that are no numbers, or if it is not one
+        For logits that are not floats, an `index` that is not integer, bounds that are not numbers, or if it is not one
         of the four combinations above.
     ValueError
         For NaN or +inf among the logits, rows without a finite one, an index out of range or with a logit of -inf, a

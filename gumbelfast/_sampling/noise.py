@@ -45,7 +45,7 @@ def gumbel(
     offset : int, optional
         First element of the key's noise to take; the generator is then left as it is.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------

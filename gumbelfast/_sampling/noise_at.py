@@ -43,7 +43,7 @@ def gumbel_at(
     columns : int, optional
         How many columns a row of all ids has: ids are below it. Needed with `positions`, and where a seed is None.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def gumbel_at(
     Raises
     ------
     TypeError
-        For ids that are no integers, and a dtype outside the four.
+        For ids that are not integers, and a dtype outside the four.
     ValueError
         For an id out of range, and a bad address.
 

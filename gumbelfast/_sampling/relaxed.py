@@ -119,7 +119,7 @@ def gumbel_softmax_backward(
     out : ndarray, optional
         Takes the result; it may be `grad` or `y_soft` itself.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------

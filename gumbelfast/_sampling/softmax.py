@@ -95,7 +95,7 @@ def softmax(
     out : ndarray, optional
         Takes the result; shape and dtype of `x`, which it may be itself.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------

@@ -7,7 +7,7 @@ Results are lazy, and do not depend on chunks, workers, retries or order: `categ
 """
 
 try:
-    import dask.array  # noqa: F401 - what a bare dask lacks the packages for
+    import dask.array  # noqa: F401 - which dask installed without extras lacks
 except ImportError as error:
     raise ImportError('gumbelfast.dask needs Dask: pip install "gumbelfast[dask]"') from error
 

@@ -1,7 +1,7 @@
-"""From the arguments of a call to what is done block by block, and the noise that each block's rows take.
+"""From the arguments of a call to operations on blocks, and the noise of each block's rows.
 
-Inside a call an array of logits has the axes of `size`, if any, in front: views of the same blocks. What there is one
-of for each row has axes of the logits too, of size 1 along those that are drawn from.
+Inside a call an array of logits has the axes of `size`, if any, in front: views of the same blocks. An array with one
+entry for each row has all axes of the logits, of size 1 along those that are drawn from.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ Array = NDArray[Any]
 
 
 def as_dask(x: Any) -> da.Array:
-    """A dask array: of a memory-mapped file without its contents, of other arrays in chunks as Dask cuts them."""
+    """A dask array: one that refers to the file for a whole memory map, else one in Dask's default chunks."""
     if isinstance(x, da.Array):
         return x
     return from_memmap(x) if is_whole(x) else da.asarray(x)
 
 
 def spread(x: da.Array, size: tuple[int, ...]) -> da.Array:
-    """The array with axes of draws in front, which are in one chunk."""
+    """The array with axes of draws in front, each in one chunk."""
     if not size:
         return x
     return da.broadcast_to(x, size + x.shape, chunks=tuple((n,) for n in size) + x.chunks)
 
 
 def beside(values: Any, chunks: Any, axes: tuple[int, ...] = ()) -> da.Array:
-    """Values with these axes more, and then axes in front, as blocks that lie beside those of an array in chunks."""
+    """Values with these additional axes, and then axes in front, in blocks that match those of an array in chunks."""
     values = with_axes(values, axes)
     values = values[(None,) * (len(chunks) - values.ndim)]
     chunks = tuple((1,) if n == 1 else own for n, own in zip(values.shape, chunks, strict=True))
@@ -50,7 +50,7 @@ def beside(values: Any, chunks: Any, axes: tuple[int, ...] = ()) -> da.Array:
 
 
 def with_axes(values: Any, axes: tuple[int, ...]) -> Any:
-    """An array with these axes more, of size 1; `dask.array.expand_dims` fails where chunks are empty."""
+    """An array with these additional axes, of size 1; `dask.array.expand_dims` fails for empty chunks."""
     return values[tuple(None if axis in axes else slice(None) for axis in range(values.ndim + len(axes)))]
 
 
@@ -60,10 +60,10 @@ def without(parts: Any, axes: tuple[int, ...]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Address:
-    """Where the noise of all rows lies: by a key and the place of the first row, or by seeds and positions of rows.
+    """The address of the noise of all rows: a key and the place of the first row, or seeds and positions of rows.
 
-    `rows` has the shape of the rows, `lead` of its axes being those of `size`; `columns` is the length of a row, along
-    `axis`. `arrays` are laid beside the logits.
+    `rows` is the shape of the rows, whose first `lead` axes are those of `size`; `columns` is the length of a row,
+    along `axis`. The blocks of `arrays` match those of the logits.
     """
 
     key: int
@@ -75,7 +75,7 @@ class Address:
     arrays: dict[str, da.Array] = field(default_factory=dict, compare=False)
 
     def plain(self) -> Address:
-        """Without the arrays, as tasks take it."""
+        """Without the arrays, for use in tasks."""
         return Address(self.key, self.first, self.rows, self.lead, self.columns, self.axis)
 
     @property
@@ -83,7 +83,7 @@ class Address:
         return self.rows[self.lead :]
 
     def noise(self, blocks: dict[str, Array], location: Location) -> RowNoise:
-        """Of the rows of a block of the logits."""
+        """The noise of the rows of a block of the logits."""
         rows, column = without(location, (self.axis,)), location[self.axis][0]
         shape = tuple(end - start for start, end in rows)
         if "seeds" not in blocks:
@@ -107,7 +107,7 @@ class Address:
 def address_of(
     x: da.Array, lead: int, axis: int, rng: SeedLike, seeds: Any = None, positions: Any = None, offset: Any = None
 ) -> Address:
-    """The address of the rows of logits with `lead` axes of draws; generators move here, once all is found good."""
+    """The address of the rows of logits with `lead` axes of draws; generators advance here, after all checks."""
     _checks.check_known(x)
     rows, columns = without(x.shape, (axis,)), x.shape[axis]
     if seeds is None:
@@ -151,7 +151,7 @@ def map_located(
 ) -> da.Array:
     """``function(block, blocks by name, location of the block in x, **given)`` of every block of `x`.
 
-    `result` says what comes out, in terms of `dask.array.map_blocks`.
+    `result` describes the result, in keywords of `dask.array.map_blocks`.
     """
     return da.map_blocks(_located, x, *arrays.values(), function=function, names=tuple(arrays), given=given, **result)
 
@@ -164,14 +164,14 @@ def _located(block: Any, *arrays: Any, function: Any, names: Any, given: Any, bl
 def states(
     function: Callable[..., Any], x: da.Array, axes: tuple[int, ...], arrays: dict[str, da.Array], /, **given: Any
 ) -> da.Array:
-    """What `function` leaves of every block of `x`, of size 1 along `axes`: objects that are no arrays."""
+    """The state that `function` makes of every block of `x`, of size 1 along `axes`; states are not arrays."""
     chunks = tuple((1,) * len(c) if axis in axes else c for axis, c in enumerate(x.chunks))
     result = {"chunks": chunks, "dtype": object, "meta": np.empty((0,) * x.ndim, object)}
     return map_located(function, x, arrays, result, **given)
 
 
 def merged(found: da.Array, axes: tuple[int, ...], merge: Callable[[list[Any]], Any], entries: int = 1) -> da.Array:
-    """One state for each block of rows, with so many entries along `axes`, merged in a tree."""
+    """One state for each block of rows, with `entries` entries along `axes`, merged in a tree."""
 
     def join(parts: Any, axis: Any, keepdims: Any) -> Any:
         return merge(list(_flat(parts)))
@@ -192,7 +192,7 @@ def finished(
 
 
 def like(x: da.Array) -> dict[str, Any]:
-    """Results of the shape, dtype and chunks of `x`, as `map_located` wants to know them."""
+    """The shape, dtype and chunks of `x` as keywords of `map_located`."""
     return {"chunks": x.chunks, "dtype": x.dtype, "meta": np.empty((0,) * x.ndim, x.dtype)}
 
 

@@ -1,4 +1,4 @@
-"""What dask arrays are accepted, and what is said of faults that are found in one of their blocks.
+"""Checks of dask arrays, and the errors for faults found in one of their blocks.
 
 Errors have the texts of NumPy's functions, with places and rows counted in the whole array.
 """
@@ -40,7 +40,7 @@ def check_known(x: da.Array) -> None:
 
 
 def check_temperature(values: Any, name: str, dtype: np.dtype[Any]) -> None:
-    """Refuses a temperature, or one of several at hand, in the words of NumPy's functions."""
+    """Refuses a temperature, or one of several in memory, with the errors of NumPy's functions."""
     if isinstance(values, da.Array):
         if values.dtype.kind not in "fiu":
             raise TypeError(f"{name} must be real numbers, got {values.dtype}")
@@ -57,7 +57,7 @@ def check_integers(values: da.Array, name: str) -> None:
 
 
 def check_range(block: Array, name: str, end: int, rows: Location) -> None:
-    """Refuses integers of a block, one a row, outside [0, end)."""
+    """Refuses integers of a block, one per row, outside [0, end)."""
     fault = checks.is_outside(block, 0, end)
     if fault.any():
         row = row_name(fault, starts_of(rows))
@@ -66,7 +66,7 @@ def check_range(block: Array, name: str, end: int, rows: Location) -> None:
 
 
 def check_positive(block: Array, name: str, rows: Location) -> None:
-    """Refuses temperatures of a block, one a row."""
+    """Refuses temperatures of a block, one per row."""
     fault = ~((block > 0) & (block < math.inf))
     if fault.any():
         row = row_name(fault, starts_of(rows))
@@ -92,7 +92,7 @@ def check_weights(x: Array, location: Location) -> None:
 
 
 def one_a_row(values: Any, name: str, shape: tuple[int, ...]) -> Any:
-    """Values that broadcast to one a row, with as many axes as there are batch axes."""
+    """Values that broadcast to one per row, with as many axes as there are batch axes."""
     array = values if isinstance(values, da.Array) else np.asarray(values)
     fits = array.ndim <= len(shape) and all(
         n in (1, wanted) for n, wanted in zip(reversed(array.shape), reversed(shape), strict=False)
@@ -115,7 +115,7 @@ def mask_of(mask: Any, shape: tuple[int, ...]) -> Any:
 
 
 def starts_of(location: Location) -> tuple[int, ...]:
-    """Where a block begins; where that is unknown, 0."""
+    """Where a block begins; 0 where that is unknown."""
     return tuple(0 if math.isnan(start) else start for start, _ in location)
 
 

@@ -1,4 +1,4 @@
-"""Draws from chunked arrays: one pass, of which only the states of `gumbelfast.shards` move."""
+"""Draws from chunked arrays, in one pass: only the states of `gumbelfast.shards` are sent between workers."""
 
 from __future__ import annotations
 
@@ -42,14 +42,15 @@ def categorical(
     Parameters
     ----------
     logits : dask array of float16, bfloat16, float32 or float64
-        Chunked along any axes, the one that is drawn from included. NumPy's arrays will do; a `numpy.memmap` is read by
-        whoever draws (`from_memmap`).
+        Chunked along any axes, even the one that is drawn from. NumPy arrays are accepted too; a `numpy.memmap` is read
+        by the workers (`from_memmap`).
     axis, size, empty
         As in `gumbelfast.categorical`.
     temperature, mask, seeds, positions : optional
-        As in `gumbelfast.categorical`; each may be a dask array, of any chunks. Seeds that are None must be at hand.
+        As in `gumbelfast.categorical`; each may be a dask array, in any chunks. Seeds with None among them must be in
+        memory.
     rng : optional
-        As in `gumbelfast.categorical`. A generator advances when this is called, whatever becomes of the result.
+        As in `gumbelfast.categorical`. A generator advances when this is called, even if the result is never computed.
     offset : int, optional
         The first row's first element of the noise of `rng`'s key; the generator then stays where it is.
     return_perturbed : bool, default False
@@ -60,19 +61,20 @@ def categorical(
     Returns
     -------
     dask array of int64, or `Argmax` with `return_perturbed`
-        Byte for byte what `gumbelfast.categorical` draws from the array at hand, whatever the chunks.
+        Byte for byte what `gumbelfast.categorical` draws from the same array in memory, whatever the chunks.
 
     Raises
     ------
     TypeError, ValueError
-        As in `gumbelfast.categorical`: at once for what can be seen at once, else when the result is computed. If
-        several blocks hold NaN or +inf, or several rows nothing to draw, one of them is named. ValueError too for
+        As in `gumbelfast.categorical`: at once where the arguments show the fault, else when the result is computed. If
+        several blocks hold NaN or +inf, or several rows have nothing to draw, one of them is named. ValueError also for
         unknown chunk sizes.
 
     Notes
     -----
-    A block leaves the index and the value of its largest perturbed logit, and these are merged in a tree: the maximum
-    of maxima is that of the whole (``docs/stream.md``). Each block is read once and stays where it is.
+    Each block is reduced to the index and the value of its largest perturbed logit, and these are merged in a tree: the
+    maximum of the maxima is that of the whole (``docs/stream.md``). Each block is read once and is not sent to another
+    worker.
 
     Examples
     --------
@@ -118,12 +120,12 @@ def gumbel_top_k(
     logits, axis, temperature, mask, rng, seeds, positions, offset, num_threads
         As in `categorical`.
     k : int
-        How many, ``0 <= k <= columns``. A block leaves k of its entries, or all if it has fewer.
+        How many, ``0 <= k <= columns``. Of each block k entries are kept, or all if it has fewer.
 
     Returns
     -------
     TopK
-        Dask arrays: byte for byte what `gumbelfast.gumbel_top_k` draws from the array at hand.
+        Dask arrays: byte for byte what `gumbelfast.gumbel_top_k` draws from the same array in memory.
 
     Raises
     ------
@@ -161,16 +163,16 @@ def weighted_sample(
     Parameters
     ----------
     weights : dask array of real numbers
-        Finite and >= 0; what weighs 0 is never drawn.
+        Finite and >= 0; items of weight 0 are never drawn.
     k : int
-        How many, ``0 <= k <= columns``. A block leaves k + 1 of its entries, or all if it has fewer.
+        How many, ``0 <= k <= columns``. Of each block k + 1 entries are kept, or all if it has fewer.
     axis, rng, seeds, positions, offset, num_threads
         As in `categorical`.
 
     Returns
     -------
     WeightedSample
-        Dask arrays: byte for byte what `gumbelfast.weighted_sample` draws from the array at hand.
+        Dask arrays: byte for byte what `gumbelfast.weighted_sample` draws from the same array in memory.
 
     Raises
     ------
@@ -207,14 +209,14 @@ def hard_index(state: da.Array, address: Address, x: da.Array) -> da.Array:
 
 
 def row_chunks(x: da.Array, axis: int) -> tuple[Any, ...]:
-    """Chunks of what there is one of for each row, with the axis kept."""
+    """Chunks of an array with one entry for each row, with the axis kept."""
     return tuple((1,) if place == axis else c for place, c in enumerate(x.chunks))
 
 
 def _logits(
     logits: Any, axis: Any, size: Any, temperature: Any, mask: Any
 ) -> tuple[da.Array, int, int, dict[str, da.Array], dict[str, Any]]:
-    """Logits with axes of draws in front, the axis and how many are in front, and what is given, in blocks and not."""
+    """Logits with axes of draws in front, the axis, the number of those axes, and settings as blocks and as numbers."""
     x = _blocks.as_dask(logits)
     place = _checks.axis_of(x, axis)
     drawn = () if size is None else checks.size_tuple(size)
@@ -232,7 +234,7 @@ def _logits(
 
 
 def temperature_of(values: Any, name: str, x: da.Array, axes: tuple[int, ...]) -> Any:
-    """A float, or one temperature a row, with all axes of `x`."""
+    """A float, or one temperature per row, with all axes of `x`."""
     _checks.check_temperature(values, name, x.dtype)
     if not isinstance(values, da.Array) and np.ndim(values) == 0:
         return float(values)
@@ -272,7 +274,7 @@ class _MergeLargest:
 
 
 def _rows_of(x: Array, blocks: Blocks, location: Location, address: Address, temperature: Any) -> Any:
-    """A block and its mask with the rows' axis last and no axes of draws, and one temperature a row."""
+    """A block and its mask with the rows' axis last and no axes of draws, and one temperature per row."""
     one, axis = (0,) * address.lead, address.axis - address.lead
     x = x[one]
     if "temperature" in blocks:
@@ -328,7 +330,7 @@ def _of_address(blocks: Blocks) -> Blocks:
 
 
 def _counted_from(column: int, indices: Any) -> Array:
-    """Indices of the whole rows, of such as count from a column."""
+    """Indices in the whole rows, from indices that count from a column."""
     found: Array = np.where(indices < 0, indices, indices + column)
     return found
 
@@ -342,7 +344,7 @@ def _index(state: Argmax, blocks: Blocks, location: Location, address: Address, 
 
 
 def _value(state: Argmax, blocks: Blocks, location: Location, address: Address, empty: int | None) -> Array:
-    _index(state, blocks, location, address, empty)  # a row without a finite logit is refused here as well
+    _index(state, blocks, location, address, empty)  # refuses a row without a finite logit here too
     return np.expand_dims(state.perturbed, address.axis)
 
 

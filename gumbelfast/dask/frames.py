@@ -14,7 +14,6 @@ from .. import _items, shards, weighted_sample
 from .._engine import checks, sources, table_checks
 from .._engine.types import SeedLike
 from .._parts import RowNoise, draw_weighted, split_threshold
-from ..random.generator import Generator
 from ..random.seeding import default_rng
 from ..shards import TopK
 from . import _checks
@@ -28,12 +27,12 @@ def sample_rows(frame: Any, n: int, *, weights: Any = None, rng: SeedLike = None
     Parameters
     ----------
     frame : DataFrame of dask, pandas or polars, or Table of Arrow
-        What rows are drawn from.
+        The frame whose rows are drawn.
     n : int
-        How many, at most as many as weigh more than 0.
+        How many, at most the number of rows of positive weight.
     weights : column name or array_like of real numbers, optional
-        Finite and >= 0; what weighs 0 is never drawn. Without weights all rows are equally probable. Of a dask frame,
-        only the name of a column.
+        Finite and >= 0; rows of weight 0 are never drawn. Without weights all rows are equally probable. For a dask
+        frame only the name of a column is accepted.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
         Where the randomness comes from.
 
@@ -41,24 +40,24 @@ def sample_rows(frame: Any, n: int, *, weights: Any = None, rng: SeedLike = None
     -------
     DataFrame or Table of the same library
         The rows in the order drawn, with their index. They are those that `gumbelfast.weighted_sample` draws from the
-        weights of all rows as float64, however they are partitioned. Of a dask frame the result is a dask frame of one
-        partition.
+        weights of all rows as float64, however they are partitioned. For a dask frame the result is a dask frame with
+        one partition.
 
     Raises
     ------
     TypeError
-        For what is no frame, weights that are no real numbers, or an n that is no integer.
+        For an argument that is not a frame, weights that are not real numbers, or an n that is not an integer.
     ValueError
-        For weights that are negative or not finite, and for an n above the number of rows that weigh more than 0.
+        For weights that are negative or not finite, and for an n above the number of rows of positive weight.
     KeyError
         For a column that the frame does not have; polars raises its own error.
 
     Notes
     -----
-    Of a dask frame the weights are read when this is called, in one pass that Dask's progress bar shows, and n + 1
-    numbers of each partition are kept; the rows are fetched when the result is computed, from the partitions that hold
-    some. A generator stays where it is until the pass is over: nobody else should use it meanwhile. Dask's own
-    ``sample`` takes a fraction, and no weights.
+    The weights of a dask frame are read when this is called, in one pass that Dask's progress bar shows, and n + 1
+    numbers of each partition are kept. The rows are fetched when the result is computed, from the partitions that hold
+    them. A generator advances only after that pass: do not use it for anything else meanwhile. Dask's own ``sample``
+    takes a fraction, and no weights.
 
     Examples
     --------
@@ -102,26 +101,33 @@ def _column(values: Any) -> Array:
 def _of_partitions(frame: Any, n: int, weights: Any, rng: SeedLike) -> Any:
     if weights is not None and not _is_name(weights):
         raise TypeError(f"weights of a dask frame must name a column, got {type(weights).__name__}")
-    generator = Generator(sources.shared()) if rng is None else default_rng(rng)
-    first = generator.offset + -generator.offset % 32
-    # Without weights a column is read all the same: partitions must be counted.
+    # The pass takes time: without `rng` it draws from a generator of its own, which no other call can use meanwhile.
+    with sources.reserved(default_rng() if rng is None else rng, 0) as (key, first):
+        drawn, rows = _drawn(frame, n, weights, key, first)
+        if sources.is_ours(rng):
+            rng.offset = first + rows
+    return drawn
+
+
+def _drawn(frame: Any, n: int, weights: Any, key: int, first: int) -> tuple[Any, int]:
+    """The rows drawn, and the number of all rows."""
+    # Without weights a column must be read too, to count the rows of each partition.
     name = frame.columns[0] if weights is None else weights
     narrow, parts = frame[[name]].to_delayed(), frame.to_delayed()
-    # Dask reads narrow columns of several partitions of a file as one, which are then others than those of whole rows.
+    # Dask may read a few columns of several partitions of a file as one: these are not the partitions of whole rows.
     narrow = narrow if len(narrow) == len(parts) else parts
     start, starts, states = delayed(0), [], []
     for part in narrow:
         w = delayed(_weights)(part, name, weights is None)
         starts.append(start)
-        states.append(delayed(_state)(w, start, n + 1, generator.key, first))
+        states.append(delayed(_state)(w, start, n + 1, key, first))
         start = delayed(_end)(start, w)
     while len(states) > 1:
         states = [delayed(_merged)(states[i : i + 8], n + 1) for i in range(0, len(states), 8)]
     state, found, rows = dask.compute(states[0], starts, start)
     index = split_threshold(state, n)[0]
     _checks.check_rows(int((index >= 0).sum()), n)
-    generator.offset = first + rows
-    return _fetched(parts, frame._meta, index, np.array(found))
+    return _fetched(parts, frame._meta, index, np.array(found)), rows
 
 
 def _fetched(parts: list[Any], meta: Any, index: NDArray[np.int64], starts: NDArray[np.int64]) -> Any:

@@ -1,16 +1,18 @@
-"""Files of numbers as dask arrays, opened by whoever reads a chunk."""
+"""Files of numbers as dask arrays: each task opens the file itself."""
 
 from __future__ import annotations
 
 import mmap
+import os
 from typing import Any
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 
 
 def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
-    """A dask array over a memory-mapped file, of which only the name travels: each worker opens the file itself.
+    """A dask array over a memory-mapped file, of which only the name is sent: each worker opens the file itself.
 
     Parameters
     ----------
@@ -27,12 +29,12 @@ def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
     Raises
     ------
     TypeError
-        For what is no memory map, or only a part of one.
+        For an argument that is not a memory map, or is only a part of one.
 
     Notes
     -----
     `dask.array.from_array` would put the numbers themselves into the graph wherever it is sent to another process.
-    Pages that were read stay in the system's cache as long as nobody needs the room: they are no memory of a worker.
+    Pages that were read stay in the system's cache while there is room; they do not count as memory of a worker.
 
     Examples
     --------
@@ -49,23 +51,15 @@ def from_memmap(array: np.memmap[Any, Any], chunks: Any = "auto") -> da.Array:
     order = "C" if array.flags.c_contiguous else "F"
     file = (str(array.filename), array.dtype, array.offset, array.shape, order)
     chunks = da.core.normalize_chunks(chunks, array.shape, dtype=array.dtype)
-    token = dask_token(file, array)
+    # What the file holds now, in these chunks: Dask takes arrays of one name for the same.
+    seen = os.stat(str(array.filename))
+    token = tokenize(file, chunks, seen.st_mtime_ns, seen.st_size)
     return da.map_blocks(_read, file, chunks=chunks, dtype=array.dtype, meta=_meta(array), name=f"memmap-{token}")
 
 
 def is_whole(array: Any) -> bool:
-    """Whether a memory map is what was opened, so that its own name, offset and shape say where it lies."""
+    """Whether this is a memory map as it was opened, so that its name, offset and shape say where its numbers are."""
     return isinstance(array, np.memmap) and array.filename is not None and isinstance(array.base, mmap.mmap)
-
-
-def dask_token(file: Any, array: np.memmap[Any, Any]) -> str:
-    """A name for what the file holds now."""
-    import os
-
-    from dask.base import tokenize
-
-    seen = os.stat(str(array.filename))
-    return str(tokenize(file, seen.st_mtime_ns, seen.st_size))
 
 
 def _meta(array: np.memmap[Any, Any]) -> Any:

@@ -79,6 +79,13 @@ def exponential(
     """Exponential noise, ``scale * E``, as `gumbelfast.exponential`: the same numbers for any chunks.
 
     Parameters, results and errors are those of `gumbel`.
+
+    Examples
+    --------
+    >>> import gumbelfast as gf, gumbelfast.dask as gfd
+    >>> noise = gfd.exponential(size=(100, 10), chunks=(30, 4), rng=1)
+    >>> bool((noise.compute() == gf.exponential(size=(100, 10), rng=1)).all())
+    True
     """
     return _filled(_exponential, {"scale": scale}, size, dtype, chunks, rng, offset)
 
@@ -90,7 +97,7 @@ def _filled(
     arrays = {name: value for name, value in given.items() if isinstance(value, da.Array)}
     for value in arrays.values():
         _checks.check_known(value)
-    # Arguments at hand, and shapes, are checked by NumPy's function, on as little as possible.
+    # Arguments in memory, and shapes, are checked by NumPy's function, called for as few numbers as possible.
     fill(**{name: 1.0 if name in arrays else value for name, value in given.items()}, dtype=found, rng=0)
     natural = np.broadcast_shapes(*(np.shape(value) for value in given.values()))
     shape = natural if size is None else checks.size_tuple(size)

@@ -85,7 +85,7 @@ def gumbel_softmax(
     if hard:
         index = hard_index(argmax_state(x, {}, address, {"temperature": 1.0, "num_threads": num_threads}), address, x)
         columns = _blocks.beside(np.arange(x.shape[place]).reshape((-1,) + (1,) * (x.ndim - 1 - place)), x.chunks)
-        if "tau" in blocks:  # whose faults are told here as well
+        if "tau" in blocks:  # so that its faults are found here too
             index = _blocks.map_located(_checked, index, {"tau": blocks["tau"]}, _blocks.like(index), axis=place)
         hot = da.map_blocks(_one_hot, index, columns, **result)
     first = hot if hard else soft
@@ -129,13 +129,14 @@ def _noise(blocks: Blocks, location: Location, address: Address) -> Any:
     return address.noise({name: block for name, block in blocks.items() if name not in ("tau", "total")}, location)
 
 
-def _perturbed(x: Array, blocks: Blocks, location: Location, address: Address) -> Array:
-    """Perturbed logits of a block in float64, with the noise that NumPy's function takes."""
+def _perturbed(x: Array, shift: Array, blocks: Blocks, location: Location, address: Address) -> Array:
+    """Perturbed logits of a block, less a shift of each row, in float64, with the noise of NumPy's function."""
     rows = np.moveaxis(x, address.axis, -1)
     noise = np.empty(rows.shape, checks.work_dtype(x.dtype))
     if noise.size:
         fill_noise(_gumbel, noise, _noise(blocks, location, address))
-    found: Array = np.moveaxis(rows.astype(np.float64) + noise, -1, address.axis)
+    with np.errstate(over="ignore"):
+        found: Array = (x.astype(np.float64) - shift) + np.moveaxis(noise, -1, address.axis)
     return found
 
 
@@ -145,7 +146,10 @@ def _sum(x: Array, blocks: Blocks, location: Location, address: Address, num_thr
     if "tau" in blocks:
         rows_temperature(blocks["tau"], "tau", axes, location)
         tau = blocks["tau"].astype(np.float64)
-    return log_sum_of(_perturbed(x, blocks, location, address), axes, tau, num_threads)
+    most = x.max(axis=address.axis, keepdims=True, initial=-np.inf).astype(np.float64)
+    shift = np.where(np.isfinite(most), most, 0.0)
+    perturbed = _perturbed(x, shift, blocks, location, address)
+    return log_sum_of(perturbed, axes, tau, num_threads)._replace(shift=shift)
 
 
 def _relaxed(
@@ -154,7 +158,7 @@ def _relaxed(
     total = blocks.pop("total")
     none = np.squeeze(np.isneginf(total.log_sum), address.axis)
     check_drawn(none, _checks.starts_of(_blocks.without(location, (address.axis,))))
-    return probabilities(_perturbed(x, blocks, location, address), total).astype(x.dtype)
+    return probabilities(_perturbed(x, total.shift, blocks, location, address), total).astype(x.dtype)
 
 
 def _checked(index: Array, blocks: Blocks, location: Location, axis: int) -> Array:

@@ -1,7 +1,7 @@
 """softmax, log_softmax and logsumexp of chunked arrays.
 
-Where all axes that are summed over lie in one chunk, a block is what NumPy's function makes of it. Else a block leaves
-the logarithm of its sum in float64, relative to its maximum, and these are merged in the order of the columns.
+Where all axes that are summed over lie in one chunk, NumPy's function computes each block. Else each block gives the
+logarithm of its sum in float64, relative to its maximum, and these are merged in the order of the columns.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def softmax(x: Any, *, axis: Axes = -1, temperature: Any = 1.0, num_threads: int
     -------
     dask array
         Shape, dtype and chunks of `x`. Where the axes lie in one chunk, byte for byte the result of
-        `gumbelfast.softmax`. Where they are cut, all is computed in float64 and rounded once: the result is within 2
-        ulp of the exact one, and other chunks may change its last bit. Of float64 logits, the relative error is a few
-        :math:`2^{-53}` times one plus the range of x / T.
+        `gumbelfast.softmax`. Where they are cut, everything is computed in float64 and rounded once: the result is
+        within 2 ulp of the exact one, and other chunks may change its last bit. For float64 logits the relative error
+        is a few :math:`2^{-53}` times one plus the range of x / T.
 
     Raises
     ------
@@ -72,7 +72,13 @@ def softmax(x: Any, *, axis: Axes = -1, temperature: Any = 1.0, num_threads: int
 def log_softmax(x: Any, *, axis: Axes = -1, temperature: Any = 1.0, num_threads: int | None = 1) -> da.Array:
     r"""Logarithm of the softmax of a chunked array, :math:`x_i / T - \log \sum_j \exp(x_j / T)`.
 
-    Parameters, results and errors are those of `softmax`; an ulp is one of the larger of the two terms here.
+    Parameters, results and errors are those of `softmax`; here an ulp is that of the larger of the two terms.
+
+    Examples
+    --------
+    >>> import dask.array as da, gumbelfast.dask as gfd
+    >>> gfd.log_softmax(da.zeros((1, 2), chunks=1)).compute().round(4)  # -log(2)
+    array([[-0.6931, -0.6931]])
     """
     return _elementwise(_log_softmax, _log_probabilities, x, axis, temperature, num_threads)
 
@@ -92,7 +98,7 @@ def logsumexp(
     Returns
     -------
     dask array
-        Dtype of `x`; as exact as `softmax`, which see.
+        Dtype of `x`; as exact as `softmax`.
 
     Raises
     ------
@@ -118,11 +124,15 @@ def logsumexp(
 
 
 class LogSum(NamedTuple):
-    """What a block leaves: the logarithm of the sum of exp((x - most) * inverse), in float64, axes kept."""
+    """The state of a block: the logarithm of the sum of exp((x - shift - most) * inverse), in float64, axes kept.
+
+    `shift` was subtracted before noise was added, so that large numbers round none of it away; without noise it is 0.
+    """
 
     log_sum: Array
     most: Array
     inverse: Array
+    shift: Array
 
 
 def log_sums(x: da.Array, axes: tuple[int, ...], blocks: dict[str, da.Array], given: dict[str, Any]) -> da.Array:
@@ -131,7 +141,7 @@ def log_sums(x: da.Array, axes: tuple[int, ...], blocks: dict[str, da.Array], gi
 
 
 def log_sum_of(x: Array, axes: tuple[int, ...], temperature: Any, num_threads: Any = 1) -> LogSum:
-    """Of a block, a piece at a time; the temperature is a number, or has one for each row and the axes kept."""
+    """The state of a block, a piece at a time; the temperature is a number, or an array with the axes kept."""
     longest = max(axes, key=lambda axis: x.shape[axis])
     step = max(1, _PIECE * x.shape[longest] // max(x.size, 1))
     parts = range(0, max(x.shape[longest], 1), step)
@@ -147,33 +157,40 @@ def _piece_sum(x: Array, axes: tuple[int, ...], temperature: Any, num_threads: A
     most = np.where(np.isfinite(most), most, 0.0)
     inverse = np.broadcast_to(1.0 / np.asarray(temperature, np.float64), most.shape)
     if 0 in (x.shape[axis] for axis in axes):
-        return LogSum(np.full(most.shape, -np.inf), most, inverse)
+        return LogSum(np.full(most.shape, -np.inf), most, inverse, np.zeros(most.shape))
     rows = np.squeeze(temperature, axes) if np.ndim(temperature) else temperature
     with np.errstate(over="ignore"):
         wide -= most
     log_sum = _logsumexp(wide, axis=axes, temperature=rows, keepdims=True, num_threads=num_threads)
-    return LogSum(np.asarray(log_sum), most, inverse)
+    return LogSum(np.asarray(log_sum), most, inverse, np.zeros(most.shape))
 
 
 def merge_log_sums(found: list[LogSum]) -> LogSum:
     """The sum of all, relative to the largest maximum."""
-    sums, mosts = (np.stack(parts, axis=-1) for parts in ([s.log_sum for s in found], [s.most for s in found]))
-    most = np.where(np.isneginf(sums), -np.inf, mosts).max(axis=-1)
-    most = np.where(np.isfinite(most), most, 0.0)
-    with np.errstate(over="ignore"):
-        terms = sums + (mosts - most[..., None]) * found[0].inverse[..., None]
-    return LogSum(np.asarray(_logsumexp(terms, axis=-1)), most, found[0].inverse)
+    sums, mosts, _, shifts = (np.stack(parts, axis=-1) for parts in zip(*found, strict=True))
+    empty = np.isneginf(sums)
+
+    def largest(values: Array) -> Array:
+        most = np.where(empty, -np.inf, values).max(axis=-1)
+        return np.where(np.isfinite(most), most, 0.0)
+
+    shift = largest(shifts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mosts = mosts + (shifts - shift[..., None])
+        most = largest(mosts)
+        terms = np.where(empty, -np.inf, sums + (mosts - most[..., None]) * found[0].inverse[..., None])
+    return LogSum(np.asarray(_logsumexp(terms, axis=-1)), most, found[0].inverse, shift)
 
 
 def probabilities(x: Array, total: LogSum) -> Array:
-    """Softmax in float64 of numbers whose sum is known."""
+    """Softmax in float64, from the state of the whole rows."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         exponentials = np.exp((x.astype(np.float64) - total.most) * total.inverse)
         return np.where(np.isfinite(total.log_sum), exponentials / np.exp(total.log_sum), np.nan)
 
 
 def _arguments(x: Any, axis: Axes, temperature: Any) -> Any:
-    """The array, its axes counted from the front, and the temperature as one of the blocks or as it was given."""
+    """The array, its axes counted from the front, and the temperature either as blocks or as a number."""
     array = _blocks.as_dask(x)
     checks.float_dtype(array.dtype)
     several = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)

@@ -1,4 +1,4 @@
-"""What parameters and values of continuous distributions are accepted, and what is said of others."""
+"""Checks of parameters and values of continuous distributions, and the errors for what is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def location(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def temperature(value: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> float | NDArray[np.float64]:
-    """One temperature, or one a row as an array of that shape, whose reciprocals are numbers of the working dtype."""
+    """One temperature, or one per row as an array of that shape, whose reciprocals are numbers of the working dtype."""
     positive_reciprocals(value, "tau", shape, dtype)
     if np.ndim(value) == 0:
         return float(value)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def positive_scale(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def stretch(low: Any, high: Any) -> tuple[float, float]:
-    """Where the gates of a hard concrete law would reach if they were not cut off."""
+    """The ends of the interval that a hard concrete law stretches gates to."""
     ends = finite_number(low, "low"), finite_number(high, "high")
     if not ends[0] < 0:
         raise ValueError(f"low must be < 0, got {low!r}")

@@ -1,7 +1,7 @@
-"""Samples that know the logarithms, or logits, that their values round.
+"""Samples that remember their logarithms, or logits, without the rounding of their values.
 
-A sample is a plain ndarray. What it is a view of, the owner of its memory, holds how its logarithms are drawn again, so
-that views of the sample find it, and copies, pickles and results of arithmetic, which have other memory, do not.
+A sample is a plain ndarray. The object that owns its memory knows how to draw its logarithms again. So views of the
+sample find them, and copies, pickles and results of arithmetic, which have other memory, do not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 class _Memory:
-    """Owns the memory of a sample, as NumPy's array interface wants it."""
+    """Owns the memory of a sample, by NumPy's array interface."""
 
     def __init__(self, values: Array, draw: Callable[[], Array]) -> None:
         self.values, self.draw = values, draw
@@ -43,7 +43,7 @@ def drawn(
 ) -> Array:
     """What ``draw(rng=, offset=)`` returns for rows of that shape; it remembers what `again` returns at its place.
 
-    With offsets of their own for rows there is no single place, and nothing to remember.
+    Where each row has an offset of its own, there is no single place, and nothing is remembered.
     """
     found: list[Array] = []
 

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def logistic_noise(e: Array) -> Array:
-    """Logistic noise from exponential noise: both tails are full."""
+    """Logistic noise from exponential noise; both tails have full range."""
     result: Array = np.log(np.expm1(e))
     return result
 
@@ -59,7 +59,7 @@ class BinaryConcrete:
 
     and that of :math:`\mathrm{logit}(y) = (x + l) / \tau`, the logistic one with location :math:`x / \tau` and scale
     :math:`1 / \tau`. The noise is :math:`l = \log(e^E - 1)` with exponentials E as `gumbelfast.exponential` gives them,
-    one element of the stream per draw: both tails are full, l spans -45.05 to 46.4.
+    one element of the stream per draw: both tails have full range, l from -45.05 to 46.4.
 
     Examples
     --------
@@ -131,9 +131,9 @@ class BinaryConcrete:
         Returns
         -------
         ndarray of the dtype of the logits
-            Also where the shape is (). Numbers may round to 0 or 1. Arrays, and views of them, remember their logits
-            for `log_prob` and `cdf`; copies, pickles, results of arithmetic and scalars that are taken out do not.
-            `sample_logits` draws the logits.
+            An array even where the shape is (). Numbers may round to 0 or 1. Arrays, and views of them, remember their
+            logits for `log_prob` and `cdf`; copies, pickles, results of arithmetic and scalars that are taken out do
+            not. `sample_logits` draws the logits.
         """
         shape = self._shape(size)
 
@@ -160,7 +160,7 @@ class BinaryConcrete:
         Returns
         -------
         ndarray of float64, or a scalar
-            Samples are scored by the logits that they remember, entries that were written over by their values.
+            Samples are scored by the logits that they remember, entries that were overwritten by their values.
 
         Raises
         ------

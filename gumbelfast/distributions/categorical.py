@@ -48,12 +48,12 @@ class Categorical:
     "alias"
         One uniform of 64 bits and one lookup per draw: Walker (1977), the table built as by Vose (1991).
     "inverse"
-        The first category whose cumulative probability exceeds that uniform, looked for from where a guide table says:
-        Chen and Asau (1974). Draws do not decrease as the uniform grows.
+        The first category whose cumulative probability exceeds that uniform, found by a guide table: Chen and Asau
+        (1974). Draws do not decrease as the uniform grows.
     "gumbel"
-        No table: of logits `categorical` with the same arguments, bit for bit; of probabilities the largest ``p / E``
-        with standard exponentials E, the first item of `weighted_sample`, which takes no logarithms. The cheapest for
-        fewer draws than 25 to 300.
+        No table. For logits it is `categorical` with the same arguments, bit for bit; for probabilities the largest
+        ``p / E`` with standard exponentials E, the first item of `weighted_sample`, which takes no logarithms. The
+        cheapest for up to 25 to 300 draws.
 
     Tables hold the float64 cumulative sums of a row, divided by the total and rounded up to multiples of ``2**-64``;
     both give a category the same share of the ``2**64`` uniforms (``docs/stream.md``). They are built at the first draw
@@ -86,7 +86,7 @@ class Categorical:
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        """The shape of what one draw per row gives."""
+        """The shape of one draw per row."""
         return self._x.shape[:-1]
 
     def _weights(self) -> NDArray[np.float64]:
@@ -147,7 +147,7 @@ class Categorical:
         method : {"alias", "inverse", "gumbel"}, default "alias"
             The route.
         num_threads : int, optional
-            The most threads to use; no number changes a result.
+            The most threads to use; the result does not depend on it.
 
         Returns
         -------

@@ -40,7 +40,7 @@ class _Relaxed:
 
     @property
     def tau(self) -> float | NDArray[np.float64]:
-        """The temperature, or one a row, of the batch shape."""
+        """The temperature, or one per row, of the batch shape."""
         return self._tau
 
     def _rows(self, size: int | tuple[int, ...] | None) -> Array:
@@ -78,7 +78,7 @@ class Concrete(_Relaxed):
     logits : array_like of float16, bfloat16, float32 or float64
         x, the logarithms of unnormalised probabilities :math:`\alpha`; finite. They are copied.
     tau : float or array_like of floats
-        The temperature :math:`\tau`, or one a row: an array that broadcasts to the batch shape. It is copied.
+        The temperature :math:`\tau`, or one per row: an array that broadcasts to the batch shape. It is copied.
     axis : int, default -1
         The axis of the categories; the others are the batch.
 
@@ -153,7 +153,7 @@ class Concrete(_Relaxed):
         Returns
         -------
         ndarray of float64, or a scalar
-            Samples are scored by the logarithms that they remember, rows that were written over by their values.
+            Samples are scored by the logarithms that they remember, rows that were overwritten by their values.
 
         Raises
         ------
@@ -184,7 +184,8 @@ class Concrete(_Relaxed):
 class ExpConcrete(_Relaxed):
     r"""The distribution of the logarithm of a `Concrete` sample, :math:`y = \log \mathrm{softmax}((x + g) / \tau)`.
 
-    Parameters and errors are those of `Concrete`. Samples do not underflow, so it is the one to compute densities with.
+    Parameters and errors are those of `Concrete`. Samples do not underflow, so it is the better choice for computing
+    densities.
 
     Notes
     -----

@@ -26,7 +26,7 @@ class Gumbel:
     Raises
     ------
     TypeError
-        For parameters that are no real numbers.
+        For parameters that are not real numbers.
     ValueError
         For a `loc` that is not finite, a `scale` that is not finite and > 0, or shapes that do not broadcast.
 
@@ -59,11 +59,11 @@ class Gumbel:
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        """The shape of what one draw gives."""
+        """The shape of one draw."""
         return self._shape
 
     def _each(self, value: Any) -> Any:
-        """Something that both parameters may have shaped, as an array of the batch shape or a scalar."""
+        """A result of both parameters, as an array of the batch shape or a scalar."""
         return np.broadcast_to(value, self._shape).copy()[()]
 
     def _standard(self, value: ArrayLike) -> NDArray[np.float64]:

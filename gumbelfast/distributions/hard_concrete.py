@@ -104,7 +104,7 @@ class HardConcrete:
         Raises
         ------
         TypeError, ValueError
-            For z outside [0, 1], with the place, and what is no real number.
+            For z outside [0, 1], with the place, and for values that are not real numbers.
         """
         gate = check.gates(z)
         s = (gate - self._low) / (self._high - self._low)

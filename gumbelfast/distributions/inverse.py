@@ -12,7 +12,7 @@ from .._engine.tables import first_above
 
 
 def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bool = False) -> Any:
-    r"""The category at which the cumulative distribution exceeds u: sampling by inversion, from uniforms of one's own.
+    r"""The category at which the cumulative distribution exceeds u: sampling by inversion, from given uniforms.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def inverse_transform(probs: ArrayLike, u: ArrayLike, *, axis: int = -1, cdf: bo
     Notes
     -----
     With float64 sums :math:`c_j` accumulated in order, the smallest j with :math:`c_j / c_{K-1} > u`, the quotient
-    rounded once and compared exactly (Devroye, *Non-Uniform Random Variate Generation*, 1986, ch. III.2). What has
+    rounded once and compared exactly (Devroye, *Non-Uniform Random Variate Generation*, 1986, ch. III.2). A category of
     probability zero is never returned. `Categorical` draws by the same rule with ``method="inverse"``, where u is a
     multiple of ``2**-64``.
 

@@ -201,11 +201,11 @@ def plackett_luce_log_prob(logits: ArrayLike, order: ArrayLike, *, axis: int = -
     Raises
     ------
     TypeError, ValueError
-        For logits as in `categorical`, columns that are no integers, out of range or repeated, and shapes that differ.
+        For logits as in `categorical`, columns that are not integers, out of range or repeated, and shapes that differ.
 
     Notes
     -----
-    Plackett (1975); Luce (1959). Sums are taken from what is left at the end, so no remainder is a difference.
+    Plackett (1975); Luce (1959). Sums are taken from the end, so that no remainder is computed as a difference.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Probabilities that successive sampling draws a given set first, and what is left of them without some items."""
+"""Probabilities that successive sampling draws a given set first, also with some of its items left out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class LeaveOut(NamedTuple):
     none : ndarray of shape (...)
         From all items.
     one : ndarray of shape (..., k)
-        That they are S less item i, where item i is out of the question.
+        That they are S without item i, where item i cannot be drawn.
     two : ndarray of shape (..., k, k)
-        That they are S less items i and j, where both are; minus infinity for i = j, which it is not about.
+        That they are S without items i and j, where neither can be drawn; minus infinity for i = j, which has no
+        meaning.
     """
 
     none: Array
@@ -50,7 +51,7 @@ def set_log_prob(inside: Array, outside: Array) -> Array:
 
 
 def by_orders(inside: Array, outside: Array) -> LeaveOut:
-    """By adding up orders, one subset of S after the other."""
+    """By summation over orders, one subset of S after the other."""
     k = inside.shape[-1]
     table, bit = _sums(inside, outside), 1 << np.arange(k)
     two = table[..., bit[:, None] | bit]

@@ -1,10 +1,11 @@
 """Estimators of the gradient of an expectation over discrete samples, d E[f(z)] / d logits.
 
-All have one face. `logits` has its categories last, or, with ``family="bernoulli"``, one log-odds per variable. `f`
-maps samples of shape ``(n, *logits.shape)`` to values of shape ``(n, *lead)``, where `lead` is any leading part of the
-shape of the batch: axes that the values keep are rows of their own, the others are variables of one event. `grad_f`
-maps the same samples to df/dz, of their shape. Samples are one-hot vectors along the categories (0 or 1 for Bernoulli
-variables), or points of the simplex where an estimator relaxes them. ``docs/estimators.md`` says which one to take.
+All have the same interface. `logits` has its categories last, or, with ``family="bernoulli"``, one log-odds per
+variable. `f` maps samples of shape ``(n, *logits.shape)`` to values of shape ``(n, *lead)``, where `lead` is any
+leading part of the shape of the batch: axes that the values keep are independent rows, the others are variables of one
+event. `grad_f` maps the same samples to df/dz, of their shape. Samples are one-hot vectors along the categories (0 or 1
+for Bernoulli variables), or points of the simplex where an estimator relaxes them. ``docs/estimators.md`` says which
+one to take.
 """
 
 from ._problem import Estimate

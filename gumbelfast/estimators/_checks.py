@@ -1,4 +1,4 @@
-"""What is asked of the arguments of estimators, in NumPy and in the doors."""
+"""Checks of the arguments of estimators, for NumPy, PyTorch and JAX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_family(family: Any) -> None:
 
 
 def check_surrogate(surrogate: Any, is_binary: bool) -> None:
-    """Of `straight_through`: None, or a name that its family has."""
+    """The surrogate of `straight_through`: None, or a name that its family has."""
     smooth, family = ("sigmoid", "bernoulli") if is_binary else ("softmax", "categorical")
     table_checks.one_of(smooth if surrogate is None else surrogate, f"surrogate for {family}", (smooth, "identity"))
 
@@ -26,7 +26,7 @@ def check_decay(decay: float) -> None:
 
 
 def check_baseline_name(baseline: Any, num_samples: int) -> None:
-    """Of `score_function`: a name among those known, with enough samples; anything else is not looked at."""
+    """The baseline of `score_function`, if it is a name: known, and with enough samples."""
     if not isinstance(baseline, str):
         return
     if baseline not in _BASELINES:
@@ -41,7 +41,7 @@ def refuse_complex(dtype: Any) -> NoReturn:
 
 
 def check_set_baseline(method: str, baseline: str | None, k: int) -> None:
-    """Whether there is such a baseline of samples without replacement, and enough samples for it."""
+    """The baseline of samples without replacement: known, and with enough samples."""
     table_checks.one_of(method, "method", ("unordered_set", "importance"))
     known = ("leave_one_out", "normalized", None) if method == "importance" else ("leave_one_out", None)
     table_checks.one_of(baseline, "baseline", known)
@@ -75,6 +75,6 @@ def check_several(num_samples: Any) -> None:
 
 
 def check_configurations(columns: int, variables: int, most: int) -> None:
-    """Whether all that can be drawn can be counted through."""
+    """Whether all configurations can be enumerated."""
     if columns**variables > most:
         raise ValueError(f"{columns} ** {variables} configurations are more than 2**{most.bit_length() - 1}")

@@ -1,6 +1,6 @@
 """Formulas of estimators for arrays of NumPy, PyTorch and JAX alike; `xp` is the module that an array comes from.
 
-They keep to what the three have under one name. `axis` and `keepdims` are such names: PyTorch takes them as well.
+They use only functions that have the same name in all three. PyTorch accepts `axis` and `keepdims` too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def along(y: Array, t: Array) -> Array:
 
 
 def less_the_others(xp: Any, values: Array, weight: Array) -> Array:
-    """Each sample's value less the weighted mean of the other samples' values."""
+    """Each sample's value minus the weighted mean of the other samples' values."""
     rest, weighted = weight.sum(axis=0) - weight, weight * values
     known = rest > 0
     rest_sum = weighted.sum(axis=0) - weighted
@@ -42,7 +42,7 @@ def given_winner(xp: Any, x: Array, log_total: Array, noise: Array, z: Array) ->
 
 
 def through_the_winner(xp: Any, slope: Array, given: Array, p: Array) -> Array:
-    """A slope by perturbed logits that were drawn given their largest, as one by the logits.
+    """The gradient with respect to the logits, from one with respect to perturbed logits drawn given their largest.
 
     With t = exp(-maximum) the conditional race is exp(-given_i) = t + e_i exp(-x_i), and t = e / sum exp(x): hence
     d given_i / d x_j = w_i p_j + (1 - w_i) [i = j], w_i = exp(given_i - maximum).
@@ -52,7 +52,7 @@ def through_the_winner(xp: Any, slope: Array, given: Array, p: Array) -> Array:
 
 
 def gapped(xp: Any, x: Array, z: Array, gap: float) -> Array:
-    """Logits of which the chosen one is raised to the largest, and the others are at least `gap` below it."""
+    """The logits with the chosen one raised to the largest, and the others lowered to at least `gap` below it."""
     top = xp.amax(x, axis=-1, keepdims=True)
     return xp.where(z > 0, top, xp.minimum(x, top - gap))
 
@@ -64,7 +64,7 @@ def logistic(xp: Any, e: Array) -> tuple[Array, Array]:
 
 
 def antithetic(xp: Any, x: Array, e: Array, kind: str) -> tuple[Array, Array]:
-    """Bits from u and from 1 - u, one behind the other, and what the difference of their values is to be weighed by."""
+    """Bits from u, then bits from 1 - u, and the weight of the difference of their values."""
     u, noise = logistic(xp, e)
     bits = [xp.where(x + sign * noise > 0, xp.ones_like(noise), xp.zeros_like(noise)) for sign in (1, -1)]
     if kind == "arm":
@@ -73,16 +73,16 @@ def antithetic(xp: Any, x: Array, e: Array, kind: str) -> tuple[Array, Array]:
 
 
 def log_sum(xp: Any, terms: Array, axis: int) -> Array:
-    """Log of the sum of exp(terms), with that axis of size 1; none of them is -inf alone."""
+    """Log of the sum of exp(terms), with that axis of size 1; no row has only -inf."""
     top = xp.amax(terms, axis=axis, keepdims=True)
     return top + xp.log(xp.exp(terms - top).sum(axis=axis, keepdims=True))
 
 
 def vimco_coefficients(xp: Any, log_w: Array) -> Array:
-    """What to weigh the scores of K samples by, for the gradient of E[log mean w] by what drew them.
+    """The weights of the scores of K samples, for the gradient of E[log mean w] with respect to their distribution.
 
-    In place of sample i's weight its baseline has the geometric mean of the others (Mnih and Rezende 2016, section
-    2.5); the last term is the derivative of -log q within the weights.
+    The baseline of sample i has the geometric mean of the other weights in place of its own (Mnih and Rezende 2016,
+    section 2.5); the last term is the derivative of -log q within the weights.
     """
     count = log_w.shape[0]
     others = (log_w.sum(axis=0) - log_w) / (count - 1)
@@ -143,7 +143,7 @@ def unordered_weights(xp: Any, log_p: Array, outside: Array, f: Array, baseline:
 
 
 def importance_weights(xp: Any, log_p: Array, kappa: Array, f: Array, baseline: str | None) -> tuple[Array, Array]:
-    """The weights w = p / q, q the chance of a perturbed log-probability to exceed kappa, and w (f - b)."""
+    """The weights w = p / q, with q the probability that a perturbed log-probability exceeds kappa, and w (f - b)."""
     weights = xp.exp(log_p - log_inclusion(xp, log_p - kappa[..., None]))
     if baseline == "normalized":
         weights = weights / weights.sum(axis=-1, keepdims=True)

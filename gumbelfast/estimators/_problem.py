@@ -1,4 +1,4 @@
-"""What every estimator starts from: logits with their categories last, and functions of samples that are checked."""
+"""The common start of all estimators: logits with their categories last, and functions whose results are checked."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ TILE = 32  # a generator's draws begin at multiples of this
 
 
 class Estimate(NamedTuple):
-    """What an estimator returns.
+    """The result of an estimator.
 
     Attributes
     ----------
     samples : ndarray of shape (num_samples, *logits.shape)
-        What `f` was evaluated at.
+        The samples at which `f` was evaluated.
     values : ndarray of shape (num_samples, *lead)
-        What it gave.
+        The values of `f`.
     grads : ndarray of shape (num_samples, *logits.shape)
-        What each sample says of d E[f] / d logits.
+        The estimate of d E[f] / d logits from each sample.
     """
 
     samples: Array
@@ -71,7 +71,7 @@ class Problem:
         return np.broadcast_to(self.logits, (self.num_samples, *self.logits.shape))
 
     def drawn(self, rng: SeedLike, draws: int, size: int, make: Callable[[Generator], Estimate]) -> Estimate:
-        """What `make` returns, with a generator it draws from so often, `size` elements each.
+        """What `make` returns; it draws so many times, `size` elements each, from a generator that it is given.
 
         If it raises, `rng` stays where it is.
         """
@@ -85,7 +85,7 @@ class Problem:
         return y
 
     def samples(self, z: Array) -> Array:
-        """Samples as the user knows them."""
+        """Samples in the shape that the user sees."""
         return z[..., 1] if self.binary else z
 
     def values(self, z: Array, ndim: int | None = None) -> Array:
@@ -111,6 +111,6 @@ class Problem:
         return np.stack([np.zeros_like(found), found], axis=-1) if self.binary else found
 
     def estimate(self, z: Array, values: Array, grads: Array) -> Estimate:
-        """The result, as the user knows it."""
+        """The result in the shape that the user sees."""
         grads = grads.astype(z.dtype, copy=False)
         return Estimate(self.samples(z), values, grads[..., 1] if self.binary else grads)

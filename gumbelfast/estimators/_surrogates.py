@@ -1,8 +1,9 @@
-"""Every estimator as a loss whose gradient it is, for whoever differentiates by itself: PyTorch and JAX.
+"""Every estimator as a loss with this gradient, for libraries with automatic differentiation: PyTorch and JAX.
 
-An estimator leaves a value, E[f] as its samples have it, and adds to it a term that is 0 and has the estimate for its
-gradient by the logits. Or it draws samples that are hard, and has the gradient of something soft. Either way whatever
-else f depends on gets the ordinary gradient of the value. `Draws` is what a door has to bring.
+An estimator returns a value, the estimate of E[f] from its samples, and adds to it a term that is 0 and whose gradient
+with respect to the logits is the estimate. Or it draws hard samples, with the gradient of something soft. In both cases
+everything else that f depends on gets the ordinary gradient of the value. PyTorch's and JAX's modules each implement
+`Draws`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _NEVER = -1e4  # a finite log-probability whose exponential is 0
 
 
 class Found(NamedTuple):
-    """A loss, what f was evaluated at and what it gave, both without gradient; see `Estimate` of the doors."""
+    """A loss, and the samples and values of f, both without gradient; see `Estimate` of PyTorch's and JAX's modules."""
 
     loss: Array
     samples: Array
@@ -45,7 +46,7 @@ class Controlled(NamedTuple):
 class Draws(ABC):
     """Categorical variables with their categories last; bits are pairs with logits (0, x).
 
-    A door sets `logits`, with their gradient, and `mean`, their softmax without one.
+    Subclasses set `logits`, with their gradient, and `mean`, their softmax without one.
     """
 
     logits: Array
@@ -72,7 +73,7 @@ class Draws(ABC):
 
     @abstractmethod
     def number(self, value: Array, name: str) -> Array:
-        """What a function of the user's returned: real numbers, as floats."""
+        """The result of a user's function: real numbers, as floats."""
 
     @abstractmethod
     def cast(self, x: Array, like: Array | None) -> Array:
@@ -106,11 +107,11 @@ class Draws(ABC):
         """Places and values of the k largest perturbed log-probabilities."""
 
     def samples(self, z: Array) -> Array:
-        """Samples as the user knows them."""
+        """Samples in the shape that the user sees."""
         return z[..., 1] if self.binary else z
 
     def pairs(self, bits: Array, zero: bool = True) -> Array:
-        """Bits, or slopes by them, by category."""
+        """Bits, or gradients with respect to them, by category."""
         if not self.binary:
             return bits
         return self.xp.stack((self.xp.zeros_like(bits) if zero else 1 - bits, bits), -1)
@@ -135,7 +136,7 @@ class Draws(ABC):
         return values, self.pairs(slope)
 
     def zero(self) -> Array:
-        """Zeros whose gradient by the logits is one; by logits of -inf it is 0."""
+        """Zeros whose gradient with respect to the logits is 1, or 0 for logits of -inf."""
         x, xp = self.logits, self.xp
         x = xp.where(self.stop(x) == -xp.inf, xp.zeros_like(x), x)
         return x - self.stop(x)
@@ -145,7 +146,7 @@ class Draws(ABC):
         return tuple(range(values.ndim - self.logits.ndim - 1, 0))
 
     def found(self, z: Array, values: Array, loss: Array, grads: Array | None = None) -> Found:
-        """The result; `grads` is what the samples say of the gradient by the logits, summed over them."""
+        """The result; `grads` is the gradient with respect to the logits, summed over the samples."""
         if grads is not None:
             loss = loss + (self.zero() * self.stop(grads)).sum(axis=self.events(values))
         return Found(loss, self.stop(self.samples(z)), self.stop(values))
@@ -286,7 +287,7 @@ def log_prob(draws: Draws, z: Array, logits: Array, values: Array) -> Array:
 
 
 def exact(draws: Draws) -> Array:
-    """E[f] over all that can be drawn, to be differentiated as it stands."""
+    """E[f] by enumeration, which can be differentiated as it is."""
     x, xp = draws.logits, draws.xp
     columns = x.shape[-1]
     corner = np.broadcast_to(np.arange(columns) == 0, (1, *x.shape)).copy()

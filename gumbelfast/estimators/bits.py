@@ -14,7 +14,7 @@ from ._problem import Estimate, Function, Problem
 
 
 def arm(logits: ArrayLike, f: Function, *, num_samples: int = 2, rng: SeedLike = None) -> Estimate:
-    r"""ARM: the gradient by log-odds of bits from the values at two antithetic samples. Unbiased, for any f.
+    r"""ARM: the gradient with respect to log-odds of bits, from values at antithetic samples. Unbiased, for any f.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def arm(logits: ArrayLike, f: Function, *, num_samples: int = 2, rng: SeedLike =
 
 
 def disarm(logits: ArrayLike, f: Function, *, num_samples: int = 2, rng: SeedLike = None) -> Estimate:
-    r"""DisARM: `arm` averaged over what the pair of samples leaves open. Unbiased, and of lower variance.
+    r"""DisARM: `arm` averaged over the noise, given the pair of samples. Unbiased, and of lower variance.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ def relax(
         As in `score_function`.
     control, grad_control : callable
         c and its gradient. They take perturbed logits, of shape ``(num_samples, *logits.shape)``; for Bernoulli
-        variables, perturbed log-odds. c returns values of the shape that `f` returns, for instance a network trained to
-        make the variance of the estimate small.
+        variables, perturbed log-odds. c returns values of the shape that `f` returns, for instance from a network
+        trained to reduce the variance of the estimate.
 
     Returns
     -------

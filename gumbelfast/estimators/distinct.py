@@ -37,7 +37,7 @@ class _Sets:
         self.values = np.moveaxis(self.found, 0, -1).astype(np.float64)
 
     def estimate(self, coefficients: Array) -> Estimate:
-        """The sum of coefficients * d log p / d x, told as the mean of k times each."""
+        """The sum of coefficients * d log p / d x, expressed as the mean of k times each term."""
         factor = np.moveaxis(self.k * coefficients, -1, 0)[..., None]
         return self.problem.estimate(self.z, self.found, factor * (self.z - self.problem.mean))
 
@@ -70,14 +70,14 @@ def unordered_set(
     Parameters
     ----------
     logits : array_like of floats, shape (..., K)
-        Each row is a variable of its own. Half types are computed in float32.
+        Each row is an independent variable. Half types are computed in float32.
     f : callable
         From samples of shape ``(k, *logits.shape)``, one-hot, to values of shape ``(k, *logits.shape[:-1])``.
     k : int
         Distinct samples per row, at most its finite logits.
     baseline : {"leave_one_out", None}
-        Subtract from each value what the other samples, and the sample itself, say of E[f]. It wants two samples at
-        least.
+        Subtract from each value an estimate of E[f] from the other samples and the sample itself. It needs at least two
+        samples.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
         Where the randomness comes from.
 
@@ -90,7 +90,7 @@ def unordered_set(
     ------
     TypeError, ValueError
         As in `score_function`, for a k above the columns or the finite logits of a row, or for an f that returns
-        another shape than one value a row.
+        another shape than one value per row.
 
     Notes
     -----
@@ -123,7 +123,7 @@ def unordered_set(
 def importance_weighted(
     logits: ArrayLike, f: Function, k: int, *, baseline: str | None = "leave_one_out", rng: SeedLike = None
 ) -> Estimate:
-    r"""REINFORCE from k distinct samples, weighted by the inverse of their chance to be drawn.
+    r"""REINFORCE from k distinct samples, weighted by the inverse of their probability to be drawn.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def importance_weighted(
     baseline : {"leave_one_out", "normalized", None}
         What is subtracted from the values. "leave_one_out": :math:`b_i = p_i f_i + \sum_{j \ne i} w_j f_j`, which keeps
         the estimate unbiased. "normalized": :math:`b = \sum_j w_j f_j / W`, with all weights divided by their sum W;
-        biased, less and less as k grows. Both want two samples at least.
+        biased, less and less as k grows. Both need at least two samples.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The bound of several samples, whose gradient is no mean over them."""
+"""The bound from several samples, whose gradient is not a mean over them."""
 
 from __future__ import annotations
 

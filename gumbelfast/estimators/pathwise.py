@@ -261,7 +261,7 @@ def decoupled_straight_through_gumbel_softmax(
     family: str = "categorical",
     rng: SeedLike = None,
 ) -> Estimate:
-    r"""Straight-through Gumbel-softmax with a temperature of what is drawn and another of its gradient. Biased.
+    r"""Straight-through Gumbel-softmax with one temperature for the draw and another for its gradient. Biased.
 
     Parameters
     ----------
@@ -380,7 +380,7 @@ def gapped_straight_through(
     family: str = "categorical",
     rng: SeedLike = None,
 ) -> Estimate:
-    r"""Gapped straight-through: logits moved so that the sample wins by a gap stand in for noise. Biased.
+    r"""Gapped straight-through: in place of noise, logits are moved so that the sample wins by a gap. Biased.
 
     Parameters
     ----------
@@ -389,7 +389,7 @@ def gapped_straight_through(
     tau : float, default 1.0
         Temperature of the soft sample.
     gap : float, default 1.0
-        By how much, at least, all others lie below the sample's logit: finite and >= 0.
+        The least distance of all others below the sample's logit: finite and >= 0.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Estimators that need values of f alone, and MuProp, which adds its slope at the mean."""
+"""Estimators that need only values of f, and MuProp, which adds its gradient at the mean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._problem import Estimate, Function, Problem
 
 
 class RunningMean:
-    """A baseline that remembers: the exponentially weighted mean of the values of earlier calls.
+    """A baseline with memory: the exponentially weighted mean of the values of earlier calls.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class RunningMean:
         return self._sum / self._weight if self._weight else 0.0
 
     def update(self, values: ArrayLike) -> None:
-        """Take the mean of new values in."""
+        """Update the mean with new values."""
         new = np.asarray(values)
         if new.size == 0:
             return
@@ -78,8 +78,8 @@ def score_function(
     baseline : {None, "leave_one_out", "optimal", "self_critical"}, RunningMean or array_like
         What is subtracted from the values. "leave_one_out" takes the mean of the other samples. "optimal" takes the
         other samples' :math:`\sum f s^2 / \sum s^2`, s the score, which estimates the scalar of least variance. Both
-        want two samples at least. "self_critical" takes f at the most probable sample, one more call of `f`. Numbers
-        broadcast to the values.
+        need at least two samples. "self_critical" takes f at the most probable sample, which is one more call of `f`.
+        Numbers broadcast to the values.
     family : {"categorical", "bernoulli"}
         What the logits describe.
     rng : {None, int, sequence of int, SeedSequence, BitGenerator, Generator}, optional
@@ -102,7 +102,7 @@ def score_function(
     Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning" (1992); the
     baselines: Greensmith, Bartlett and Baxter (2004); Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a
     baseline for free!" (2019); Rennie, Marcheret, Mroueh, Ross and Goel, "Self-critical sequence training" (2017). None
-    of them makes it biased, since none looks at the sample it serves.
+    of them introduces a bias, since none depends on the sample that it is subtracted for.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def muprop(
     family: str = "categorical",
     rng: SeedLike = None,
 ) -> Estimate:
-    r"""MuProp: REINFORCE on what is left of f after its first-order expansion around the mean. Unbiased.
+    r"""MuProp: REINFORCE for f minus its first-order expansion around the mean. Unbiased.
 
     Parameters
     ----------

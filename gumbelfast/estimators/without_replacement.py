@@ -32,7 +32,7 @@ def without_replacement(
     kappa : array_like of float, shape (...)
         The largest G that was not drawn, -inf if all were: `stochastic_beam_search` and `weighted_sample` return it.
     values : array_like of float, shape (..., k) or (..., k, \*event)
-        f at the samples; not looked at where there is none.
+        f at the samples; ignored where there is no sample.
     normalized : bool, default False
         Divide by the sum of the weights. The estimate is then biased, less and less as k grows, but varies less where f
         is far from 0, and is exact for a constant f.
@@ -81,7 +81,7 @@ def score_weights(
     method: str = "unordered_set",
     baseline: str | None = "leave_one_out",
 ) -> Array:
-    r"""What to weigh the gradients of log p by, for an estimate of dE[f] from k samples without replacement.
+    r"""Weights of the gradients of log p, for an estimate of dE[f] from k samples without replacement.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ def score_weights(
     -------
     ndarray of float64, shape (..., k)
         :math:`c_i`, so that :math:`\sum_{i \in S} c_i \, \partial \log p_i / \partial \theta` estimates
-        :math:`\partial E[f] / \partial \theta`, for any parameters of the model: constants for its backward pass. 0
-        where there is no sample.
+        :math:`\partial E[f] / \partial \theta`, for any parameters of the model: they are constants for its backward
+        pass. 0 where there is no sample.
 
     Raises
     ------
@@ -107,8 +107,8 @@ def score_weights(
 
     Notes
     -----
-    "unordered_set" takes the probability of all other samples to be 1 less the sum of p, so it wants log-probabilities
-    whose rounding is small beside that.
+    "unordered_set" takes the probability of all other samples to be 1 minus the sum of p, so it needs log-probabilities
+    whose rounding is small compared with that.
 
     Examples
     --------
@@ -128,13 +128,13 @@ def score_weights(
     table_checks.all_drawn(there, threshold)
     rest = np.maximum(-np.expm1(logsumexp(log_p)), np.finfo(np.float64).eps)
     outside = np.where(np.isneginf(threshold), -np.inf, np.log(rest))
-    # Where samples are missing all others were drawn: nothing is left outside, and a stand-in of no weight does.
+    # Where samples are missing, all others were drawn: nothing is left outside, and a placeholder of no weight will do.
     coefficients = unordered_coefficients(np.where(there, log_p, _NO_WEIGHT), outside, f, baseline)
     return np.where(there, coefficients, 0)
 
 
 def _checked(*given: ArrayLike) -> tuple[Array, Array, Array]:
-    """Log-probabilities, threshold and values as float64; perturbed values are only looked at."""
+    """Log-probabilities, threshold and values as float64; perturbed values are only checked."""
     names = ("log_probs", "perturbed", "kappa", "values")
     log_p, g, threshold, f = (real(a, name) for a, name in zip(given, names, strict=True))
     table_checks.threshold_sample(log_p, g, threshold, f)

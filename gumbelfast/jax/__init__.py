@@ -1,7 +1,7 @@
 """The samplers of gumbelfast for JAX programs on CPUs: under jit, vmap and grad, with JAX's keys.
 
-A function takes the place of its namesake in `jax.random` or `jax.nn`. The same key draws the same values at jit or
-not, alone or under vmap, and they are those that gumbelfast draws from the noise of that key (``docs/jax.md``).
+Each function replaces the one of the same name in `jax.random` or `jax.nn`. The same key draws the same values with and
+without jit or vmap, and they are those that gumbelfast draws from the noise of that key (``docs/jax.md``).
 """
 
 try:

@@ -1,7 +1,7 @@
-"""The kernels called back from a compiled program: what `jax.pure_callback` does, with NumPy arrays from XLA to kernel.
+"""Callbacks from a compiled program to the kernels: `jax.pure_callback`, but with NumPy arrays all the way.
 
-`jax.pure_callback` first copies its operands to JAX arrays, by the thread pool whose threads the callbacks occupy: as
-many calls at once as the machine has processors wait for one another for ever (jax-ml/jax#25861).
+`jax.pure_callback` first copies its operands to JAX arrays, by the thread pool whose threads the callbacks occupy: with
+as many calls at once as the machine has processors, all wait for one another forever (jax-ml/jax#25861).
 """
 
 from __future__ import annotations

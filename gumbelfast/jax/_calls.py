@@ -18,7 +18,8 @@ from . import _callback
 def _registered() -> bool:
     """Whether JAX has taken the compiled handlers, which it refuses to if its interface is another version.
 
-    With no CPU client yet JAX would only queue them, and a refusal would then keep it from starting at all.
+    Before there is a CPU client JAX would only queue the handlers, and a refusal would later keep it from starting at
+    all.
     """
     handlers = _core.xla_handlers()
     try:
@@ -31,7 +32,7 @@ def _registered() -> bool:
 
 
 class Settings(NamedTuple):
-    """What a program is traced with beside its arguments."""
+    """The settings that a program is traced with, besides its arguments."""
 
     route: str
     backend: str

@@ -1,4 +1,4 @@
-"""What is asked of arguments when they are traced, with dimensions that may be symbols."""
+"""Checks of arguments at tracing time, when dimensions may be symbols."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def sizes(shape: Any) -> tuple[Any, ...]:
 
 
 def _exceeds(n: Any, limit: Any) -> bool:
-    """Whether it surely does; what symbols hide is seen when the program runs."""
+    """Whether it certainly does; for symbolic sizes this is checked when the program runs."""
     return not is_symbolic_dim(n) and not is_symbolic_dim(limit) and bool(n > limit)
 
 
@@ -108,7 +108,7 @@ def _boolean(given: Any, shape: tuple[Any, ...], says: tuple[str, str], what: st
 
 
 def inverse_tau(tau: Any, batch: tuple[Any, ...], dtype: np.dtype[Any]) -> Any:
-    """1/tau in the working dtype, for all rows or for each of a batch; values are looked at where there are some."""
+    """1/tau in the working dtype, for all rows or for each of a batch; values are checked if they are known."""
     work = checks.work_dtype(dtype)
     if isinstance(tau, jax.core.Tracer):
         if not _broadcasts(tau.shape, batch):
@@ -122,7 +122,7 @@ def inverse_tau(tau: Any, batch: tuple[Any, ...], dtype: np.dtype[Any]) -> Any:
 
 
 def population(a: Any, axis: Any) -> tuple[jax.Array | None, int, Any]:
-    """What `choice` chooses from (None: the integers below a number), along which axis, and how many there are."""
+    """The array to choose from (None: the integers below a number), the axis, and the number of elements."""
     if is_symbolic_dim(a):
         return None, 0, a
     if np.ndim(a) == 0:

@@ -29,11 +29,11 @@ def choice(
     key : JAX key
         Typed or raw.
     a : int or array
-        What is chosen from: the array, along `axis`, or the integers below a number.
+        The array to choose from, along `axis`, or the integers below a number.
     shape : int or tuple of ints, default ()
         Of the choices.
     replace : bool, default True
-        False: no element is chosen twice; they come in order of successive sampling.
+        False: no element is chosen twice; they are in the order of successive sampling.
     p : array of real numbers, optional
         Weights of the elements, finite and >= 0, by default equal. They need not sum to 1: they are divided by their
         sum. Elements of weight 0 are never chosen.
@@ -48,7 +48,7 @@ def choice(
     Raises
     ------
     TypeError
-        For an `a` that is neither an array nor an integer, weights that are not real, and for what is no key.
+        For an `a` that is neither an array nor an integer, weights that are not real, and for a `key` that is not one.
     ValueError
         For a bad axis, a `p` of another size, an empty `a`, or more draws without replacement than elements.
     jax.errors.JaxRuntimeError

@@ -1,6 +1,6 @@
 """The derivative of softmax as a primitive of JAX's: linear in the tangent, and its own transpose, by one kernel.
 
-As a formula of jnp it would take XLA two to three times as long; with `jax.custom_vjp` there would be no forward mode.
+As a jnp formula it would take XLA two to three times as long; with `jax.custom_vjp` there would be no forward mode.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What src/xla*.cpp do, by the seam of any backend: the kernels that a callback runs."""
+"""The work of src/xla*.cpp through the interface of any backend: the kernels that a callback runs."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _softmax_backward(
     return (out,)
 
 
-# By the name of the handler that it stands for.
+# By the name of the handler that it replaces.
 HANDLERS: dict[str, Callable[..., tuple[Array, ...]]] = {
     "alias": partial(each_example, _alias),
     "distinct": partial(each_example, _distinct),

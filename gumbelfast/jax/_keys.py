@@ -1,4 +1,4 @@
-"""From a JAX key to the 64 bits that it stands for, in sight of JAX's checks for keys used twice."""
+"""From a JAX key to its 64 bits, in a way that JAX's checks for keys used twice can see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 # `jax.random.key_data` leaves a key unused in the eyes of `jax.debug_key_reuse`. An operation that JAX does not know
-# uses up the keys that it takes, if it stands in a compiled function.
+# uses up its keys, if it is in a compiled function.
 _primitive = Primitive("gumbelfast_key_data")
 
 
@@ -42,7 +42,7 @@ def _word_count(dtype: Any) -> int:
 def single_key(name: str, key: Any) -> jax.Array:
     """A typed key of two words, or two words."""
     typed = _is_typed(key)
-    found: jax.Array = key if typed else jax.random.key_data(key)  # says what is wrong with what is no key
+    found: jax.Array = key if typed else jax.random.key_data(key)  # raises the error for anything but a key
     shape = found.shape if typed else found.shape[:-1]
     if shape:
         raise ValueError(f"{name} takes a single key, got an array of keys of shape {shape}: use jax.vmap")

@@ -86,7 +86,7 @@ def softmax(x: ArrayLike, axis: Axes = -1) -> jax.Array:
     Raises
     ------
     TypeError, ValueError
-        For a dtype outside the four, a bad axis, one that is named twice, or one of size 0.
+        For a dtype outside the four, a bad axis, an axis given twice, or one of size 0.
 
     Examples
     --------

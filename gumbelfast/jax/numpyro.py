@@ -2,8 +2,8 @@
 
     from gumbelfast.jax.numpyro import RelaxedOneHotCategorical
 
-NumPyro keeps what a sample was made of and scores it by that, so relaxed samples that round to 0 or 1 have the density
-of what was drawn.
+NumPyro keeps the values that a sample was computed from and scores the sample by them, so relaxed samples that round to
+0 or 1 have the density of the exact draw.
 """
 
 from __future__ import annotations
@@ -52,6 +52,14 @@ class ExpRelaxedCategorical(distributions.Distribution):
     Notes
     -----
     Maddison, Mnih and Teh, "The Concrete distribution" (2016), appendix C.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax.numpyro import ExpRelaxedCategorical
+    >>> drawn = ExpRelaxedCategorical(0.5, jnp.zeros((2, 3))).sample(jax.random.key(0))
+    >>> jnp.exp(drawn).sum(-1).round(4)
+    Array([1., 1.], dtype=float32)
     """
 
     arg_constraints = {"temperature": constraints.positive, "logits": constraints.real_vector}  # noqa: RUF012
@@ -69,7 +77,7 @@ class ExpRelaxedCategorical(distributions.Distribution):
         """Samples of shape ``sample_shape + batch_shape + event_shape``, with gradients to parameters."""
         noise = gumbel(key, (*sample_shape, *self.logits.shape), self.logits.dtype)
         common = jax.lax.stop_gradient(self.logits.max(axis=-1, keepdims=True))
-        perturbed = (self.logits - common) + noise  # as gumbel_softmax: large logits hide no noise
+        perturbed = (self.logits - common) + noise  # as in gumbel_softmax: large logits round no noise away
         below = perturbed - jax.lax.stop_gradient(perturbed.max(-1, keepdims=True))
         return log_softmax(below / self.temperature[..., None])
 
@@ -82,7 +90,7 @@ class ExpRelaxedCategorical(distributions.Distribution):
 
 
 class RelaxedOneHotCategorical(distributions.TransformedDistribution):
-    r"""Relaxed one-hot samples, what `gumbelfast.jax.gumbel_softmax` draws, to a rounding.
+    r"""Relaxed one-hot samples, those of `gumbelfast.jax.gumbel_softmax` up to rounding.
 
     Parameters are those of `ExpRelaxedCategorical`.
 
@@ -127,6 +135,14 @@ class LogitRelaxedBernoulli(distributions.Distribution):
     Notes
     -----
     Maddison, Mnih and Teh (2016), appendix B; the noise is that of `gumbelfast.distributions.BinaryConcrete`.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax.numpyro import LogitRelaxedBernoulli
+    >>> drawn = LogitRelaxedBernoulli(0.5, jnp.zeros(3)).sample(jax.random.key(0), (20_000,))
+    >>> (drawn > 0).mean(0).round(1)
+    Array([0.5, 0.5, 0.5], dtype=float32)
     """
 
     arg_constraints = {"temperature": constraints.positive, "logits": constraints.real}  # noqa: RUF012
@@ -275,7 +291,7 @@ class PlackettLuce(distributions.Distribution):
         others = jnp.put_along_axis(x, order, -jnp.inf, -1, inplace=False)
         some = self.k < x.shape[-1]
         rest = jax.nn.logsumexp(others, -1, keepdims=True) if some else picked[..., :0]
-        # From what is left at the end, so that no remainder is a difference.
+        # Summed from the end, so that no remainder is computed as a difference.
         ends = jnp.concatenate([rest, picked[..., ::-1]], -1)
         left = jax.lax.cumlogsumexp(ends, axis=ends.ndim - 1)[..., some:][..., ::-1]
         return (picked - left).sum(-1)

@@ -27,7 +27,7 @@ def gumbel_sinkhorn(
     key : JAX key
         Typed or raw.
     logits : array of float16, bfloat16, float32 or float64, shape (..., n, n)
-        Scores of the item of a column at the place of a row.
+        Entry (i, j) is the score of item j at place i.
     tau : float or array of floats, default 1.0
         Temperature of the relaxation: one number, or one per matrix, which broadcasts to the batch shape. May be
         traced.

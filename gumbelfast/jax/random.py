@@ -37,12 +37,12 @@ def gumbel(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = float
     Raises
     ------
     TypeError, ValueError
-        For a dtype outside the four, a bad shape, or what is no single key.
+        For a dtype outside the four, a bad shape, or a `key` that is not a single one.
 
     Notes
     -----
     :math:`g = -\log E` with a standard exponential :math:`E`: Gumbel, *Statistical Theory of Extreme Values* (1954).
-    Both tails are full: g spans -3.84 to 45.05. `gumbelfast.gumbel` returns the same values.
+    Both tails have full range: g lies between -3.84 and 45.05. `gumbelfast.gumbel` returns the same values.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def gumbel(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = float
 
 
 def exponential(key: ArrayLike, shape: int | tuple[int, ...] = (), dtype: Any = float) -> jax.Array:
-    r"""Standard exponential noise, :math:`P(E \le x) = 1 - e^{-x}`: what the Gumbel noise of the key is made of.
+    r"""Standard exponential noise, :math:`P(E \le x) = 1 - e^{-x}`, from which the Gumbel noise of the key is computed.
 
     Parameters, results and errors are those of `gumbel`.
 
@@ -88,14 +88,14 @@ def categorical(
     axis : int, default -1
         The axis of the categories.
     shape : tuple of ints, optional
-        Of the result: the batch shape, to which that of `logits` broadcasts, behind any number of axes of draws.
+        Shape of the result: any number of axes of draws, then the batch shape, to which that of `logits` broadcasts.
     replace : bool, default True
-        False: the draws of a row differ from each other; they come in order of successive sampling.
+        False: the draws of a row differ from each other; they are in the order of successive sampling.
     mask : array of bool, optional
-        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+        True where a category is allowed; broadcasts to `logits`. Masked logits are not read.
     method : {"gumbel", "alias"}, default "gumbel"
         "gumbel" looks at all categories for each draw. "alias" makes a table of each row once, from which a draw costs
-        the same whatever the number of categories: for hundreds of draws a row and more. Both are exact, but they draw
+        the same whatever the number of categories: use it for hundreds of draws per row. Both are exact, but they draw
         different values; tables draw with replacement only.
 
     Returns
@@ -106,7 +106,7 @@ def categorical(
     Raises
     ------
     TypeError
-        For logits that are not floats, a mask that is not boolean, and for what is no key.
+        For logits that are not floats, a mask that is not boolean, and for a `key` that is not one.
     ValueError
         For a bad axis or method, a shape that does not fit, or more draws without replacement than categories.
     jax.errors.JaxRuntimeError
@@ -156,8 +156,8 @@ def gumbel_top_k(key: ArrayLike, logits: ArrayLike, k: int, axis: int = -1, *, m
     -------
     TopK
         ``indices`` (int32, or int64 where x64 is enabled) and ``perturbed`` (float32, or float64 for float64 logits),
-        with k entries along `axis`, the largest first. In this order, and not that of `jax.lax.top_k`, which has the
-        values first. Gradients pass through ``perturbed``.
+        with k entries along `axis`, the largest first. Note the order: `jax.lax.top_k` returns the values first.
+        Gradients pass through ``perturbed``.
 
     Raises
     ------

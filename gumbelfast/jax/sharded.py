@@ -1,8 +1,8 @@
-"""Draws within `jax.shard_map`: those of the whole array, of which each device holds some rows, or some columns.
+"""Draws within `jax.shard_map` from a whole array, of which each device holds some rows, or some columns.
 
     from gumbelfast.jax import sharded
 
-The functions of `gumbelfast.jax` draw from the first elements of a key's noise, on each device the same.
+The functions of `gumbelfast.jax` itself draw the same noise on each device: the first elements of the key's noise.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def categorical(
     key : JAX key
         The same on all devices.
     logits : array of float16, bfloat16, float32 or float64, shape (..., columns)
-        What this device holds; the categories are the last axis. -inf is never drawn.
+        The part of this device; the categories are the last axis. -inf is never drawn.
     rows, columns : str, optional
         The mesh axes over which the first axis and the last one are divided.
     mask : array of bool, optional
-        True where a category is allowed; broadcasts to what this device holds.
+        True where a category is allowed; broadcasts to the part of this device.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def categorical(
 
     Notes
     -----
-    Each device draws from its own part on the noise of the whole, and 16 bytes a row are gathered along `columns`
+    Each device draws from its own part on the noise of the whole, and 16 bytes per row are gathered along `columns`
     (``docs/stream.md``). The compiled program calls back to Python for the kernels, and no gradient passes.
 
     Examples
@@ -97,6 +97,18 @@ def gumbel_top_k(
     ------
     TypeError, ValueError, jax.errors.JaxRuntimeError
         As in `gumbelfast.jax.gumbel_top_k`.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, gumbelfast.jax as gfj
+    >>> from functools import partial
+    >>> from jax.sharding import Mesh, PartitionSpec as P
+    >>> from gumbelfast.jax import sharded
+    >>> mesh, key, x = Mesh(jax.devices(), ("model",)), jax.random.key(0), jnp.zeros((4, 16))
+    >>> draw = partial(sharded.gumbel_top_k, key, k=3, columns="model")
+    >>> over = jax.shard_map(draw, mesh=mesh, in_specs=P(None, "model"), out_specs=P())
+    >>> bool((over(x).indices == gfj.gumbel_top_k(key, x, 3).indices).all())
+    True
     """
     return TopK(*_drawn("gumbel_top_k", key, logits, k, rows, columns, mask))
 
@@ -119,7 +131,7 @@ def _drawn(name: str, key: Any, logits: Any, k: Any, rows: Any, columns: Any, ma
     place = jnp.stack([jnp.int32(0) if axis is None else jax.lax.axis_index(axis) for axis in (rows, columns)])
     words, how = _keys.words(single), _calls.settings()
     given: dict[str, Any] = {"backend": how.backend, "threads": how.threads}
-    # Numbers of 64 bits as words, which JAX hands on whatever dtypes are enabled.
+    # Numbers of 64 bits as words, which JAX passes on whichever dtypes are enabled.
     told = jax.ShapeDtypeStruct((2, *shape, 2), jnp.uint32)
     (mine,) = _callback.call("shard_message", (told,), words, x, place, whole=whole, **given)
     all_told = mine[None] if columns is None else jax.lax.all_gather(mine, columns)

@@ -32,7 +32,7 @@ def log_partition(unary: ArrayLike, pairwise: ArrayLike, *, parents: Any = None)
     Returns
     -------
     jax.Array of shape (...)
-        float32, or float64 for float64 `unary`; NaN, +inf and -inf as they come out. It is differentiable in every mode
+        float32, or float64 for float64 `unary`. NaN and +inf are not refused. It is differentiable in every mode
         and to every order; its gradient is `label_marginals`.
 
     Raises
@@ -101,7 +101,7 @@ def _logsumexp(x: jax.Array) -> jax.Array:
 
 
 def _log_z(x: jax.Array, w: jax.Array, own: jax.Array, order: list[int] | None) -> jax.Array:
-    """The logarithm of Z; `own` is added to the pairwise potentials, edge by edge of each problem."""
+    """The logarithm of Z; `own` is added to the pairwise potentials, for each edge of each problem."""
     nodes = jnp.moveaxis(x, -2, 0)
     edges = jnp.moveaxis(own + w, -3, 0)
     if order is None:

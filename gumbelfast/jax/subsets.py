@@ -26,7 +26,7 @@ def relaxed_top_k(
     key : JAX key
         Typed or raw.
     logits : array of float16, bfloat16, float32 or float64
-        Unnormalised log-weights. Rows with fewer than k finite ones are not looked for.
+        Unnormalised log-weights. Rows with fewer than k finite ones are not refused.
     k : int
         The size of the subsets.
     tau : float or array of floats, default 1.0
@@ -78,7 +78,7 @@ def _relaxed(z: jax.Array, inverse: jax.Array, k: int) -> jax.Array:
         top = jax.nn.one_hot(alpha.argmax(-1), alpha.shape[-1], dtype=bool)
         a = (alpha - jax.lax.stop_gradient(alpha.max(-1, keepdims=True))) * inverse
         p = jax.nn.softmax(a)
-        # Of the largest, what is left is the others together: nothing cancels, and no derivative meets an infinity.
+        # 1 - p of the largest entry is the sum of the others: nothing cancels, and no derivative is infinite.
         rest = jax.nn.logsumexp(jnp.where(top, -jnp.inf, a), -1, keepdims=True)
         rest = jnp.where(jnp.isneginf(rest), jnp.finfo(a.dtype).min, rest)
         loss = jnp.where(top, rest - jax.nn.logsumexp(a, -1, keepdims=True), jnp.log1p(-jnp.where(top, 0, p)))

@@ -1,4 +1,4 @@
-"""What matrices and scores of permutations are accepted, and what is said of others."""
+"""Checks of matrices and scores of permutations, and the errors for what is refused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def noise_scale(value: Any) -> float:
 
 
 def overflow(z: Array, scale: float | Array, name: str) -> None:
-    """Refuses matrices that cannot be divided by their temperature."""
+    """Refuses matrices that overflow when divided by their temperature."""
     with np.errstate(over="ignore"):
         fault = ~np.isfinite(z * np.asarray(scale, z.dtype).reshape(-1, 1, 1)).all(axis=(-2, -1))
     if fault.any():

@@ -1,4 +1,4 @@
-"""Relaxed permutations of Gumbel-perturbed scores, by Sinkhorn's normalisation; hard ones, by matching."""
+"""Relaxed permutations of Gumbel-perturbed scores by Sinkhorn's normalisation, and hard ones by matching."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def gumbel_sinkhorn(
     Parameters
     ----------
     logits : array_like of float16, bfloat16, float32 or float64, shape (..., n, n)
-        Scores of the item of a column at the place of a row; finite.
+        Entry (i, j) is the score of item j at place i; finite.
     tau : float or array_like of float, default 1.0
         Temperature of the relaxation: one number, or one per matrix, which broadcasts to the batch shape.
     iterations : int, default 20
-        Rounds of normalisation of rows, then columns, at least 1. The smaller tau, the more it takes.
+        Rounds of normalisation of rows, then columns, at least 1. A smaller tau needs more rounds.
     hard : bool, default False
         Return exact permutation matrices, those of `match`.
     noise_scale : float, default 1.0
-        What the Gumbel noise is multiplied by; 0 leaves the scores as they are.
+        Factor of the Gumbel noise; 0 leaves the scores unchanged.
     rng, offset
         As in `gumbelfast.gumbel`: the noise is what ``gumbel(size=logits.shape)`` draws, in the dtype of the result.
     return_perturbed : bool, default False
-        Return ``(result, perturbed)``; `gumbel_sinkhorn_backward` wants the perturbed scores, whatever went forward.
+        Return ``(result, perturbed)``; `gumbel_sinkhorn_backward` needs the perturbed scores, for hard results too.
 
     Returns
     -------
@@ -62,13 +62,13 @@ def gumbel_sinkhorn(
     Notes
     -----
     Mena, Belanger, Linderman and Snoek, "Learning latent permutations with Gumbel-Sinkhorn networks"
-    (2018): as tau tends to 0 the limit of the iteration tends to the permutation of the largest total score,
+    (2018): as tau tends to 0 the limit of the iteration tends to the permutation with the largest total score,
 
     .. math:: M(X) = \arg\max_P \langle P, X \rangle, \qquad S(X / \tau) = \arg\max_{P \in \mathcal{B}_n} \langle P, X
         \rangle + \tau h(P)
 
-    over doubly stochastic matrices with entropy h. Everything is computed in the logarithm. One Gumbel for each entry,
-    and not for each permutation, makes the law of M near the Gibbs law and not equal to it.
+    over doubly stochastic matrices with entropy h. Everything is computed with logarithms. There is one Gumbel for each
+    entry, not for each permutation, so the law of M is close to the Gibbs law but not equal to it.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def relax(z: Array, scale: float | Array, rounds: int, hard: bool) -> Array:
 
 
 def relax_backward(grad: Array, z: Array, scale: float | Array, rounds: int) -> Array:
-    """The gradient with respect to z of the relaxed permutations; arrays without gaps."""
+    """The gradient with respect to z of the relaxed permutations; arrays are contiguous."""
     found = np.empty_like(z)
     active().sinkhorn_backward(_stack(grad), _stack(z), rounds, scale, _stack(found), thread_count.resolve(None))
     return found
@@ -120,7 +120,7 @@ def gumbel_sinkhorn_backward(
     grad : array_like of real numbers
         Gradient with respect to the result; broadcasts to its shape.
     perturbed : array_like of float16, bfloat16, float32 or float64, shape (..., n, n)
-        What ``return_perturbed=True`` returned. For straight-through gradients pass it as well.
+        What ``return_perturbed=True`` returned, for straight-through gradients too.
     tau, iterations
         As in the forward pass.
 
@@ -136,9 +136,9 @@ def gumbel_sinkhorn_backward(
 
     Notes
     -----
-    The derivative of the iteration that was run, and not of its limit: of a round :math:`L' = L -
-    \mathrm{logsumexp}(L)` along one axis, :math:`G = G' - e^{L'} \sum G'` along it. The way back keeps 2 n numbers a
-    round, and not n**2.
+    The derivative of the iteration that was run, not of its limit: for a round :math:`L' = L - \mathrm{logsumexp}(L)`
+    along one axis it is :math:`G = G' - e^{L'} \sum G'` along that axis. The backward pass keeps 2 n numbers per round,
+    not n**2.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def gumbel_sinkhorn_backward(
 
 
 def match(scores: ArrayLike) -> NDArray[np.int64]:
-    """The permutation of the largest total score: for each row the column that it is matched with.
+    """The permutation with the largest total score: for each row, the column that it is matched with.
 
     Parameters
     ----------

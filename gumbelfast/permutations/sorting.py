@@ -20,15 +20,15 @@ def soft_sort(scores: ArrayLike, tau: ArrayLike = 1.0) -> Array:
     Parameters
     ----------
     scores : array_like of float16, bfloat16, float32 or float64, shape (..., n)
-        Finite. With Gumbel noise on them the limit is a Plackett-Luce draw, that of `gumbel_top_k`.
+        Finite. If Gumbel noise was added to them, the limit is a Plackett-Luce draw, that of `gumbel_top_k`.
     tau : float or array_like of float, default 1.0
         Temperature: one number, or one per row, which broadcasts to the batch shape.
 
     Returns
     -------
     ndarray of shape (..., n, n)
-        float32, or float64 for float64 scores. Row i is where the i-th largest score is; rows sum to 1, and the largest
-        entry of each is that of the permutation.
+        float32, or float64 for float64 scores. Row i marks where the i-th largest score is; rows sum to 1, and the
+        largest entry of each is at the place of the exact permutation.
 
     Raises
     ------
@@ -199,6 +199,6 @@ def _weights(s: Array) -> Array:
 
 
 def _pulled(grad: ArrayLike, p: Array, shape: tuple[int, ...], scale: Array) -> Array:
-    """The gradient with respect to what the softmax was taken of, before it was divided by tau."""
+    """The gradient with respect to the argument of the softmax, before its division by tau."""
     outer = check.gradient(grad, (*shape, shape[-1])).astype(p.dtype).reshape(p.shape)
     return softmax_backward(outer, p, temperature=_each(scale, shape[-1]))

@@ -49,7 +49,7 @@ class Generator(np.random.Generator):
     Raises
     ------
     TypeError
-        For another bit generator, and for a key or an offset that is no integer.
+        For another bit generator, and for a key or an offset that is not an integer.
     ValueError
         For a key or an offset out of range.
 

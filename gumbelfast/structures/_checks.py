@@ -1,4 +1,4 @@
-"""What potentials, trees, solvers and results of a user's functions are accepted, and what is said of others."""
+"""Checks of potentials, trees, solvers and results of a user's functions, and the errors for what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 def floats(x: ArrayLike, dtype: np.dtype[Any] | None = None) -> Array:
-    """An array of floats, C-contiguous in its working dtype, or in the one that is given."""
+    """An array of floats, C-contiguous, in its working dtype or in the given one."""
     array = np.asarray(x)
     found = float_dtype(array.dtype)
     with np.errstate(over="ignore"):
@@ -21,7 +21,7 @@ def floats(x: ArrayLike, dtype: np.dtype[Any] | None = None) -> Array:
 
 
 def unary(x: ArrayLike, axes: tuple[str, ...], sizes: tuple[int | None, ...] = ()) -> Array:
-    """Unary potentials whose last axes have these names and, where told, these sizes."""
+    """Unary potentials whose last axes have these names and, where given, these sizes."""
     array = floats(x)
     if array.ndim < len(axes):
         raise ValueError(f"unary must have axes (..., {', '.join(axes)}), got shape {array.shape}")

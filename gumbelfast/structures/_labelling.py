@@ -1,4 +1,4 @@
-"""What solvers return."""
+"""The result of a solver."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from .solvers import all_labellings
 Array = NDArray[Any]
 Solver = Callable[[Array], Any]
 
-_BLOCK = 2**18  # potentials that are perturbed at a time: they stay in the cache, whatever the number of samples
+_BLOCK = 2**18  # potentials that are perturbed at a time: so few that they stay in the cache
 
 _NO_SCORES = "order='full' needs a solver that returns scores as well"
 
@@ -74,7 +74,7 @@ def perturb_and_map(
         Knows all other potentials. It takes unary potentials of shape (n, *batch, *sites, S), float32 or float64, and
         returns a pair of best labels, integers of shape (n, *batch, *sites), and their scores, of shape (n, *batch): a
         `Labelling` of `viterbi`, `viterbi_tree`, `graph_cut` or `brute_force`. It may return labels alone; then there
-        is no bound. What it is given is overwritten by the next call.
+        is no bound. Its argument is overwritten before the next call.
     num_samples : int
         How many perturbations, at least 1.
     order : {"unary", "full"}
@@ -105,13 +105,12 @@ def perturb_and_map(
         \log Z \le E \Big[ \max_x \theta(x) + \sum_i \gamma_i(x_i) \Big]
 
     (Papandreou and Yuille, "Perturb-and-MAP random fields", 2011; Hazan and Jaakkola, "On the partition function and
-    random maximum a-posteriori perturbations", 2012). Samples and bound are exact for models without interactions;
-    else the samples come from a distribution near the Gibbs distribution :math:`\exp \theta(x) / Z`, whose marginals
-    differ from its own however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(num_samples,
-    *unary.shape))`` in the dtype of the computation. It is added to the potentials less the largest of each site, which
-    the maxima have again: what is common to all labels of a site changes no distribution.
-    With one Gumbel for every labelling (``order="full"``) the
-    samples are exact, and the mean of the maxima is log Z.
+    random maximum a-posteriori perturbations", 2012). Samples and bound are exact for models without interactions. For
+    others the samples follow a distribution near the Gibbs distribution :math:`\exp \theta(x) / Z`; its marginals
+    differ, however many samples are taken. The noise is ``gumbel(-np.euler_gamma, size=(num_samples, *unary.shape))``
+    in the dtype of the computation. The largest potential of each site is subtracted before the noise is added, and
+    added to the maxima again: a constant for all labels of a site changes no distribution. With one Gumbel for every
+    labelling (``order="full"``) the samples are exact, and the expectation of the maxima is log Z.
 
     Examples
     --------
@@ -153,15 +152,18 @@ def _perturb_unary(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple
 
 
 def _perturb_all(solver: Solver, count: int, x: Array, rng: SeedLike) -> tuple[NDArray[np.int64], Array]:
-    """Draws from the table of all labellings, whose potentials the solver tells when it has no choice."""
+    """Draws from the table of all labellings.
+
+    The solver gives the potential of a labelling when all others are so unlikely that it has no choice.
+    """
     score = _solve(solver, x[None])[1]
     if score is None:
         raise ValueError(_NO_SCORES)
     batch, sites, labels = score.shape[1:], x.shape[score.ndim - 1 : -1], x.shape[-1]
     every = all_labellings(int(np.prod(sites)), labels).reshape(-1, *sites)
     wanted = every.reshape(len(every), *(1,) * len(batch), *sites)
-    # What other labels pay: so much that they are taken only if the labelling is forbidden, and that it is then as good
-    # as impossible; so little that nothing adds up to an infinity.
+    # The penalty of all other labels: so large that they are chosen only if the labelling is forbidden, which is then
+    # practically impossible; so small that no sum becomes infinite.
     price = x.dtype.type(np.finfo(x.dtype).max / (2 * every[0].size))
 
     def force(first: int, out: Array) -> None:

@@ -22,7 +22,7 @@ VJP = Callable[[ArrayLike], Array]
 
 @dataclass(frozen=True)
 class PerturbedArgmax:
-    """What `make_perturbed_argmax` returns: a function of theta, to value and vector-Jacobian product.
+    """The result of `make_perturbed_argmax`: a function from theta to value and vector-Jacobian product.
 
     Examples
     --------
@@ -56,22 +56,22 @@ class PerturbedArgmax:
             The mean of what `argmax_fn` returned, float32, or float64 for float64 `theta`.
         vjp : callable
             From a gradient with respect to `value`, of its shape, to one with respect to `theta`, of its shape and of
-            the dtype of `value`. It uses the samples of `value` once more and may be called any number of times.
+            the dtype of `value`. It uses the samples of `value` again, and may be called any number of times.
 
         Raises
         ------
         TypeError
-            For `theta` that is not of floats, and results of `argmax_fn` that are no real numbers.
+            For `theta` that are not floats, and results of `argmax_fn` that are not real numbers.
         ValueError
             For `theta` that is not finite or has too few axes, and results of `argmax_fn` that do not fit it.
-            `argmax_fn` is asked about `theta` first: what fails there, or raises, has moved no generator.
+            `argmax_fn` is first called with `theta` itself: if that fails, no generator has moved.
         """
         x = _checks.floats(theta)
         _checks.no_nan(x, "theta", minus_infinity=False)
         batch_ndim = x.ndim - self.event_ndim
         if batch_ndim < 0:
             raise ValueError(f"theta must have at least {self.event_ndim} axes, got shape {x.shape}")
-        event = self._solve(x[None]).shape[1:]  # and its errors come before any noise
+        event = self._solve(x[None]).shape[1:]  # its errors are raised before any noise is drawn
         shape = self.num_samples, *x.shape
         z = np.empty(shape, x.dtype)
         if self.noise == "gumbel":
@@ -90,7 +90,7 @@ class PerturbedArgmax:
             if v.shape != value.shape:
                 raise ValueError(f"grad has shape {v.shape}, expected that of the value, {value.shape}")
             inner = (y * v).reshape(*shape[: 1 + batch_ndim], -1).sum(axis=-1)
-            if self.num_samples > 1:  # less the mean of the other samples, which takes nothing from the expectation
+            if self.num_samples > 1:  # minus the mean of the other samples, which does not change the expectation
                 inner = (inner - inner.mean(axis=0)) * x.dtype.type(self.num_samples / (self.num_samples - 1))
             slope = 1 - np.exp(-z) if self.noise == "gumbel" else z
             inner = inner.reshape(inner.shape + (1,) * self.event_ndim)

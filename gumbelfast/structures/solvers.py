@@ -1,4 +1,4 @@
-"""MAP solvers: dynamic programming on chains and trees, and looking at everything."""
+"""MAP solvers: dynamic programming on chains and trees, and enumeration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._labelling import Labelling
 
 Array = NDArray[Any]
 
-MOST_LABELLINGS = 2**16  # what is still looked at one by one
+MOST_LABELLINGS = 2**16  # the most that are enumerated
 
 
 def viterbi(unary: ArrayLike, pairwise: ArrayLike, *, num_threads: int | None = None) -> Labelling:
@@ -30,7 +30,7 @@ def viterbi(unary: ArrayLike, pairwise: ArrayLike, *, num_threads: int | None = 
         ``pairwise[i, j]`` for label i followed by label j; with three axes, ``pairwise[t - 1]`` between nodes t - 1
         and t. -inf forbids a pair. The same for all chains.
     num_threads : int, optional
-        The most threads to use; no number changes a result.
+        The most threads to use; the result does not depend on it.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def all_labellings(sites: int, labels: int) -> NDArray[np.int64]:
 def brute_force(
     unary: ArrayLike, interaction: Callable[[NDArray[np.int64]], ArrayLike] | None = None, *, site_ndim: int = 1
 ) -> Labelling:
-    r"""The best labelling of tiny models, :math:`\arg\max_x \sum_i u_i(x_i) + w(x)`, by looking at all of them.
+    r"""The best labelling of tiny models, :math:`\arg\max_x \sum_i u_i(x_i) + w(x)`, by enumeration.
 
     Parameters
     ----------

@@ -146,9 +146,9 @@ def label_marginals(unary: ArrayLike, pairwise: ArrayLike, *, parents: ArrayLike
 
     Notes
     -----
-    From the first node to the last, :math:`P(x_{\pi(t)}, x_t) = P(x_{\pi(t)}) P(x_t \mid x_{\pi(t)})` with the
-    conditional probabilities that the sums of `log_partition` leave at each node: products of probabilities alone, so
-    small ones keep their relative accuracy.
+    From the first node to the last, :math:`P(x_{\pi(t)}, x_t) = P(x_{\pi(t)}) P(x_t \mid x_{\pi(t)})`, with the
+    conditional probabilities of each node from the sums of `log_partition`. These are products of probabilities only,
+    so small ones keep their relative accuracy.
 
     Examples
     --------
@@ -195,8 +195,8 @@ def label_marginals_backward(
     -----
     Marginals are the first derivatives of log Z, and their Jacobian, the covariance of the indicators of labels and
     pairs, is symmetric. So the gradient is the derivative of the marginals along `grad_nodes` and `grad_edges`, which
-    is carried through the two passes beside them (forward mode; Li and Eisner, "First- and second-order expectation
-    semirings", 2009) in a small multiple of their time.
+    is carried along through both passes (forward mode; Li and Eisner, "First- and second-order expectation semirings",
+    2009) in a small multiple of their time.
 
     Examples
     --------
@@ -245,9 +245,9 @@ def sample_labellings(
 
     Notes
     -----
-    Filtering one way and sampling the other (Carter and Kohn, "On Gibbs sampling for state space models", 1994;
-    Frühwirth-Schnatter 1994; usually forwards and backwards): sums run from the last node to the first, then each node
-    draws its label given that of its parent,
+    Filtering in one direction and sampling in the other (Carter and Kohn, "On Gibbs sampling for state space models",
+    1994; Frühwirth-Schnatter 1994; usually forwards and backwards): sums run from the last node to the first, then each
+    node draws its label given that of its parent,
 
     .. math:: P(x_t = j \mid x_{\pi(t)} = i) \propto \exp(w_t(i, j) + b_t(j)),
 
@@ -293,11 +293,11 @@ class _Problem:
         return self.w if self.w.ndim == 2 else self.w[t - 1]
 
     def laid_out(self, x: F64) -> F64:
-        """Of an array with the nodes or edges first and the problems second: these as they were given, in front."""
+        """Moves the problems, the second axis behind nodes or edges, to the front, in their original shape."""
         return np.moveaxis(x, 1, 0).reshape(*self.batch, len(x), *x.shape[2:])
 
     def in_one_axis(self, x: F64) -> F64:
-        """Of an array with the problems as they were given: these as one axis."""
+        """The array with all problems along one axis."""
         return x.reshape(len(self.x), *x.shape[len(self.batch) :])
 
     def log_z(self) -> Any:

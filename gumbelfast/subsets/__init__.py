@@ -1,4 +1,4 @@
-"""Subsets of k items: relaxed ones with gradients, exact sums, marginals and samples, and designs of surveys.
+"""Subsets of k items: relaxed ones with gradients, exact sums, marginals and samples, and survey designs.
 
 ``docs/subsets.md`` has the formulas, their sources and examples.
 """

@@ -1,4 +1,4 @@
-"""What subsets and probabilities of inclusion are accepted, and what is said of others."""
+"""Checks of subsets and probabilities of inclusion, and the errors for what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling designs with probabilities of inclusion that are given: conditional Poisson, and Sampford's."""
+"""Sampling designs with given probabilities of inclusion: conditional Poisson sampling, and Sampford's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def inclusion_probabilities(sizes: ArrayLike, k: int, *, axis: int = -1) -> F64:
     sizes : array_like of real numbers
         Finite and >= 0, at least k above 0 in each row.
     k : int
-        The number of items that a sample has.
+        The number of items in a sample.
     axis : int, default -1
         The axis of the items.
 
@@ -42,8 +42,8 @@ def inclusion_probabilities(sizes: ArrayLike, k: int, *, axis: int = -1) -> F64:
 
     Notes
     -----
-    What would exceed 1 is set to 1, and the rest shares what is left, until nothing does (Tillé, *Sampling Algorithms*,
-    2006, section 2.10; ``inclusionprobabilities`` of R's package sampling).
+    Probabilities that would exceed 1 are set to 1, and the others share the rest, until none exceeds 1 (Tillé,
+    *Sampling Algorithms*, 2006, section 2.10; ``inclusionprobabilities`` of R's package sampling).
 
     Examples
     --------
@@ -76,8 +76,8 @@ def conditional_poisson_logits(inclusion: ArrayLike, *, axis: int = -1) -> F64:
     Returns
     -------
     ndarray of float64
-        -inf for what is never in, and otherwise of mean 0 over all items that may be in or out. What is always in has a
-        logit so large that nothing else takes its place.
+        -inf for items that are never in. All items that may be in or out have logits of mean 0. An item that is always
+        in has a logit so large that it is practically always drawn.
 
     Raises
     ------
@@ -86,10 +86,10 @@ def conditional_poisson_logits(inclusion: ArrayLike, *, axis: int = -1) -> F64:
 
     Notes
     -----
-    Of all designs with these probabilities, conditional Poisson sampling has the largest entropy. Its
-    logits are the fixed point of :math:`x \leftarrow x + \mathrm{logit}(\pi) - \mathrm{logit}(P(i \in S))` from
+    Of all designs with these probabilities, conditional Poisson sampling has the largest entropy. Its logits are the
+    fixed point of :math:`x \leftarrow x + \mathrm{logit}(\pi) - \mathrm{logit}(P(i \in S))` from
     :math:`x = \mathrm{logit}(\pi)` on (Chen, Dempster and Liu, "Weighted finite population sampling to maximize
-    entropy", 1994, whose update it sharpens), to 1e-12.
+    entropy", 1994, with an improved update), to 1e-12.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def conditional_poisson_logits(inclusion: ArrayLike, *, axis: int = -1) -> F64:
         open_, sure = (row > 0) & (row < 1), row == 1
         if open_.any():
             found[open_] = _fixed_point(row[open_])
-        # Above all others by so much that they are in with probability 1 to the last digit.
+        # So far above all others that they are in with probability 1 to the last digit.
         found[sure] = 800.0 + (np.ptp(found[open_]) + found[open_].max() if open_.any() else 0.0)
     return checks.restored(result.reshape(pi.shape), axis)
 
@@ -118,7 +118,7 @@ def _fixed_point(pi: F64) -> F64:
         found = exact.marginals(x[None], k)[0]
         if np.abs(found / pi - 1).max() < _CLOSE:
             break
-        # Of what is in almost surely, the chance to be out is that to be in among those that are out.
+        # For items that are almost surely in, the probability to be out is that to be in among those that are out.
         out = exact.marginals(-x[None], len(x) - k)[0]
         x += wanted - (np.log(found) - np.log(out))
     centred: F64 = x - x.mean()
@@ -158,10 +158,10 @@ def sample_sampford(
 
     .. math:: P(S) \propto \Big(\sum_{i \in S} 1 - \pi_i\Big) \prod_{i \in S} \lambda_i
 
-    Sampford draws with replacement until all k items differ, which takes for ever when k is large. Here one item i is
-    drawn in proportion to :math:`\pi_i\, e_{k-1}(\lambda \setminus i)`, that is to its marginal under conditional
+    Sampford draws with replacement until all k items differ, which takes far too long when k is large. Here one item i
+    is drawn in proportion to :math:`\pi_i\, e_{k-1}(\lambda \setminus i)`, that is to its marginal under conditional
     Poisson sampling times :math:`1 - \pi_i`, and the other k - 1 by `sample_subsets` of the rest: the same law,
-    exactly, in O(K k) a draw and no rejection.
+    exactly, in O(K k) per draw and without rejection.
 
     Examples
     --------

@@ -192,12 +192,11 @@ def sample_subsets(
 
     Notes
     -----
-    From the last item to the first, item i is taken with probability :math:`w_i e_{j-1}(i-1) / e_j(i)`
-    where j are still to be taken (Chen and Liu, "Statistical applications of the Poisson-binomial and conditional
-    Bernoulli distributions", 1997): if its exponential, one element of ``exponential(size=(*size, ..., K),
-    dtype=float64)``, is below :math:`\log e_j(i) - \log e_j(i - 1)`. This is conditional Poisson sampling, the law of
-    independent inclusions given their number (Hájek 1964). `gumbel_top_k` draws one item after the other, which is
-    another law.
+    From the last item to the first, item i is taken with probability :math:`w_i e_{j-1}(i-1) / e_j(i)` where j are
+    still to be taken (Chen and Liu, "Statistical applications of the Poisson-binomial and conditional Bernoulli
+    distributions", 1997): if its exponential, one element of ``exponential(size=(*size, ..., K), dtype=float64)``, is
+    below :math:`\log e_j(i) - \log e_j(i - 1)`. This is conditional Poisson sampling, the law of independent inclusions
+    conditioned on their number (Hájek 1964). `gumbel_top_k` draws one item after the other, which follows another law.
 
     Examples
     --------
@@ -213,7 +212,7 @@ def sample_subsets(
 
 
 def marginals(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """The marginals of rows with at least k finite logits; no gaps between them."""
+    """The marginals of contiguous rows with at least k finite logits."""
     found = np.empty_like(rows)
     active().subset_marginals(rows, k, found, np.empty(len(rows)), thread_count.resolve(None))
     return found
@@ -236,7 +235,7 @@ def pick(rows: NDArray[np.float64], k: int, count: int, key: int, element: int) 
     table = kernel.sums(rows, k)
     noise = exponential(size=(count, *rows.shape), dtype=np.float64, rng=Generator(key), offset=element)
     n = np.arange(len(rows))
-    index = np.zeros((count, len(rows), k + 1), np.int64)  # the last column takes what is not drawn
+    index = np.zeros((count, len(rows), k + 1), np.int64)  # the last column receives items that are not drawn
     left = np.full((count, len(rows)), k)
     for i in reversed(range(rows.shape[1])):
         whole, without = table[i + 1, n, left], table[i, n, left]

@@ -47,13 +47,13 @@ def relaxed_top_k(
     axis, rng, seeds, positions, offset, row_stride
         As in `categorical`.
     return_perturbed : bool, default False
-        Return ``(result, perturbed)``; `relaxed_top_k_backward` wants the perturbed logits, whatever went forward.
+        Return ``(result, perturbed)``; `relaxed_top_k_backward` needs the perturbed logits, for hard results too.
 
     Returns
     -------
     ndarray, or a tuple of two with `return_perturbed`
-        float32, or float64 for float64 logits; shape of `logits`. Rows sum to k. Entries are >= 0; while tau is large
-        some may exceed 1.
+        float32, or float64 for float64 logits; shape of `logits`. Rows sum to k. Entries are >= 0; at large tau some
+        may exceed 1.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def relaxed_top_k(
     """
     x, axis, k = check.logits(logits, axis, k)
     scale = _scales(tau, x)
-    # A bound of nothing: this is logits + noise, in the dtype that it is computed in.
+    # With an infinite bound this is logits + noise, in the dtype of the computation.
     z = conditional_gumbel(
         x, upper=np.inf, rng=rng, seeds=seeds, positions=positions, offset=offset, row_stride=row_stride
     )
@@ -99,7 +99,7 @@ def relaxed_top_k_backward(
     grad : array_like of real numbers
         Gradient with respect to the result; broadcasts to its shape.
     perturbed : array_like of float16, bfloat16, float32 or float64
-        What ``return_perturbed=True`` returned. For straight-through gradients pass it as well.
+        What ``return_perturbed=True`` returned, for straight-through gradients too.
     k, tau, axis
         As in the forward pass.
 
@@ -115,12 +115,12 @@ def relaxed_top_k_backward(
 
     Notes
     -----
-    Backwards through the k steps, with A the gradient with respect to :math:`\alpha_{j+1}`:
+    The chain rule, backwards through the k steps, with A the gradient with respect to :math:`\alpha_{j+1}`:
 
     .. math:: v = \mathrm{grad} - \frac{A}{1 - p}, \qquad A' = A + \frac{p}{\tau} \Big(v - \sum v\, p\Big)
 
-    in which nothing is divided by a difference from 1 that has vanished: :math:`p_i / (1 - p_j)` of the largest entry j
-    is the softmax of all others at i.
+    without a division by a difference from 1 that may vanish: for the largest entry j, :math:`p_i / (1 - p_j)` is
+    computed as the softmax of all others at i.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def relax(z: Array, k: int, scale: float | Array, hard: bool) -> Array:
 
 
 def relax_backward(grad: Array, z: Array, k: int, scale: float | Array) -> Array:
-    """The gradient with respect to z of the relaxed subsets; arrays without gaps."""
+    """The gradient with respect to z of the relaxed subsets; arrays are contiguous."""
     found = np.empty_like(z)
     active().relaxed_top_k_backward(grad, z, k, scale, found, thread_count.resolve(None))
     return found

@@ -2,7 +2,7 @@
 
     from gumbelfast.torch import gumbel_softmax  # in place of torch.nn.functional's
 
-Tensors and the compiled core share memory. ``torch.manual_seed`` governs the draws.
+Tensors and the compiled core share memory. ``torch.manual_seed`` determines the draws.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""What is asked of arguments beside their types: sizes, counts, masks, and rows that can be drawn from."""
+"""Checks of arguments beyond their types: sizes, counts, masks, and rows that can be drawn from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SYMBOLS = (int, torch.SymInt)
 
 
 def require_plain(x: Any, name: str, function: str) -> None:
-    """For functions without operators of their own: a plain tensor, with nobody but reverse mode looking on."""
+    """For functions without operators of their own: a plain tensor, observed by reverse mode at most."""
     if not check(x, name, "torch's own operators"):
         raise NotImplementedError(
             f"{function} works in plain eager code: {name} is compiled, traced, transformed or a subclass here"
@@ -76,7 +76,7 @@ def require_mask(mask: Any, logits: Tensor) -> Tensor:
 
 
 def require_rows(logits: Tensor, tau: Tensor, dim: int) -> None:
-    """What kernels ask of logits and a tensor of temperatures."""
+    """The checks of kernels, for logits and a tensor of temperatures."""
     require_columns(logits, dim)
     if not torch.isfinite(last(logits.detach(), dim).amax(-1)).all():
         refuse(logits, dim)

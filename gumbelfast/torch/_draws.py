@@ -1,4 +1,4 @@
-"""Draws from tensors whose memory is at hand, once their arguments are known to be good."""
+"""Draws from tensors whose memory is accessible, after the checks of their arguments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ._tensors import Array
 
 Shared = Sequence[int]
 
-# The memory of results is NumPy's: cheaper, and there whatever torch makes of its factories at the moment.
+# The memory of results is NumPy's: cheaper, and independent of modes that change torch's factories.
 _STORED = {torch.float16: np.float16, torch.bfloat16: np.int16, torch.float32: np.float32, torch.float64: np.float64}
 
 _ORDINARY = -1e30, 1e30  # logits that no kernel refuses: sums of them with noise are finite
@@ -40,7 +40,7 @@ def noise(kind: str, shape: tuple[int, ...], dtype: torch.dtype, generator: Any)
 
 
 def relaxed(logits: Tensor, scale: float | Array, soft: bool, hard: bool, dim: int, generator: Any) -> tuple[Any, Any]:
-    """The soft and the hard sample, as far as they are wanted."""
+    """The soft and the hard sample, as far as they are needed."""
     _tensors.require_columns(logits, dim)
     x = _tensors.rows(logits, dim)
     if soft is not hard and generator is None and dim == -1 and logits.is_contiguous():
@@ -192,7 +192,7 @@ def _by_example(x: Array, shared: Shared, skipped: int = 0) -> Array:
 def _draw_flat(
     kernels: Sequence[Callable[..., int]], index: Array, skipped: int, generator: Any, shared: Shared
 ) -> int:
-    """Run kernels that take one element a draw, each for its part of `index`, on the same noise."""
+    """Run kernels that take one element per draw, each for its part of `index`, on the same noise."""
     threads, source = thread_count.resolve(None), _key.source(generator)
     if not any(shared):
         return sources.draw(source, index.size, partial(kernels[0], index, threads), index.size)

@@ -1,4 +1,4 @@
-"""The same in torch's own operators, for whoever differentiates forward, twice, by tau, or one example at a time."""
+"""The same in torch's own operators: for forward mode, second derivatives, gradients of tau, and transforms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 def relax(logits: Tensor, noise: Tensor, tau: Tensor, hard: bool, dim: int) -> Tensor:
     """``softmax((logits + noise) / tau)``, the noise given with `dim` last."""
     wide = logits.to(noise.dtype)
-    common = wide.detach().amax(dim, keepdim=True)  # as the kernel, so that large logits hide no noise
+    common = wide.detach().amax(dim, keepdim=True)  # as the kernel, so that large logits round no noise away
     perturbed = (wide - common) + (noise if dim == -1 else noise.movedim(-1, dim))
     below = perturbed - perturbed.detach().amax(dim, keepdim=True)
     # exp(-800) is 0 in float64 too; a finite bound keeps 0 * inf out of the gradient by tau.

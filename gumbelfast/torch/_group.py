@@ -1,4 +1,4 @@
-"""What the processes of a group tell each other about rows whose columns they share."""
+"""Messages between the processes of a group about rows whose columns they share."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _sample_tokens(
     return _draws.tokens(logits, settings, mask, temperature_last, _tensors.size_of(size), invalid, None)
 
 
-# Where sizes are symbols, what asks for too much is refused when the operator runs.
+# Where sizes are symbols, counts that are too large are refused when the operator runs.
 
 
 def _known(*numbers: Any) -> bool:
@@ -160,7 +160,7 @@ noise_like = _op(
     lambda kind, like, dtype, token: torch.empty(like.shape, dtype=dtype, device=like.device),
 )
 checked_noise = _op("checked_noise", _checked_noise, _shape_of_checked_noise)
-# tau: a tensor of float64, one or one a row, so that no program is compiled anew for another value.
+# tau: a tensor of float64, one or one per row, so that no program is compiled anew for another value.
 gumbel_softmax = _op("gumbel_softmax", _soft, lambda logits, tau, dim, token: torch.empty_like(logits))
 gumbel_softmax_hard = _op(
     "gumbel_softmax_hard",
@@ -180,7 +180,7 @@ def tensor_of(tau: float | Tensor) -> Tensor:
 
 
 def noise_for(logits: Tensor, tau: Tensor, dim: int, generator: Any) -> Tensor:
-    """Gumbel noise with `dim` last, once logits and temperatures are checked, by whoever looks on or at once."""
+    """Gumbel noise with `dim` last, after checks of logits and temperatures, by an operator or directly."""
     if _tensors.is_traced(logits) or _tensors.is_traced(tau):
         noise: Tensor = checked_noise(_tensors.primal(logits), tau.detach(), dim, token(generator))
         return noise

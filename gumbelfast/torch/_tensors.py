@@ -1,4 +1,4 @@
-"""What tensors are accepted, what is said of those that are not, and how the core sees their memory."""
+"""Checks of tensors, the errors for those that are refused, and how the core sees their memory."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def is_transformed() -> bool:
 
 
 def is_watched() -> bool:
-    """Whether a compiler, a tracer, a mode or a transform looks on, who must be told in operators what is done."""
-    # is_compiling comes first: under torch.compile it is a constant, and the others are not looked at.
+    """Whether a compiler, a tracer, a mode or a transform observes the call and needs operators."""
+    # is_compiling comes first: under torch.compile it is a constant, and the others are not evaluated.
     return (  # type: ignore[no-any-return]
         _is_compiling()
         or _count_modes() > 0
@@ -60,7 +60,7 @@ def is_watched() -> bool:
 
 
 def is_symbolic_trace() -> bool:
-    """Whether `torch.fx.symbolic_trace` looks on and nobody else, whose graph keeps plain tensors as constants."""
+    """Whether only `torch.fx.symbolic_trace` observes the call, whose graph keeps plain tensors as constants."""
     if not _fx._is_fx_tracing_flag or _is_compiling() or _count_modes() > 0:
         return False
     from torch.fx.experimental.proxy_tensor import get_proxy_mode
@@ -69,7 +69,7 @@ def is_symbolic_trace() -> bool:
 
 
 def is_traced(x: Tensor) -> bool:
-    """Whether operators alone may work on `x`: someone looks on, or its memory is not at hand."""
+    """Whether only operators may work on `x`: the call is observed, or its memory is not accessible."""
     kind = type(x)
     own = kind is _Tensor or kind is _Parameter
     return not own or is_watched() or _is_functional(x) or bool(x.is_meta)
@@ -85,7 +85,7 @@ def is_plain(x: Tensor) -> bool:
 
 
 def primal(x: Tensor) -> Tensor:
-    """`x` without its derivatives, for what has none."""
+    """`x` without its derivatives, for results that have none."""
     if is_forward_mode() and not is_traced(x):
         x = forward_ad.unpack_dual(x).primal
     return x.detach()
@@ -99,7 +99,7 @@ def check(x: Any, name: str, instead: str) -> bool:
     """Whether `x` is plain, of tensors of floats on the CPU or on no device; `instead` is for others."""
     kind = type(x)
     dense = (kind is _Tensor or kind is _Parameter) and x.dtype in WORK and x.layout is _STRIDED and not x.is_nested
-    if dense and x.is_cpu:  # what most calls bring, so that small ones stay cheap
+    if dense and x.is_cpu:  # the most common case, so that small calls stay cheap
         return not (is_watched() or _is_functional(x)) and forward_ad._current_level < 0
     if not isinstance(x, _Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
@@ -190,7 +190,7 @@ def is_one_a_row(tau: Tensor, x: Tensor, dim: int) -> bool:
 
 
 def reciprocals(tau: Any, x: Tensor, dim: int) -> float | Array:
-    """1/tau of a temperature, or of one a row, once it is checked."""
+    """1/tau of a temperature, or of one per row, once it is checked."""
     if not isinstance(tau, torch.Tensor):
         return checks.positive_reciprocal(tau, "tau", WORK[x.dtype])
     if tau.numel() == 1:
@@ -288,5 +288,5 @@ def wide(x: Tensor, dim: int) -> Array:
 
 
 def refuse(logits: Tensor, dim: int) -> NoReturn:
-    """Says why a kernel refused logits."""
+    """Raises the error for logits that a kernel refused."""
     refused.refuse(rows(logits, dim), None, dim)

@@ -74,7 +74,7 @@ def vocab_parallel_categorical(
     group : ProcessGroup, optional
         By default all processes.
     vocab_size : int, optional
-        The columns of the whole rows; without it one more exchange finds out.
+        The number of columns of the whole rows; without it, one more exchange finds it out.
     temperature : float or array_like of float, default 1.0
         One number, or one per row; the same on all processes, as are `seeds` and `positions`.
     mask : Tensor of bool, optional
@@ -102,7 +102,17 @@ def vocab_parallel_categorical(
     Notes
     -----
     Each process draws from its own columns on the noise of the whole rows, and the largest perturbed logit of all wins
-    (``docs/stream.md``): 16 bytes a row and process are exchanged, once.
+    (``docs/stream.md``): 16 bytes per row and process are exchanged, once.
+
+    Examples
+    --------
+    >>> import torch, torch.distributed as dist
+    >>> from gumbelfast.torch import distributed
+    >>> dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    >>> local = torch.tensor([[0.0, -torch.inf, -torch.inf], [-torch.inf, 0.0, -torch.inf]])
+    >>> distributed.vocab_parallel_categorical(local, 0, seeds=[1, 2])
+    tensor([0, 1])
+    >>> dist.destroy_process_group()
     """
     shard = shard_of(local_logits, start, vocab_size, group)
     each = _temperatures(temperature, shard)
@@ -147,7 +157,16 @@ def vocab_parallel_top_k(
 
     Notes
     -----
-    16 k bytes a row and process are exchanged, once.
+    16 k bytes per row and process are exchanged, once.
+
+    Examples
+    --------
+    >>> import torch, torch.distributed as dist
+    >>> from gumbelfast.torch import distributed
+    >>> dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    >>> distributed.vocab_parallel_top_k(torch.tensor([[0.0, -torch.inf, 99.0]]), 0, 2, seeds=[1]).indices
+    tensor([[2, 0]])
+    >>> dist.destroy_process_group()
     """
     shard = shard_of(local_logits, start, vocab_size, group)
     each, k = _temperatures(temperature, shard), checks.count(k, shard.vocab_size)
@@ -199,13 +218,22 @@ def vocab_parallel_sample_tokens(
     Notes
     -----
     Top-k exchanges the k largest logits of each process. Top-p adds up probabilities as integers, digit by digit of the
-    logit where they reach p: sums over processes are exact, and 2 KB a row are exchanged 4 times (of float64, 8 times).
-    ``docs/api.md`` has the arithmetic.
+    logit where they reach p: sums over processes are exact, and 2 KB per row are exchanged 4 times (for float64, 8
+    times). ``docs/api.md`` has the arithmetic.
+
+    Examples
+    --------
+    >>> import torch, torch.distributed as dist
+    >>> from gumbelfast.torch import distributed
+    >>> dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    >>> distributed.vocab_parallel_sample_tokens(torch.tensor([[0.0, 1.0, 2.0]]), 0, top_k=1, seeds=[1])
+    tensor([2])
+    >>> dist.destroy_process_group()
     """
     shard = shard_of(local_logits, start, vocab_size, group)
     batch, work = shard.x.shape[:-1], shard.x.dtype
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    sample_tokens(np.zeros((*batch, 1), work), rng=0, **given)  # says what is wrong with settings
+    sample_tokens(np.zeros((*batch, 1), work), rng=0, **given)  # raises the errors of settings
     t, k, p, m = (
         _one_a_row(value, nothing, batch) for value, nothing in zip(given.values(), (1, 0, 1, 0), strict=True)
     )
@@ -245,8 +273,8 @@ class DistributedWeightedSampler(Sampler[int]):
     num_replicas, rank : int, optional
         How many processes, and which this one is; by default those of `torch.distributed`.
     drop_last : bool, default False
-        Where `num_samples` is no multiple of `num_replicas`: drop what is left over, instead of giving some processes
-        the first draws of the epoch once more, so that all get as many.
+        Where `num_samples` is not a multiple of `num_replicas`: drop the remainder. By default some processes get the
+        first draws of the epoch once more, so that all get equally many.
 
     Raises
     ------
@@ -268,7 +296,7 @@ class DistributedWeightedSampler(Sampler[int]):
     >>> [share[i] for i in range(3) for share in shares] == whole
     True
 
-    Call ``sampler.set_epoch(epoch)`` before each epoch, or all are the same.
+    Call ``sampler.set_epoch(epoch)`` before each epoch, or all epochs are the same.
     """
 
     def __init__(
@@ -285,7 +313,7 @@ class DistributedWeightedSampler(Sampler[int]):
         w = np.asarray(weights)
         if w.ndim != 1:
             raise ValueError(f"weights must have one axis, got shape {w.shape}")
-        self._categories = Categorical(probs=w)  # says what is wrong with weights
+        self._categories = Categorical(probs=w)  # raises the errors of weights
         self._weights = w
         self._draws = checks.positive_count(num_samples, "num_samples")
         positive = int(np.count_nonzero(w))
@@ -309,7 +337,7 @@ class DistributedWeightedSampler(Sampler[int]):
         self._epoch = checks.as_integer(epoch, "epoch", 0)
 
     def __len__(self) -> int:
-        """How many indices this process gets, as many as any other."""
+        """How many indices each process gets."""
         return self._draws // self._replicas if self._drop_last else -(-self._draws // self._replicas)
 
     def __iter__(self) -> Iterator[int]:
@@ -337,7 +365,7 @@ class DistributedWeightedSampler(Sampler[int]):
 
 
 def _one_a_row(value: Any, nothing: float, batch: tuple[int, ...]) -> Array:
-    """One setting a row, in a row, as float64; what filters nothing where it is not given."""
+    """One setting per row, in a row, as float64; what filters nothing where it is not given."""
     return np.broadcast_to(np.asarray(row_checks.where_none(value, nothing), np.float64), batch).reshape(-1)
 
 
@@ -358,7 +386,7 @@ def _mask_of(mask: Any, shard: Shard) -> Array | None:
 
 
 def _places_of(seeds: Any, positions: Any, shard: Shard) -> tuple[Array | None, Array | None]:
-    """One seed and one position a row, if there are any."""
+    """One seed and one position per row, if there are any."""
     if seeds is None:
         if positions is not None:
             raise ValueError("positions needs seeds")
@@ -406,6 +434,6 @@ def _winner(draw: Callable[[], Argmax], shard: Shard, allowed: Array | None) -> 
 
 
 def _merged(draw: Callable[[], Any], shard: Shard, allowed: Array | None, entries: int) -> _State:
-    """The largest of what `draw` leaves on all processes, which all hear of a fault in the logits of one."""
+    """The largest of what `draw` finds on all processes; a fault in the logits of one is an error on all."""
     mine = message_of(draw, shard.x, allowed, shard.start, entries)
     return merge_messages(all_gathered(mine, shard.group) if entries else [mine], entries)

@@ -27,7 +27,7 @@ def gumbel(size: int | Sequence[int], *, dtype: torch.dtype | None = None, gener
     Returns
     -------
     Tensor
-        On the CPU. Both tails are full, unlike those of ``-empty.exponential_().log()`` in float32: see
+        On the CPU. Both tails have full range, unlike those of ``-empty.exponential_().log()`` in float32: see
         `gumbelfast.gumbel`.
 
     Raises

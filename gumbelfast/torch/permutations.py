@@ -32,13 +32,13 @@ def gumbel_sinkhorn(
     Parameters
     ----------
     logits : Tensor of float16, bfloat16, float32 or float64, shape (..., n, n)
-        Scores of the item of a column at the place of a row; finite.
+        Entry (i, j) is the score of item j at place i; finite.
     tau : float or Tensor, default 1.0
-        Temperature, one number or one a matrix, which broadcasts to the batch shape. No gradient passes to it.
+        Temperature, one number or one per matrix, which broadcasts to the batch shape. No gradient passes to it.
     iterations, noise_scale
         As in `gumbelfast.permutations.gumbel_sinkhorn`.
     hard : bool, default False
-        Forward exact permutation matrices, backward the gradient of the soft ones.
+        Exact permutation matrices in the forward pass, the gradient of the soft ones in the backward pass.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbelfast.torch.gumbel_softmax`.
 
@@ -96,7 +96,7 @@ def soft_sort(scores: Tensor, tau: float | Tensor = 1.0) -> Tensor:
     scores : Tensor of float16, bfloat16, float32 or float64, shape (..., n)
         Finite.
     tau : float or Tensor, default 1.0
-        Temperature, one number or one a row, which broadcasts to the batch shape. No gradient passes to it.
+        Temperature, one number or one per row, which broadcasts to the batch shape. No gradient passes to it.
 
     Returns
     -------
@@ -130,6 +130,13 @@ def neural_sort(scores: Tensor, tau: float | Tensor = 1.0) -> Tensor:
     Notes
     -----
     Grover, Wang, Zweig and Ermon, "Stochastic optimization of sorting networks via continuous relaxations" (2019).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch.permutations import neural_sort
+    >>> neural_sort(torch.tensor([2.0, 5.0, 4.0]), 0.01) @ torch.tensor([2.0, 5.0, 4.0])
+    tensor([5., 4., 2.])
     """
     return _sorted(scores, tau, permutations.neural_sort, permutations.neural_sort_backward)
 
@@ -155,7 +162,7 @@ class _Sorted(torch.autograd.Function):
 
 
 def _numbers(x: Tensor) -> Array:
-    """The numbers of a tensor in the dtype that they are computed in; what was saved does not change any more."""
+    """A copy of a tensor in the dtype of the computation: later changes of the tensor do not reach it."""
     return np.array(x.detach().to(_tensors.work_of(x)).numpy())
 
 

@@ -33,18 +33,18 @@ def gumbel_softmax(
     logits : Tensor of float16, bfloat16, float32 or float64
         Unnormalised log-probabilities, of any shape and strides, on the CPU. -inf is never drawn and gets gradient 0.
     tau : float or Tensor, default 1.0
-        Temperature. A tensor broadcasts to `logits`, as one a row does whose shape ends in 1, and may require a
-        gradient; where it does, or differs along `dim`, the formula is left to torch's operators, on the same noise.
-        In compiled code it may change from call to call without a new graph.
+        Temperature. A tensor broadcasts to `logits` (one per row: its shape ends in 1) and may require a gradient. If
+        it does, or differs along `dim`, torch's operators compute the formula, on the same noise. In compiled code it
+        may change from call to call without a new graph.
     hard : bool, default False
-        Forward exact one-hot samples, backward the gradient of the soft ones.
+        Exact one-hot samples in the forward pass, the gradient of the soft ones in the backward pass.
     eps : float
         No effect; deprecated, as in torch.
     dim : int, default -1
         The dimension of the categories.
     generator : torch.Generator or gumbelfast.Generator, optional
-        A torch generator, by default the one of `torch.manual_seed`, gives one 64-bit key per call. From a generator
-        of ours the call takes the elements that `gumbelfast.gumbel_softmax` takes. For plain tensors in eager code.
+        A torch generator, by default the one of `torch.manual_seed`, gives one 64-bit key per call. With one of our
+        generators the call takes the same elements as `gumbelfast.gumbel_softmax`. For plain tensors in eager code.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def gumbel_softmax(
     Raises
     ------
     TypeError
-        For what is no dense tensor of these dtypes, or another generator.
+        For anything but a dense tensor of these dtypes, and for other generators.
     ValueError
         For NaN or +inf among the logits, a row without a finite one, or a bad tau; no generator has moved then.
     IndexError, NotImplementedError
@@ -136,7 +136,7 @@ _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 def _traced(logits: Tensor, tau: float | Tensor, hard: bool, dim: int, generator: Any) -> Tensor:
-    """For whoever looks on: one operator where its gradient is enough."""
+    """For calls that are observed: one operator where its gradient is enough."""
     if not isinstance(tau, torch.Tensor):
         if not torch.compiler.is_compiling():
             checks.positive_reciprocal(tau, "tau", _tensors.WORK[logits.dtype])

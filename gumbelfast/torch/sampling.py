@@ -43,9 +43,10 @@ def categorical(
     dim : int, default -1
         The dimension of the categories.
     mask : Tensor of bool, optional
-        True where a category is allowed; broadcasts to `logits`. What is masked is not looked at.
+        True where a category is allowed; broadcasts to `logits`. Masked logits are not read.
     method : {"gumbel", "alias"}, default "gumbel"
-        "alias" draws other values of the same distribution from an alias table, which pays for hundreds of draws a row.
+        "alias" draws other values of the same distribution from an alias table, which pays off from hundreds of draws
+        per row on.
     generator : torch.Generator or gumbelfast.Generator, optional
         As in `gumbel_softmax`.
 

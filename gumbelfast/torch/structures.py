@@ -36,7 +36,7 @@ def log_partition(unary: Tensor, pairwise: Tensor, *, parents: Any = None) -> Te
     Raises
     ------
     TypeError, NotImplementedError
-        For what is no dense tensor of these dtypes, or on another device.
+        For anything but a dense tensor of these dtypes on the CPU.
     ValueError
         As in `gumbelfast.structures.log_partition`. Compiled and transformed programs check shapes alone.
 

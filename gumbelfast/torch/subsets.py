@@ -31,7 +31,7 @@ def relaxed_top_k(
     k : int
         The size of the subsets.
     tau : float or Tensor, default 1.0
-        Temperature, one number or one a row: a shape that broadcasts to `logits` and is 1 along `dim`. No gradient
+        Temperature, one number or one per row: a shape that broadcasts to `logits` and is 1 along `dim`. No gradient
         passes to it.
     hard : bool, default False
         Forward exact k-hot samples, those of `gumbel_top_k`, backward the gradient of the soft ones.
@@ -100,6 +100,13 @@ def subset_log_partition(logits: Tensor, k: int, dim: int = -1) -> Tensor:
     ------
     TypeError, ValueError, IndexError, NotImplementedError
         As in `relaxed_top_k`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch.subsets import subset_log_partition
+    >>> subset_log_partition(torch.tensor([1.0, 1.0, 2.0]).log(), 2).exp()  # 1 * 1 + 1 * 2 + 1 * 2
+    tensor(5.)
     """
     dim, k, _ = _checked(logits, k, dim, "subset_log_partition")
     found: Tensor = _LogPartition.apply(_tensors.last(logits, dim), k)

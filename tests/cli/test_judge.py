@@ -13,12 +13,13 @@ from gumbelfast.__main__ import main
 from gumbelfast._cli import text
 from gumbelfast._cli.judge import findings, questions, run
 from gumbelfast._cli.judge.adapters import KNOWN
+from gumbelfast._cli.judge.sampler import as_sampler
 
 TITLES = [question.title for question in questions.QUESTIONS]
 
 
 def asked(function: Callable[..., Any], title: str) -> tuple[str, str, str]:
-    return run.judge(function, questions=[q for q in questions.QUESTIONS if q.title == title])[title]
+    return run.judge(as_sampler(function), questions=[q for q in questions.QUESTIONS if q.title == title])[title]
 
 
 def test_bounds_hold() -> None:
@@ -267,6 +268,15 @@ def nan_is_a_number(logits: Array, seed: int) -> Array:
     return (logits + noise_of(logits.shape, seed)).argmax(-1)
 
 
+def a_float_for_nan(logits: Array, seed: int) -> Array:
+    found = nan_is_a_number(logits, seed)
+    return np.where(np.isfinite(logits).any(axis=-1), np.where(np.isnan(logits).any(axis=-1), np.nan, found), np.nan)
+
+
+def min_p_has_a_floor(logits: Array, seed: int, *, min_p: float = 0.0) -> Array:
+    return right(logits, seed, min_p=max(min_p, 0.05))
+
+
 def without_a_seed(logits: Array, seed: int) -> Array:
     return (logits + np.random.default_rng().gumbel(size=logits.shape)).argmax(-1)
 
@@ -306,6 +316,9 @@ MUTANTS: list[tuple[Callable[..., Any], str]] = [
     (last_of_the_nucleus_is_dropped, "top_p at its edge"),
     (min_p_of_the_whole, "min_p at its edge"),
     (nan_is_a_number, "NaN in a row"),
+    (a_float_for_nan, "NaN in a row"),
+    (a_float_for_nan, "a row of -inf alone"),
+    (min_p_has_a_floor, "filters that leave everything"),
     (nan_is_a_number, "a row of -inf alone"),
     (without_a_seed, "the same call twice"),
     (one_too_far, "the law of 16 categories"),
@@ -325,6 +338,25 @@ def test_uniforms_of_24_bits_are_caught() -> None:
     assert kind == text.BAD, seen
 
 
+@pytest.mark.parametrize("title", ["the same call twice", "the law of 1,000 categories", "speculative decoding"])
+def test_a_sampler_may_write_to_its_logits(title: str) -> None:
+    """As engines do that scale logits where they lie."""
+
+    def in_place(logits: Array, seed: int) -> Array:
+        index = right(logits, seed)
+        logits *= np.float32(0.5)
+        return index
+
+    def speculated(draft: Array, target: Array, seed: int) -> Array:
+        index = speculate(draft, target, seed)
+        draft[...], target[...] = target, draft
+        return index
+
+    vars(in_place)["speculate"] = speculated
+    kind, _, seen = asked(in_place, title)
+    assert kind == text.GOOD, seen
+
+
 def test_an_error_is_refused_or_a_fault() -> None:
     def fails(logits: Array, seed: int) -> Array:
         raise RuntimeError("number of categories\ncannot exceed 2^24")
@@ -339,12 +371,14 @@ def test_what_is_lacking_is_not_asked() -> None:
         return np.zeros(len(logits), np.int64)
 
     for option in ("seeds", "top_k", "top_p", "min_p", "one_noise", "speculate"):
-        titles = [q.title for q in questions.QUESTIONS if q.needs == option]
+        titles = [q.title for q in questions.QUESTIONS if q.needs == (option,)]
         assert titles
         for title in titles:
             assert asked(plain, title) == (run.NOT_ASKED, "", f"the sampler has no {option}")
+    leaving = "filters that leave everything"
+    assert asked(plain, leaving) == (run.NOT_ASKED, "", "the sampler has no top_k or top_p or min_p")
     slow = {q.title for q in questions.QUESTIONS if q.slow}
-    assert {t for t, v in run.judge(right, quick=True).items() if v[0] == run.NOT_ASKED} == slow
+    assert {t for t, v in run.judge(as_sampler(right), quick=True).items() if v[0] == run.NOT_ASKED} == slow
 
 
 MODULE = """
@@ -378,6 +412,7 @@ def test_the_command(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "own_sampler": "expected MODULE:FUNCTION, got 'own_sampler'",
         "own_sampler:Own.other": "own_sampler:Own.other: 'other' is not there",
         "own_sampler:number": "own_sampler:number is int, expected a function",
+        "builtins:max": "no signature found for builtin",
         "no_such_module:f": "No module named 'no_such_module'",
     }.items():
         assert main(["judge", wrong]) == 2

@@ -146,6 +146,17 @@ def test_soft_relaxed_samples(data: Any, case: Any) -> None:
     np.testing.assert_allclose(found.compute(scheduler="sync"), wanted, rtol=100 * eps, atol=np.finfo(x.dtype).tiny)
 
 
+def test_a_constant_changes_no_relaxed_sample() -> None:
+    """Of cut rows as well: at 1e17 the numbers next to each other are 16 apart, further than noise goes."""
+    x = np.array([[1e17, 1e17 + 32, -np.inf, 1e17 + 16], [-1e17, -1e17, -1e17 - 16, -1.7e308]])
+    moved = np.array([[0, 32, -np.inf, 16], [0, 0, -16, -np.inf]])
+    for tau in (0.5, 20.0):
+        wanted = gf.gumbel_softmax(moved, tau, rng=4)
+        for chunks in ((2, 3), (1, 1), (2, 4)):
+            found = gfd.gumbel_softmax(da.from_array(x, chunks=chunks), tau, rng=4).compute()
+            np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
 def test_seeds_that_are_missing_draw_from_the_generator() -> None:
     x = np.random.default_rng(0).normal(size=(3, 4, 90))
     seeds = np.arange(12).reshape(3, 4).astype(object)

@@ -33,6 +33,15 @@ def test_a_file_of_numbers(tmp_path: Path, order: Any) -> None:
     assert gfd.from_memmap(mapped, chunks=(2, 300)).name != name or sys.platform == "win32"
 
 
+def test_one_file_in_chunks_of_two_kinds(tmp_path: Path) -> None:
+    """Both may be in one graph."""
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    wide, long = gfd.from_memmap(mapped, chunks=(1, 700)), gfd.from_memmap(mapped, chunks=(5, 100))
+    assert np.array_equal((wide + long).compute(), X + X)
+    assert gfd.from_memmap(mapped, chunks=(1, 700)).name == wide.name
+
+
 def test_no_number_is_in_the_graph(tmp_path: Path) -> None:
     pickle = pytest.importorskip("cloudpickle")
     np.save(tmp_path / "x.npy", np.zeros((1000, 1000), np.float32))

@@ -90,6 +90,32 @@ def test_a_generator_moves_by_the_rows() -> None:
     assert first["number"].tolist() != second["number"].tolist()
 
 
+def test_a_generator_of_numpy_gives_one_key_or_stays_where_it_is() -> None:
+    mine, theirs = np.random.default_rng(3), np.random.default_rng(3)
+    frame = cut(FRAME, [70])
+    before = mine.bit_generator.state
+    with pytest.raises(ValueError, match="n=300 exceeds the 225 rows"):
+        gfd.sample_rows(frame, N, weights="w", rng=mine)
+    assert mine.bit_generator.state == before
+    found = gfd.sample_rows(frame, 5, weights="w", rng=mine).compute()["number"].tolist()
+    assert found == gf.weighted_sample(WEIGHTS, 5, rng=theirs).indices.tolist()
+    assert mine.bit_generator.state == theirs.bit_generator.state
+
+
+def test_other_draws_without_rng_do_not_meet_the_noise_of_a_pass() -> None:
+    """They may happen while it reads the weights."""
+    meanwhile: list[list[int]] = []
+
+    def load(part: int) -> Any:
+        meanwhile.append(gf.weighted_sample(WEIGHTS, 50).indices.tolist())
+        return FRAME.iloc[part * 30 : part * 30 + 30]
+
+    frame = dd.from_map(load, range(10), meta=FRAME.iloc[:0])
+    found = gfd.sample_rows(frame, 50, weights="w").compute()["number"].tolist()
+    assert len(meanwhile) >= 10
+    assert found not in meanwhile
+
+
 def test_weights_are_read_once_and_rows_from_their_partitions_alone() -> None:
     read: list[int] = []
 

@@ -39,6 +39,15 @@ def test_hooks_are_the_linters() -> None:
     assert set(hooks) == commands | {"clang-format"}
 
 
+def test_hooks_and_linters_look_at_the_same_files() -> None:
+    """Hooks know Python by the first line as well, ruff by the ending alone."""
+    paths = (path for folder in (".ci", "tools") for path in (ROOT / folder).iterdir() if path.is_file())
+    scripts = [path for path in paths if path.suffix == "" and "python" in path.read_text("utf-8").splitlines()[0]]
+    listed = re.search(r"^extend-include = \[(.*)\]$", text_of("pyproject.toml"), re.MULTILINE)
+    assert listed
+    assert sorted(re.findall(r'"([^"]+)"', listed[1])) == sorted(str(path.relative_to(ROOT)) for path in scripts)
+
+
 def test_the_citation_has_the_version() -> None:
     found = re.search(r"^version: (.*)$", text_of("CITATION.cff"), re.MULTILINE)
     assert found

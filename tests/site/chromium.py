@@ -84,10 +84,11 @@ class Chromium:
         self.events.clear()
         self.call("Page.navigate", url=url)
         self.wait_for(lambda event: event.get("method") == "Page.loadEventFired")
-        # Pictures that wait until they are scrolled to, and fonts.
+        # Pictures that wait until they are scrolled to, fonts, and colours that fade from one scheme to the other.
         self.evaluate(
             """Promise.all([document.fonts.ready, ...Array.from(document.images, image => {
-                image.loading = "eager"; return image.decode().catch(() => null); })]).then(() => true)"""
+                image.loading = "eager"; return image.decode().catch(() => null); })])
+                .then(() => document.getAnimations().forEach(animation => animation.finish()))"""
         )
 
     def evaluate(self, expression: str) -> Any:

@@ -5,6 +5,7 @@
 
 import ast
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -69,6 +70,13 @@ def broken_targets(pages: dict[Path, Page]) -> list[str]:
 def test_every_link_leads_somewhere(pages: dict[Path, Page]) -> None:
     assert len(pages) > 100
     assert not broken_targets(pages)
+
+
+def test_every_table_is_read_as_one() -> None:
+    """A row behind an empty line is a paragraph that begins with a bar."""
+    broken = re.compile(r"<p>\s*\|")
+    assert broken.search("<p>| a | b |</p>")
+    assert not [path for path in SITE.rglob("*.html") if broken.search(path.read_text(encoding="utf-8"))]
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""``python -m gumbelfast judge``: any sampler of categories, asked what a right one must answer (docs/judge.md)."""
+"""``python -m gumbelfast judge``: asks any sampler of categories what a correct one must answer (docs/judge.md)."""

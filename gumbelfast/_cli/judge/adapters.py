@@ -39,14 +39,14 @@ def _speculate(draft: Array, target: Array, seed: int) -> Array:
     """Leviathan, Kalman and Matias (2023): a drafted token stays with probability min(1, p/q), else one of (p - q)+."""
     q, p = (np.exp(x - x.max(-1, keepdims=True), dtype=np.float64) for x in (draft, target))
     q, p = q / q.sum(-1, keepdims=True), p / p.sum(-1, keepdims=True)
-    # Draft, verdict and what takes its place are drawn from streams that have nothing in common.
+    # The draft, the verdict and the replacement are drawn from independent streams.
     first, verdict, second = (np.random.SeedSequence((seed, purpose)) for purpose in range(3))
     drafted: Array = categorical(draft, rng=first)
     rows = np.arange(len(drafted))
     kept = np.random.default_rng(verdict).random(len(drafted)) * q[rows, drafted] < p[rows, drafted]
     with np.errstate(divide="ignore"):
         left = np.log(np.maximum(p - q, 0))
-    left[kept] = 0  # nothing may be left of rows that need nothing
+    left[kept] = 0  # rows whose draft is kept may have no weight left
     return np.where(kept, drafted, categorical(left, rng=second))
 
 

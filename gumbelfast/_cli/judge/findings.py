@@ -1,4 +1,4 @@
-"""What an answer is worth: upper bounds of p-values, which hold for every number of draws."""
+"""The evidence in an answer: upper bounds of p-values, which hold for every number of draws."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-PIECES = 64  # that counts of many categories are taken together in
+PIECES = 64  # the number of groups in which many categories are counted
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Finding:
     Attributes
     ----------
     seen : str
-        What was seen, in words.
+        What was observed, in words.
     p : float
-        At most so likely is a right sampler to give an answer as bad.
+        An upper bound of the probability that a correct sampler gives so bad an answer.
     fault : bool
-        Whether no right sampler gives it.
+        Whether no correct sampler can give this answer.
     """
 
     seen: str
@@ -32,10 +32,10 @@ class Finding:
 
 
 def count_bound(count: Any, draws: Any, p: Any) -> Array:
-    """The chance of a count as far from ``draws * p``, two-sided: Chernoff's bound in Hoeffding's form.
+    """A bound of the two-sided probability of a count so far from ``draws * p``: Chernoff's, in Hoeffding's form.
 
     ``P(X >= c)``, and ``P(X <= c)`` on the other side, is at most ``exp(-n KL(c/n || p))`` for X binomial
-    (Hoeffding 1963, theorem 1). It holds for every n, and needs no library.
+    (Hoeffding 1963, theorem 1). It holds for every n.
     """
     n, seen, law = (np.asarray(a, np.float64) for a in (draws, count, p))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -47,7 +47,7 @@ def count_bound(count: Any, draws: Any, p: Any) -> Array:
 
 
 def worst(bounds: Any) -> float:
-    """The least of several bounds, times their number (Bonferroni)."""
+    """The smallest of several bounds, times their number (Bonferroni)."""
     every = np.concatenate([np.ravel(b) for b in bounds]) if isinstance(bounds, list) else np.ravel(bounds)
     return float(min(1.0, every.min(initial=1.0) * max(1, every.size)))
 
@@ -61,10 +61,11 @@ def law_of(logits: Array) -> Array:
 
 
 def fit(index: Array, p: Array) -> float:
-    """How well draws of one row follow its law: every piece and every prefix, in two orders, and lanes of sixteen.
+    """How well draws from one row follow its law: by all pieces and prefixes, in two orders, and by indices modulo 16.
 
-    A piece is a category, or where there are many some neighbours that weigh about 1/64 together. The orders are that
-    of the categories, where errors of sums show, and from the likeliest down, where those of tails do.
+    A piece is a category, or, where there are many, some neighbours with a total weight of about 1/64. The two orders
+    are that of the categories, which shows errors of sums, and that of falling probability, which shows errors of
+    tails.
     """
     counts, draws = np.bincount(index, minlength=p.size), index.size
     bounds = []
@@ -79,7 +80,7 @@ def fit(index: Array, p: Array) -> float:
 
 def _pieces(piece: Array, counts: Array, p: Array, draws: int) -> tuple[Array, Array]:
     seen, law = np.bincount(piece, counts), np.bincount(piece, p)
-    # Sums of rounded numbers: what rounding leaves over or takes away is no probability.
+    # Sums of rounded numbers may leave [0, 1] by a rounding.
     prefix = np.clip(np.cumsum(law), 0, 1)[:-1]
     certain = prefix > 1 - 1e-12
     bounds = count_bound(np.cumsum(seen)[:-1], draws, np.where(certain, 0.5, prefix))
@@ -87,11 +88,11 @@ def _pieces(piece: Array, counts: Array, p: Array, draws: int) -> tuple[Array, A
 
 
 def resemblance(a: Array, b: Array | None, categories: int, lags: int) -> tuple[float, str]:
-    """Whether draws from equal logits come again, anywhere: between two sequences, or within one (`b` is None).
+    """Whether draws from equal logits are repeated, between two sequences or within one (`b` is None).
 
-    At each lag the differences modulo the categories are independent and uniform, also within one sequence, for those
-    that have a draw in common form chains. So how often each occurs is binomial, and every lag and difference is looked
-    at. They are counted by a Fourier transform over both axes.
+    At each lag the differences modulo the number of categories are independent and uniform. This holds within one
+    sequence too, where differences with a draw in common form chains. So the count of each difference is binomial, and
+    every lag and difference is tested. They are counted by a Fourier transform over both axes.
     """
     n, own = a.size, b is None
     padded = 1 << (n + lags - 1).bit_length()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .findings import Array, Finding, count_bound, fit, law_of, resemblance, worst
-from .sampler import Sampler
+from .sampler import OutOfConventionError, Sampler
 
 Answer = Callable[[Sampler], Finding]
 BEYOND_FLOAT32 = (1 << 24) + 4  # more categories than float32 has consecutive integers
@@ -19,31 +19,32 @@ BEYOND_FLOAT32 = (1 << 24) + 4  # more categories than float32 has consecutive i
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """A question to a sampler.
 
     Attributes
     ----------
     title : str
         The question in a few words.
     ask : callable
-        Makes the calls.
-    needs : str
-        The option or attribute without which it cannot be asked; empty if it always can.
+        Makes the calls, and returns the finding.
+    needs : tuple of str
+        Options or attributes, of which the sampler must have one; empty if it can always be asked.
     may_refuse : bool
-        Whether an error is an honest answer.
+        Whether an error is an acceptable answer.
     slow : bool
         Left out by ``--quick``.
     """
 
     title: str
     ask: Answer
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     may_refuse: bool = False
     slow: bool = False
 
     def put(self, sampler: Sampler) -> bool:
-        """Whether it can be asked of this sampler."""
-        return not self.needs or self.needs in sampler.options or bool(getattr(sampler, self.needs, None))
+        """Whether this sampler can be asked."""
+        has = (name in sampler.options or bool(getattr(sampler, name, None)) for name in self.needs)
+        return not self.needs or any(has)
 
 
 def normal(shape: int | tuple[int, ...], seed: int = 0) -> Array:
@@ -68,8 +69,9 @@ def probabilities(columns: int, draws: int, sampler: Sampler) -> Finding:
 def tail(sampler: Sampler) -> Finding:
     """One category at 0 against 2**18 at -18, in 3 * 2**12 rows.
 
-    A rare one is drawn 48.9 times. It needs as much noise as the likely one has, and 18 more. With uniforms of 24 bits,
-    whose noise ends at 16.64 = log(2**24), (1 + w) exp(-w) of that is left, w = exp(18 - 16.64): 4.8 times.
+    Rare ones are expected 48.9 times. To win, their noise must exceed that of the likely one by 18. With uniforms of 24
+    bits, whose noise ends at 16.64 = log(2**24), only the fraction (1 + w) exp(-w) of that remains, w = exp(18 -
+    16.64): 4.8 times.
     """
     others, rows = 1 << 18, 3 << 12
     x = np.full(others + 1, -18, np.float32)
@@ -80,12 +82,12 @@ def tail(sampler: Sampler) -> Finding:
 
 
 def weights_of_zero(sampler: Sampler) -> Finding:
-    """Rows where some, or all but one, of the logits are -inf; what is left has its law."""
+    """Rows where some, or all but one, of the logits are -inf; the others have their law."""
     wrong, rows = 0, 1 << 14
     for seed, columns in enumerate((2, 17, 64, 1000)):
         x = np.full((1000, columns), -np.inf, np.float32)
         kept = np.random.default_rng(seed).integers(columns, size=1000)
-        # Where -inf became a large number, one that is larger still is found out.
+        # A finite logit below the number that stands in for -inf shows that one is used.
         x[np.arange(1000), kept] = (0, -1e5)[seed % 2]
         wrong += int((sampler.draw(x, seed) != kept).sum())
     x = normal(64)
@@ -114,7 +116,7 @@ def last_of_many(sampler: Sampler) -> Finding:
 
 
 def ends_of_many(sampler: Sampler) -> Finding:
-    """As many categories, the last four of equal weight: they are told apart. Then all of equal weight."""
+    """As many categories, of which only the last four have a weight, an equal one; then all have equal weight."""
     x = np.full(BEYOND_FLOAT32, -np.inf, np.float32)
     x[-4:] = 0
     ends = sampler.repeat(x, 48) - (BEYOND_FLOAT32 - 4)
@@ -128,14 +130,14 @@ def ends_of_many(sampler: Sampler) -> Finding:
 
 
 def repetition(sampler: Sampler) -> Finding:
-    """2**17 rows of 16 equal logits: whether the draws come again, at any of 2**16 lags."""
+    """2**17 rows of 16 equal logits: whether the draws are repeated, at any of 2**16 lags."""
     n = 1 << 17
     p, seen = resemblance(sampler.draw(np.zeros((n, 16), np.float32), 1), None, 16, n // 2)
     return Finding(seen, p)
 
 
 def seeds_apart(sampler: Sampler) -> Finding:
-    """2**13 rows of 16 equal logits under seeds that share bits or follow each other: whether one is in the other."""
+    """2**13 rows of 16 equal logits under seeds that share bits or follow each other: whether one repeats the other."""
     x, n = np.zeros((1 << 13, 16), np.float32), 1 << 13
     found, pairs = [], ((0, 1), (1, 2), (0, 1 << 16), (3, 3 + (1 << 20)), (5, 5 + (1 << 31)))
     for a, b in pairs:
@@ -182,9 +184,9 @@ TIED = np.array([0, 2, 1, 2, 0, 3, 2, 0, 2, 0], np.float32)
 
 
 def top_k_ties(sampler: Sampler) -> Finding:
-    """The k-th place is tied: nothing below it is drawn, and what is above it has the law of one way to cut.
+    """The k-th place is tied: nothing below it is drawn, and the rest has the law of one way to treat the tie.
 
-    Either all four that tie stay (transformers), or so many that k do.
+    Either all four that tie stay (as in transformers), or so many that k stay in total.
     """
     draws, order = 1 << 16, np.sort(TIED)[::-1]
     bounds = []
@@ -199,7 +201,7 @@ def top_k_ties(sampler: Sampler) -> Finding:
             ways.append(
                 worst([count_bound((TIED[drawn] == v).sum(), draws, p[order[:kept] == v].sum()) for v in (3, 2)])
             )
-        # The likelier of two laws: at most so likely under either of them.
+        # The larger p-value of the two laws: a bound under either of them.
         bounds.append(max(ways))
     return Finding(f"{draws:,} draws with each of 3 k", worst(bounds))
 
@@ -210,7 +212,7 @@ def top_p_ties(sampler: Sampler) -> Finding:
     drawn = sampler.repeat(x, draws, top_p=0.5)
     counts = np.bincount(drawn, minlength=8)
     kept = np.flatnonzero(counts)
-    # A category that stays and has 1/8 is missed by all draws with a probability of (7/8)**16384.
+    # A category that stays with probability 1/8 is missed by all draws with probability (7/8)**16384.
     if kept.size < 4:
         return Finding(f"top_p=0.5 left {kept.size} of 8 equal categories", fault=True)
     return Finding(f"{kept.size} of 8 stay", fit(np.searchsorted(kept, drawn), np.full(kept.size, 1 / kept.size)))
@@ -229,7 +231,7 @@ def min_p_edge(sampler: Sampler) -> Finding:
 
 
 def _filtered_law(sampler: Sampler, w: Array, least: int, fault: str, **filters: Any) -> Finding:
-    """The law of the weights from `least` on, and nothing of the others."""
+    """Only weights of at least `least` are drawn, in proportion."""
     draws = 1 << 16
     drawn = sampler.repeat(np.log(w, dtype=np.float32), draws, **filters)
     if (w[drawn] < least).any():
@@ -250,12 +252,14 @@ def filters_that_leave_all(sampler: Sampler) -> Finding:
 
 
 def silent(row: Sequence[float], sampler: Sampler) -> Finding:
-    """A row that has no law, between good ones: an error, or an index that no column has."""
+    """A row without a law, between valid ones: the answer must be an error, or an index that no column has."""
     good = np.tile(np.array([0, 3, 1, 2], np.float32), (3, 1))
     bad = good.copy()
     bad[1] = row
     try:
         drawn = sampler.call(bad)
+    except OutOfConventionError:
+        raise
     except Exception as error:
         return Finding(f"raises {type(error).__name__}")
     if 0 <= drawn[1] < 4:
@@ -264,9 +268,9 @@ def silent(row: Sequence[float], sampler: Sampler) -> Finding:
 
 
 def one_noise(sampler: Sampler) -> Finding:
-    """Where calls with one seed share noise: what was drawn stays so when it gains and others lose or go.
+    """Where calls with one seed share noise: a draw stays the same when its logit rises, or others fall or vanish.
 
-    Noise that goes by the rank of a logit, or by its place among those that a filter leaves, fails this.
+    Noise that depends on the rank of a logit, or on its place among those that a filter leaves, fails this.
     """
     x, lost = normal((256, 500)), np.random.default_rng(3)
     drawn = sampler.draw(x, 5)
@@ -288,7 +292,7 @@ def one_noise(sampler: Sampler) -> Finding:
 
 
 def speculation(sampler: Sampler) -> Finding:
-    """Speculative decoding gives out tokens with the law of the target, whatever the draft."""
+    """Speculative decoding returns tokens with the law of the target, whatever the draft."""
     draws, bounds = 1 << 16, []
     for seed, distance in enumerate((0.0, 0.3, 1.0, 3.0)):
         target = normal(12, 20)
@@ -318,17 +322,17 @@ QUESTIONS: tuple[Question, ...] = (
     Question("noise that repeats", repetition),
     Question("seeds that share bits", seeds_apart),
     Question("seeds one after the other", seed_by_seed),
-    Question("a row with its seed, alone and in batches", rows_alone, "seeds"),
-    Question("rows with seeds one after the other", seeds_of_rows, "seeds"),
-    Question("top_k where logits tie", top_k_ties, "top_k"),
-    Question("top_p where logits tie", top_p_ties, "top_p"),
-    Question("top_p at its edge", top_p_edge, "top_p"),
-    Question("min_p at its edge", min_p_edge, "min_p"),
-    Question("filters that leave everything", filters_that_leave_all, "top_k"),
+    Question("a row with its seed, alone and in batches", rows_alone, ("seeds",)),
+    Question("rows with seeds one after the other", seeds_of_rows, ("seeds",)),
+    Question("top_k where logits tie", top_k_ties, ("top_k",)),
+    Question("top_p where logits tie", top_p_ties, ("top_p",)),
+    Question("top_p at its edge", top_p_edge, ("top_p",)),
+    Question("min_p at its edge", min_p_edge, ("min_p",)),
+    Question("filters that leave everything", filters_that_leave_all, ("top_k", "top_p", "min_p")),
     Question("NaN in a row", partial(silent, NAN), may_refuse=True),
     Question("a row of -inf alone", partial(silent, EMPTY), may_refuse=True),
-    Question("one noise for each category", one_noise, "one_noise"),
-    Question("speculative decoding", speculation, "speculate"),
+    Question("one noise for each category", one_noise, ("one_noise",)),
+    Question("speculative decoding", speculation, ("speculate",)),
 )
 
 

@@ -1,12 +1,11 @@
-"""Asks everything, and says what holds."""
+"""Asks all questions, and reports the answers."""
 
 from __future__ import annotations
 
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from .. import text
 from .adapters import KNOWN
@@ -19,12 +18,12 @@ NOT_ASKED, REFUSED = "not asked", "refused"
 
 
 def verdict(question: Question, sampler: Sampler, quick: bool = False) -> tuple[str, str, str]:
-    """Of one question: the verdict, the bound of its p-value, and what was seen.
+    """The answer to one question: the verdict, the bound of its p-value, and what was seen.
 
     A question fails below `FALSE_ALARM` divided by the number of all questions, asked or not.
     """
     if not question.put(sampler):
-        return NOT_ASKED, "", f"the sampler has no {question.needs}"
+        return NOT_ASKED, "", f"the sampler has no {' or '.join(question.needs)}"
     if quick and question.slow:
         return NOT_ASKED, "", "left out by --quick"
     try:
@@ -43,10 +42,9 @@ def verdict(question: Question, sampler: Sampler, quick: bool = False) -> tuple[
 
 
 def judge(
-    function: Callable[..., Any], quick: bool = False, questions: Sequence[Question] = QUESTIONS
+    sampler: Sampler, quick: bool = False, questions: Sequence[Question] = QUESTIONS
 ) -> dict[str, tuple[str, str, str]]:
-    """The verdicts on a sampler by the titles of the questions."""
-    sampler = as_sampler(function)
+    """The verdicts on a sampler, by the titles of the questions."""
     return {q.title: verdict(q, sampler, quick) for q in text.track(questions, "judge")}
 
 
@@ -58,7 +56,7 @@ def main(sampler: str, quick: bool = False, only: str = "") -> int:
     sampler : str
         ``MODULE:FUNCTION``, or the name of a sampler that is known.
     quick : bool
-        Without the questions that take most of the time.
+        Leave out the slowest questions.
     only : str
         Only questions whose title contains this.
 
@@ -73,14 +71,14 @@ def main(sampler: str, quick: bool = False, only: str = "") -> int:
         print(f"no question has {only!r} in its title", file=sys.stderr)
         return 2
     try:
-        function = KNOWN[sampler] if sampler in KNOWN else load(sampler)
+        judged = as_sampler(KNOWN[sampler] if sampler in KNOWN else load(sampler))
     except (ValueError, ImportError) as error:
         print(f"no sampler: {error}", file=sys.stderr)
         return 2
-    found = judge(function, quick, questions)
+    found = judge(judged, quick, questions)
     text.table(f"Questions to {sampler}", ["question", "verdict", "p < ", "seen"], [[t, *v] for t, v in found.items()])
     kinds = [kind for kind, *_ in found.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in (text.GOOD, text.BAD, REFUSED, NOT_ASKED))
     print(f"{counts}; {time.perf_counter() - start:.0f} s")
-    print(f"A sampler that is right fails any of them with a probability of at most {FALSE_ALARM:g}.")
+    print(f"The probability that a correct sampler fails any of them is at most {FALSE_ALARM:g}.")
     return 1 if text.BAD in kinds else 0

@@ -1,4 +1,4 @@
-"""What is judged: a function under the calling convention of docs/judge.md, and what it says that it can do."""
+"""A sampler under the calling convention of docs/judge.md, with the abilities that it declares."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 OPTIONS = "seeds", "top_k", "top_p", "min_p"
-PIECE = 1 << 22  # logits that one call is given at most, unless a row is longer
+PIECE = 1 << 22  # the most logits of one call, unless a row is longer
 
 
 class OutOfConventionError(Exception):
-    """The sampler returned what is no index for each row, or an index that is not there."""
+    """The sampler did not return one index for each row, or returned an index out of range."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Sampler:
     function : callable
         ``f(logits, seed, **options)`` to an index for each row.
     options : frozenset of str
-        Those of `OPTIONS` that it takes by name.
+        Those of `OPTIONS` that it takes as parameters.
     speculate : callable, optional
-        ``(draft_logits, target_logits, seed)`` to the first token of each row that speculative decoding gives out.
+        ``(draft_logits, target_logits, seed)`` to the first token of each row that speculative decoding returns.
     one_noise : bool
-        Whether calls with one seed are to give each category the same noise, whatever the logits.
+        Whether calls with one seed give each category the same noise, whatever the logits.
     """
 
     function: Callable[..., Any]
@@ -44,13 +44,13 @@ class Sampler:
     one_noise: bool = False
 
     def draw(self, logits: Array, seed: int = 0, **options: Any) -> Array:
-        """The indices of one call, which are those of categories."""
+        """The indices of one call, which must be those of categories."""
         index = self.call(logits, seed, **options)
         return checked(index, logits)
 
     def call(self, logits: Array, seed: int = 0, **options: Any) -> Array:
-        """The indices of one call, whatever they are."""
-        return _as_indices(self.function(logits, seed, **options), len(logits))
+        """The indices of one call, whatever they are; the sampler gets logits that it may write to."""
+        return _as_indices(self.function(logits.copy(), seed, **options), len(logits))
 
     def repeat(self, row: Array, draws: int, seed: int = 0, **options: Any) -> Array:
         """Many draws from one row, in calls of limited size with a seed for each."""
@@ -62,9 +62,9 @@ class Sampler:
         return np.concatenate(found)
 
     def speculated(self, draft: Array, target: Array, seed: int) -> Array:
-        """The tokens that speculative decoding gives out."""
+        """The tokens that speculative decoding returns."""
         assert self.speculate is not None
-        return checked(_as_indices(self.speculate(draft, target, seed), len(target)), target)
+        return checked(_as_indices(self.speculate(draft.copy(), target.copy(), seed), len(target)), target)
 
 
 def _as_indices(returned: Any, rows: int) -> Array:
@@ -75,7 +75,7 @@ def _as_indices(returned: Any, rows: int) -> Array:
 
 
 def checked(index: Array, logits: Array) -> Array:
-    """The indices, if all are those of columns."""
+    """The indices, after a check that all are those of columns."""
     wrong = (index < 0) | (index >= logits.shape[1])
     if wrong.any():
         row = int(wrong.argmax())
@@ -84,14 +84,20 @@ def checked(index: Array, logits: Array) -> Array:
 
 
 def as_sampler(function: Callable[..., Any]) -> Sampler:
-    """A function as a sampler: the options are parameters of these names, the rest attributes."""
+    """A function as a sampler: options are its parameters of these names, all else its attributes.
+
+    Raises
+    ------
+    ValueError
+        If its parameters cannot be determined, as for some compiled functions.
+    """
     taken = frozenset(OPTIONS) & inspect.signature(function).parameters.keys()
     speculate, one_noise = getattr(function, "speculate", None), bool(getattr(function, "one_noise", False))
     return Sampler(function, taken, speculate, one_noise)
 
 
 def load(target: str) -> Callable[..., Any]:
-    """What ``MODULE:FUNCTION`` names, modules of the current folder included.
+    """The function that ``MODULE:FUNCTION`` names; the module may be in the current folder.
 
     Raises
     ------

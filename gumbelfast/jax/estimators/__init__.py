@@ -5,10 +5,11 @@
         found = estimators.rebar(key, logits, lambda z: decoder_loss(params, z, x), tau=0.5)
         return (found.loss + divergence(logits)).mean()
 
-They are those of `gumbelfast.estimators`, without `grad_f`, which JAX finds, and with a key in front: `f` maps samples
-of shape ``(n, *logits.shape)`` to values of shape ``(n, *lead)``, where `lead` is any leading part of the shape of the
-batch. Each returns an `Estimate`, whose `loss` has the value of E[f], as the samples have it, and two gradients: by the
-logits the estimate, by whatever else `f` depends on the ordinary one. ``docs/estimators.md`` says which one to take.
+They are those of `gumbelfast.estimators`, with a key in front and without `grad_f`, since JAX differentiates `f`: `f`
+maps samples of shape ``(n, *logits.shape)`` to values of shape ``(n, *lead)``, where `lead` is any leading part of the
+shape of the batch. Each returns an `Estimate`. The value of its `loss` is the estimate of E[f] from the samples. It has
+two gradients: with respect to the logits, the estimator's; with respect to everything else that `f` depends on, the
+ordinary one. ``docs/estimators.md`` says which one to take.
 
 The same key draws what `gumbelfast.estimators` draws from the noise of that key.
 """

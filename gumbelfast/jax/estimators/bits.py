@@ -11,7 +11,7 @@ from ._draws import Draws, Estimate, Function
 
 
 def arm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int = 2) -> Estimate:
-    r"""ARM: the gradient by log-odds of bits from the values at two antithetic samples. Unbiased, for any f.
+    r"""ARM: the gradient with respect to log-odds of bits, from values at antithetic samples. Unbiased, for any f.
 
     Parameters
     ----------
@@ -36,12 +36,22 @@ def arm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int = 2)
     Notes
     -----
     Yin and Zhou, "ARM: augment-REINFORCE-merge gradient for stochastic binary networks" (2019).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> c = jnp.array([4.0, 8.0, 12.0])
+    >>> def loss(logits, key):
+    ...     return estimators.arm(key, logits, lambda z: z @ c, num_samples=20_000).loss
+    >>> jax.grad(loss)(jnp.zeros(3), jax.random.key(0)).round()  # the truth: c / 4
+    Array([1., 2., 3.], dtype=float32)
     """
     return _antithetic("arm", key, logits, f, num_samples)
 
 
 def disarm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int = 2) -> Estimate:
-    r"""DisARM: `arm` averaged over what the pair of samples leaves open. Unbiased, and of lower variance.
+    r"""DisARM: `arm` averaged over the noise, given the pair of samples. Unbiased, and of lower variance.
 
     Parameters
     ----------
@@ -62,6 +72,16 @@ def disarm(key: ArrayLike, logits: ArrayLike, f: Function, *, num_samples: int =
     Notes
     -----
     Dong, Mnih and Tucker, "DisARM: an antithetic gradient estimator for binary latent variables" (2020).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> c = jnp.array([4.0, 8.0, 12.0])
+    >>> def loss(logits, key):
+    ...     return estimators.disarm(key, logits, lambda z: z @ c, num_samples=20_000).loss
+    >>> jax.grad(loss)(jnp.zeros(3), jax.random.key(0)).round()  # the truth: c / 4
+    Array([1., 2., 3.], dtype=float32)
     """
     return _antithetic("disarm", key, logits, f, num_samples)
 

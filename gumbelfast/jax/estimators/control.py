@@ -94,6 +94,15 @@ def rebar(
     -----
     Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, "REBAR: low-variance, unbiased gradient estimates for discrete
     latent variable models" (2017). To train `tau` and `eta` as they do, write the control variate for `relax`.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.rebar(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (9 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()  # the truth: 2/9, -1/9, -1/9
+    Array([ 2., -1., -1.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     tau, eta = check_tau(tau, draws), checks.finite_number(eta, "eta")

@@ -1,4 +1,4 @@
-"""The truth, by counting through everything that can be drawn."""
+"""The exact expectation, by enumeration."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def reparameterized(
     Returns
     -------
     Estimate
-        The samples are relaxed ones, and `loss` estimates the relaxed :math:`E[f(y)]`, of which the gradient is
-        unbiased; of :math:`E[f(z)]` it is in the limit of small `tau` only.
+        The samples are relaxed ones. `loss` estimates the relaxed :math:`E[f(y)]`, and its gradient is unbiased;
+        for :math:`E[f(z)]` it is unbiased only in the limit of small `tau`.
 
     Raises
     ------
@@ -44,6 +44,15 @@ def reparameterized(
     -----
     Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016); Maddison, Mnih and Teh, "The
     Concrete distribution" (2016).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.reparameterized(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (100 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()
+    Array([15., -8., -8.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     tau = check_tau(tau, draws)
@@ -83,6 +92,15 @@ def straight_through(
     -----
     Hinton, "Neural networks for machine learning", lecture 9 (2012); Bengio, Leonard and Courville, "Estimating or
     propagating gradients through stochastic neurons for conditional computation" (2013).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits):
+    ...     return estimators.straight_through(jax.random.key(0), logits, lambda z: z[:, 0]).loss
+    >>> (9 * jax.grad(loss)(jnp.zeros(3))).round(4)  # f is linear: whatever was drawn
+    Array([ 2., -1., -1.], dtype=float32)
     """
     return Estimate(*_surrogates.straight_through(Draws(key, logits, f, num_samples, family), surrogate))
 
@@ -118,6 +136,15 @@ def straight_through_gumbel_softmax(
     Notes
     -----
     Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2016), section 2.2.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.straight_through_gumbel_softmax(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (100 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()
+    Array([15., -8., -8.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     tau = check_tau(tau, draws)
@@ -134,7 +161,7 @@ def decoupled_straight_through_gumbel_softmax(
     num_samples: int = 1,
     family: str = "categorical",
 ) -> Estimate:
-    r"""Straight-through Gumbel-softmax with a temperature of what is drawn and another of its gradient. Biased.
+    r"""Straight-through Gumbel-softmax with one temperature for the draw and another for its gradient. Biased.
 
     Parameters
     ----------
@@ -158,6 +185,16 @@ def decoupled_straight_through_gumbel_softmax(
     Notes
     -----
     Shah, Yan, Mozer and Liu, "Improving discrete optimisation via decoupled straight-through Gumbel-softmax" (2024).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     estimate = estimators.decoupled_straight_through_gumbel_softmax
+    ...     return estimate(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (100 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()
+    Array([15., -8., -8.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     forward, backward = check_tau(tau_forward, draws, "tau_forward"), check_tau(tau_backward, draws, "tau_backward")
@@ -196,6 +233,15 @@ def gumbel_rao(
     Notes
     -----
     Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator" (2020).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.gumbel_rao(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (100 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()
+    Array([15., -8., -8.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     tau = check_tau(tau, draws)
@@ -236,6 +282,15 @@ def reinmax(
     -----
     Liu, Dong, Liu, Yu and Gao, "Bridging discrete and backpropagation: straight-through and beyond" (2023),
     algorithm 2.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.reinmax(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (9 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()  # the truth: 2/9, -1/9, -1/9
+    Array([ 2., -1., -1.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     tau = check_tau(tau, draws)
@@ -252,7 +307,7 @@ def gapped_straight_through(
     num_samples: int = 1,
     family: str = "categorical",
 ) -> Estimate:
-    r"""Gapped straight-through: logits moved so that the sample wins by a gap stand in for noise. Biased.
+    r"""Gapped straight-through: in place of noise, logits are moved so that the sample wins by a gap. Biased.
 
     Parameters
     ----------
@@ -261,7 +316,7 @@ def gapped_straight_through(
     tau : float, default 1.0
         Temperature of the soft sample: one number.
     gap : float, default 1.0
-        By how much, at least, all others lie below the sample's logit: finite and >= 0.
+        The least distance of all others below the sample's logit: finite and >= 0.
 
     Returns
     -------
@@ -278,6 +333,15 @@ def gapped_straight_through(
     -----
     Fan, Chi, Rudnicky and Ramadge, "Training discrete deep generative models via gapped straight-through estimator"
     (2022).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.gapped_straight_through(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (9 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()
+    Array([ 2., -1., -1.], dtype=float32)
     """
     draws = Draws(key, logits, f, num_samples, family)
     tau = check_tau(tau, draws)

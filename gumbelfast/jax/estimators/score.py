@@ -1,4 +1,4 @@
-"""Estimators that need values of f alone, and MuProp, which adds its slope at the mean."""
+"""Estimators that need only values of f, and MuProp, which adds its gradient at the mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._draws import Draws, Estimate, Function
 @partial(jax.tree_util.register_dataclass, data_fields=("total", "weight"), meta_fields=("decay",))
 @dataclass(frozen=True)
 class RunningMean:
-    """A baseline that remembers: the exponentially weighted mean of the values of earlier calls.
+    """A baseline with memory: the exponentially weighted mean of the values of earlier calls.
 
     It is a pytree, part of the state of a training loop, and does not change: `updated` returns the next one.
 
@@ -53,7 +53,7 @@ class RunningMean:
         return jnp.asarray(self.total / jnp.where(self.weight > 0, self.weight, 1.0))
 
     def updated(self, values: ArrayLike) -> RunningMean:
-        """The mean that has taken new values in."""
+        """The mean after an update with new values."""
         new = jax.lax.stop_gradient(jnp.asarray(values))
         if new.size == 0:
             return self
@@ -152,5 +152,14 @@ def muprop(
     Notes
     -----
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from gumbelfast.jax import estimators
+    >>> def loss(logits, key):
+    ...     return estimators.muprop(key, logits, lambda z: z[:, 0], num_samples=20_000).loss
+    >>> (9 * jax.grad(loss)(jnp.zeros(3), jax.random.key(0))).round()  # the truth: 2/9, -1/9, -1/9
+    Array([ 2., -1., -1.], dtype=float32)
     """
     return Estimate(*_surrogates.muprop(Draws(key, logits, f, num_samples, family)))

@@ -21,7 +21,7 @@ def _log(tau: float | Tensor) -> float | Tensor:
 
 
 def concrete(logits: Tensor, tau: float | Tensor, log_y: Tensor, on_simplex: bool) -> Tensor:
-    r"""The log-density at :math:`y`, or of its logarithm, with one tau a row in a last dimension of size 1.
+    r"""The log-density at :math:`y`, or of its logarithm, with one tau per row in a last dimension of size 1.
 
     :math:`\log\Gamma(n) + (n-1) \log\tau + \sum_k \log\mathrm{softmax}(x - \tau \log y)_k`, less
     :math:`\sum_k \log y_k` on the simplex. Categories with logit -inf are none: the density is that on the face of the

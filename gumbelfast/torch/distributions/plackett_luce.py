@@ -29,7 +29,7 @@ class PlackettLuce(distributions.Distribution):
     Raises
     ------
     TypeError, ValueError
-        For logits that are no tensor of floats, have no items, and a k out of range.
+        For logits that are not a tensor of floats or have no items, and a k out of range.
 
     Notes
     -----

@@ -24,7 +24,7 @@ class ExpRelaxedCategorical(Sampled, relaxed_categorical.ExpRelaxedCategorical):
     Parameters
     ----------
     temperature : float or Tensor
-        One for all rows, or one a row: a shape that is (), or ends in 1 and broadcasts against ``batch + (1,)``, or
+        One for all rows, or one per row: a shape that is (), or ends in 1 and broadcasts against ``batch + (1,)``, or
         broadcasts against the batch itself. The batch shape is what logits and temperatures have together.
     probs, logits : Tensor of float16, bfloat16, float32 or float64
         As in torch, one of the two. A category of probability 0 is impossible: -inf in samples, and absent from the
@@ -71,7 +71,7 @@ class ExpRelaxedCategorical(Sampled, relaxed_categorical.ExpRelaxedCategorical):
 
     @property
     def _row_temperature(self) -> Any:
-        """The temperature, one a row in a last dimension of size 1."""
+        """The temperature, one per row in a last dimension of size 1."""
         tau = self.temperature
         return tau.unsqueeze(-1) if isinstance(tau, Tensor) and tau.ndim and tau.shape[-1] != 1 else tau
 

@@ -3,13 +3,13 @@
     found = estimators.rebar(logits, decoder_loss, tau=0.5)
     (found.loss + divergence).mean().backward()
 
-They are those of `gumbelfast.estimators`, without `grad_f`, which autograd finds: `f` maps samples of shape
-``(n, *logits.shape)`` to a tensor of values of shape ``(n, *lead)``, where `lead` is any leading part of the shape of
-the batch. Each returns an `Estimate`, whose `loss` has the value of E[f], as the samples have it, and two gradients: by
-the logits the estimate, by whatever else `f` depends on the ordinary one. ``docs/estimators.md`` says which one to
-take.
+They are those of `gumbelfast.estimators`, without `grad_f`, since autograd differentiates `f`: `f` maps samples of
+shape ``(n, *logits.shape)`` to a tensor of values of shape ``(n, *lead)``, where `lead` is any leading part of the
+shape of the batch. Each returns an `Estimate`. The value of its `loss` is the estimate of E[f] from the samples. It has
+two gradients: with respect to the logits, the estimator's; with respect to everything else that `f` depends on, the
+ordinary one. ``docs/estimators.md`` says which one to take.
 
-Bad input is refused before any generator moves; errors of `f` come after the draw, and pass through.
+Bad input is refused before any generator advances; errors of `f` are raised after the draw, and pass through.
 """
 
 from ._draws import ControlledEstimate, Estimate

@@ -20,17 +20,17 @@ Function = Callable[[Tensor], Tensor]
 
 
 class Estimate(NamedTuple):
-    """What an estimator returns.
+    """The result of an estimator.
 
     Attributes
     ----------
     loss : Tensor of shape lead
-        Its value is what the samples say of E[f]. Its gradient by the logits is the estimate, by whatever else `f`
-        depends on the gradient of that value.
+        Its value is the estimate of E[f] from the samples. Its gradient with respect to the logits is the estimator's;
+        with respect to everything else that `f` depends on, it is the ordinary gradient of that value.
     samples : Tensor of shape (num_samples, *logits.shape)
-        What `f` was evaluated at, without gradient.
+        The samples at which `f` was evaluated, without gradient.
     values : Tensor of shape (num_samples, *lead)
-        What it gave, without gradient.
+        The values of `f`, without gradient.
     """
 
     loss: Tensor
@@ -39,16 +39,16 @@ class Estimate(NamedTuple):
 
 
 class ControlledEstimate(NamedTuple):
-    """What `relax` returns: an `Estimate`, and what to train its control variate by.
+    """The result of `relax`: an `Estimate`, and the loss that trains its control variate.
 
     Attributes
     ----------
     loss, samples, values
         As of `Estimate`. The control variate gets no gradient from `loss`.
     variance_loss : Tensor of shape lead
-        The mean over the samples of the squared length of the estimate by the logits: the variance of one sample, and
-        something that does not depend on the control variate. Its gradient reaches what `control` depends on, and
-        nothing else.
+        The mean over the samples of the squared length of the gradient with respect to the logits: the variance of one
+        sample, plus a term that does not depend on the control variate. Its gradient reaches only what `control`
+        depends on.
     """
 
     loss: Tensor

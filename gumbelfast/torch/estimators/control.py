@@ -95,6 +95,16 @@ def rebar(
     -----
     Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein, "REBAR: low-variance, unbiased gradient estimates for discrete
     latent variable models" (2017). To train `tau` and `eta` as they do, write the control variate for `relax`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import estimators
+    >>> logits, rng = torch.zeros(3, requires_grad=True), torch.Generator().manual_seed(0)
+    >>> found = estimators.rebar(logits, lambda z: z[:, 0], num_samples=20_000, generator=rng)
+    >>> found.loss.backward()
+    >>> logits.grad.round(decimals=1)  # the truth: 2/9, -1/9, -1/9
+    tensor([ 0.2000, -0.1000, -0.1000])
     """
     draws = Draws(logits, f, num_samples, family, generator)
     tau, eta = check_tau(tau, logits), checks.finite_number(eta, "eta")

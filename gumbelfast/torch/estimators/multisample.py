@@ -1,4 +1,4 @@
-"""The bound of several samples, whose gradient is no mean over them."""
+"""The bound from several samples, whose gradient is not a mean over them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def vimco(
 
     Notes
     -----
-    Mnih and Rezende, "Variational inference for Monte Carlo objectives" (2016). The gradient of :math:`\hat L` by the
-    logits: :math:`\sum_k (\hat L - \hat L_{-k} - w_k / \sum_j w_j) \, \partial \log q(z_k) / \partial x`; in
+    Mnih and Rezende, "Variational inference for Monte Carlo objectives" (2016). The gradient of :math:`\hat L` with
+    respect to the logits:
+    :math:`\sum_k (\hat L - \hat L_{-k} - w_k / \sum_j w_j) \, \partial \log q(z_k) / \partial x`; in
     :math:`\hat L_{-k}` the geometric mean of the other weights stands in place of :math:`w_k`.
 
     Examples

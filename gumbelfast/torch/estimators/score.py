@@ -1,4 +1,4 @@
-"""Estimators that need values of f alone, and MuProp, which adds its slope at the mean."""
+"""Estimators that need only values of f, and MuProp, which adds its gradient at the mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._draws import Draws, Estimate, Function
 
 
 class RunningMean(torch.nn.Module):
-    """A baseline that remembers: the exponentially weighted mean of the values of earlier calls.
+    """A baseline with memory: the exponentially weighted mean of the values of earlier calls.
 
     Its state is saved with that of the module that holds it.
 
@@ -53,7 +53,7 @@ class RunningMean(torch.nn.Module):
         return total / torch.where(weight > 0, weight, 1.0)
 
     def update(self, values: Tensor) -> None:
-        """Take the mean of new values in."""
+        """Update the mean with new values."""
         if values.numel() == 0:
             return
         with torch.no_grad():
@@ -100,7 +100,7 @@ def score_function(
     ------
     TypeError, ValueError, NotImplementedError
         For logits and generators as in `gumbelfast.torch.gumbel_softmax`, for an unknown `baseline` or `family`, too
-        few samples, or a result of `f` that is no tensor of real numbers or whose shape does not fit.
+        few samples, or a result of `f` that is not a tensor of real numbers or whose shape does not fit.
 
     Notes
     -----
@@ -154,5 +154,15 @@ def muprop(
     Notes
     -----
     Gu, Levine, Sutskever and Mnih, "MuProp: unbiased backpropagation for stochastic neural networks" (2016).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gumbelfast.torch import estimators
+    >>> logits, rng = torch.zeros(3, requires_grad=True), torch.Generator().manual_seed(0)
+    >>> found = estimators.muprop(logits, lambda z: z[:, 0], num_samples=20_000, generator=rng)
+    >>> found.loss.backward()
+    >>> logits.grad.round(decimals=1)  # the truth: 2/9, -1/9, -1/9
+    tensor([ 0.2000, -0.1000, -0.1000])
     """
     return Estimate(*_surrogates.muprop(Draws(logits, f, num_samples, family, generator)))

@@ -1,0 +1,1 @@
+"""Distributions with the interface of `torch.distributions`; `gumbelfast.torch` has their public names."""
