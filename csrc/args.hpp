@@ -99,14 +99,15 @@ struct SelectArgs {
 };
 
 // Elements that are named one by one. Entry e of a row of the noise is element `ids[e]` behind the one that the row
-// begins with. Row i of a result reads row i % rows: entries [bounds[i], bounds[i + 1]), or `cols` of them where that
-// is null.
+// begins with; without ids, which selections may leave out, its place in the row. Row i of a result reads row i % rows:
+// entries [bounds[i], bounds[i + 1]), or `cols` of them where that is null.
 struct Entries {
   const uint64_t* ids;
   const int64_t* bounds;
   int64_t rows;
   int64_t cols;
-  int64_t size;  // of all rows together
+  int64_t size;     // of all rows together
+  int64_t longest;  // no row has more
 };
 
 // An item is an entry.

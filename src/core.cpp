@@ -11,13 +11,18 @@
 
 namespace {
 
-// Rows of ids, or those that bounds cut out of all of them.
-gf::Entries entries_of(const py::array& ids, const py::object& bounds) {
-  const int64_t size = ids.size(), cols = columns_of(ids);
+// Rows of ids, or those that bounds cut out of `size` entries, which need no ids.
+gf::Entries entries_of(const py::object& ids, const py::object& bounds, int64_t size) {
   const uint64_t* const named = one_a_row<uint64_t>(ids, size);
-  if (bounds.is_none()) return {named, nullptr, cols ? size / cols : 0, cols, size};
+  if (bounds.is_none()) {
+    const int64_t cols = columns_of(py::reinterpret_borrow<py::array>(ids));
+    return {named, nullptr, cols ? size / cols : 0, cols, size, cols};
+  }
   const auto ends = py::reinterpret_borrow<py::array>(bounds);
-  return {named, one_a_row<int64_t>(bounds, ends.size()), ends.size() - 1, 0, size};
+  const auto* const end = one_a_row<int64_t>(bounds, ends.size());
+  int64_t longest = 0;
+  for (int64_t i = 1; i < ends.size(); ++i) longest = std::max(longest, end[i] - end[i - 1]);
+  return {named, end, ends.size() - 1, 0, size, longest};
 }
 
 // A table of kernels as Python knows it: the class `Backend` of _core.pyi.
@@ -60,23 +65,23 @@ struct BackendObject {
   template <gf::Kernels<gf::NoiseAtArgs> gf::Backend::* kernels>
   int64_t noise_at(const py::array& ids, py::array out, int threads, const GivenAddress& at) const {
     if (ids.size() == 0) return 0;
-    const gf::Entries entries = entries_of(ids, py::none());
+    const gf::Entries entries = entries_of(ids, py::none(), ids.size());
     require(out.size() == ids.size(), "out does not fit");
     const gf::NoiseAtArgs args{entries, at.of(entries.rows), mutable_data_of(out)};
     return run<kernels>(dtype_of(out), args, ids.size(), ids.size(), threads);
   }
 
   template <gf::Kernels<gf::SelectAtArgs> gf::Backend::* kernels, bool several>
-  int64_t select_at(const py::array& x, const py::object& scale, const py::array& ids, const py::object& bounds,
+  int64_t select_at(const py::array& x, const py::object& scale, const py::object& ids, const py::object& bounds,
                     py::array index, MaybeArray perturbed, int threads, const GivenAddress& at) const {
     if (index.size() == 0) return 0;
-    const gf::Entries entries = entries_of(ids, bounds);
+    const gf::Entries entries = entries_of(ids, bounds, x.size());
     const int64_t k = several ? columns_of(index) : 1, rows = index.size() / k;
     const gf::DType dtype = dtype_of(x);
-    require(x.size() == ids.size() && entries.rows > 0 && (perturbed || !several), "arrays do not fit each other");
+    require(entries.rows > 0 && (perturbed || !several), "arrays do not fit each other");
     const gf::SelectAtArgs args{entries, data_of(x),        scale_of(scale, entries.rows),     at.of(rows),
                                 k,       indices_of(index), values_of(perturbed, index.size())};
-    return run<kernels>(dtype, args, rows, rows * (ids.size() / entries.rows), threads);
+    return run<kernels>(dtype, args, rows, rows * (x.size() / entries.rows), threads);
   }
 
   int64_t race(const GivenLogits& weights, const MaybeArray& tops, py::array index, MaybeArray perturbed,

@@ -34,11 +34,12 @@ enum class Name : size_t {
   mask,
   rng,
   seeds,
-  positions
+  positions,
+  out
 };
-inline constexpr std::array names{"self",    "logits", "x",     "a",    "loc",  "scale", "size",
-                                  "replace", "k",      "p",     "tau",  "hard", "axis",  "temperature",
-                                  "top_k",   "top_p",  "min_p", "mask", "rng",  "seeds", "positions"};
+inline constexpr std::array names{"self",  "logits", "x",   "a",     "loc",       "scale",       "size",  "replace",
+                                  "k",     "p",      "tau", "hard",  "axis",      "temperature", "top_k", "top_p",
+                                  "min_p", "mask",   "rng", "seeds", "positions", "out"};
 
 // What a call gives, borrowed; null for what it leaves out.
 struct Given {

@@ -93,7 +93,23 @@ struct Rows {
   }
   int type() const { return PyArray_TYPE(array); }
   PyObject* like(int ndim, int type) const { return PyArray_SimpleNew(ndim, PyArray_DIMS(array), type); }
+  // An array of their shape and type to write to: theirs itself, or one that shares no memory with it.
+  PyArrayObject* target(PyObject* given) const {
+    PyArrayObject* const out = plain_array(given, {type()});
+    if (!out || !PyArray_ISWRITEABLE(out) || PyArray_NDIM(out) != PyArray_NDIM(array) ||
+        !PyArray_CompareLists(PyArray_DIMS(out), PyArray_DIMS(array), PyArray_NDIM(array)))
+      return nullptr;
+    const auto begin = [](PyArrayObject* a) { return reinterpret_cast<uintptr_t>(PyArray_DATA(a)); };
+    const auto size = static_cast<uintptr_t>(PyArray_NBYTES(array));
+    const bool apart = begin(out) >= begin(array) + size || begin(array) >= begin(out) + size;
+    return apart || out == array ? out : nullptr;
+  }
 };
+
+PyObject* counted(PyArrayObject* array) {
+  Py_INCREF(array);
+  return reinterpret_cast<PyObject*>(array);
+}
 
 // The table of a compiled backend; null for others. They are told apart by their addresses alone.
 const Backend* backend_of(PyObject* given) {

@@ -3,6 +3,7 @@
 #include "direct_arguments.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <string_view>
 
 namespace gumbelfast {
@@ -65,8 +66,14 @@ PyObject* draw_relaxed(const Given& given) {
   void* const out = result.data();
   const bool one_hot = hard == Py_True;
   const GumbelSoftmaxArgs args{draw.logits, draw.address, one_hot ? nullptr : out, one_hot ? out : nullptr};
+  PyArrayObject* const target = is_left_out(given[Name::out]) ? nullptr : draw.x.target(given[Name::out]);
+  if (!target && !is_left_out(given[Name::out])) return nullptr;
   const bool done = draw.run([&] { return gumbel_softmax(*draw.backend, draw.x.dtype, args, draw.x.count, alone); });
-  return done ? result.release() : nullptr;
+  if (!done) return nullptr;
+  if (!target) return result.release();
+  // Not before: a kernel that refuses may have written.
+  std::memcpy(PyArray_DATA(target), out, static_cast<size_t>(PyArray_NBYTES(target)));
+  return counted(target);
 }
 
 PyObject* draw_top_k(const Given& given) {
@@ -106,7 +113,10 @@ PyObject* over_rows_of(const Given& given) {
     return run(backend->*kernels, x.dtype, args, x.count, alone).outcome == Outcome::done;
   };
   if constexpr (reduced) return one_a_row(x, x.type(), write);
-  Reference result(x.like(PyArray_NDIM(x.array), x.type()));
+  const bool fresh = is_left_out(given[Name::out]);
+  PyArrayObject* const target = fresh ? nullptr : x.target(given[Name::out]);
+  if (!fresh && !target) return nullptr;
+  Reference result(fresh ? x.like(PyArray_NDIM(x.array), x.type()) : counted(target));
   return result && write(result.data()) ? result.release() : nullptr;
 }
 
@@ -186,10 +196,10 @@ const std::vector<Step>& steps() {
   static const std::vector<Step> all{
       {"categorical", 1, {logits, rng, mask, temperature, seeds, positions}, draw_categorical},
       {"gumbel_top_k", 2, {logits, k, rng, mask, temperature, seeds, positions}, draw_top_k},
-      {"gumbel_softmax", 3, {logits, tau, hard, rng, seeds, positions}, draw_relaxed},
+      {"gumbel_softmax", 3, {logits, tau, hard, rng, seeds, positions, out}, draw_relaxed},
       {"sample_tokens", 1, {logits, rng, temperature, top_k, top_p, min_p, mask, seeds, positions}, draw_tokens},
-      {"softmax", 1, {x, axis, temperature}, over_rows_of<&Backend::softmax, false>},
-      {"log_softmax", 1, {x, axis, temperature}, over_rows_of<&Backend::log_softmax, false>},
+      {"softmax", 1, {x, axis, temperature, out}, over_rows_of<&Backend::softmax, false>},
+      {"log_softmax", 1, {x, axis, temperature, out}, over_rows_of<&Backend::log_softmax, false>},
       {"logsumexp", 1, {x, axis, temperature}, over_rows_of<&Backend::logsumexp, true>},
       {"Generator.choice", 5, {self, a, size, replace, p}, choose},
       {"Generator.gumbel", 4, {self, loc, scale, size}, noise_of<&Backend::gumbel>},

@@ -217,17 +217,6 @@ GF_OP void pick_panel(const T* value, int64_t cols, int n, uint64_t* candidates)
   }
 }
 
-// The indices of rows with one candidate each; false if some row has none or several.
-GF_OP bool write_clear(const uint64_t* candidates, int n, int64_t* index) {
-  uint64_t unclear = 0;
-  for (int r = 0; r < n; ++r) {
-    const uint64_t at = candidates[r];
-    unclear |= (at & (at - 1)) | static_cast<uint64_t>(at == 0);
-    index[r] = __builtin_ctzll(at | uint64_t{1} << 63);
-  }
-  return !unclear;
-}
-
 // The best of a short row whose noise is at hand, among some columns.
 template <class S, bool masked>
 GF_OP Best best_of(const Row<S, masked>& row, uint64_t candidates, double scale, const WorkOf<S>* gumbel) {
@@ -253,8 +242,6 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
   Met<V> met;
   PackedRows<S, noise_chunk> packed;
   const V one_scale = set(scale_of<T>(logits.scale, 0));
-  const bool indices_alone =
-      !args.perturbed && !args.rest && !logits.scale.each && !RowScale<T>(logits.scale.one).coarse();
   alignas(64) T each_scale[noise_chunk + V::lanes];
   alignas(64) T noise[noise_chunk], value[noise_chunk + short_blocks * V::lanes];
   for (int64_t i = span.begin, count; i < span.end; i += count) {
@@ -281,8 +268,6 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
       uint64_t candidates[V::lanes];
       const T* const rows_from = value + from * cols;
       with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, candidates); });
-      if (indices_alone && write_clear(candidates, n, args.index + i + from)) [[likely]]
-        return;
       for (int r = 0; r < n; ++r) {
         const int64_t row = first + from + r;
         const RowScale<T> scale = row_scale<T>(logits.scale, row);

@@ -1,6 +1,6 @@
 // Gumbel-max and top-k over columns that are named by ids in a larger space, in rows of any lengths. A first look at
 // the perturbed values finds which may be drawn; these are then put in order: by their values, and equal ones by their
-// ids.
+// ids. Rows without ids are those of gumbel_max and gumbel_top_k.
 #pragma once
 #include "../select.hpp"
 
@@ -77,10 +77,50 @@ void for_rows_at(const SelectAtArgs& args, const Span& span, Row row) {
   }
 }
 
+// call(i, row, noise of it, columns, scale) for the rows of entries without ids, whose places stand for them. An empty
+// row has nothing to draw.
+template <class S, class Call>
+void for_whole_rows(const SelectAtArgs& args, const Span& span, Call call) {
+  const Entries& entries = args.entries;
+  for (int64_t i = span.begin; i < span.end; ++i) {
+    const int64_t from = first_entry(entries, i), cols = end_of_entries(entries, i) - from;
+    const Row<S, false> row({static_cast<const S*>(args.logits) + from, 1, cols, cols}, 0);
+    call(i, row, RowNoise(args.noise, i), cols, row_scale<WorkOf<S>>(args.scale, i % entries.rows));
+  }
+}
+
 constexpr Drawn nothing_drawn{-__builtin_inf(), -__builtin_inf(), ~uint64_t{0}};
 
 template <class S>
+Result max_of_whole_rows(const SelectAtArgs& args, const Span& span) {
+  using T = WorkOf<S>;
+  Met<VectorOf<S>> met;
+  Lazy<T> lazy(args.entries.longest);
+  bool lacks = false;
+  int64_t opened = 0;
+  for_whole_rows<S>(args, span,
+                    [&](int64_t i, const auto& row, const RowNoise& noise, int64_t cols, const auto& scale) {
+                      Best best;
+                      if (cols > short_row) {
+                        opened += lazy_row(row, noise, 0, cols, 0, scale, lazy, met, best);
+                      } else if (cols > 0) {
+                        alignas(64) T gumbel[short_row];
+                        fill_noise(noise.key, noise.first, cols, gumbel);
+                        best = filled_row(row, 0, cols, scale, gumbel, met);
+                        ++opened;
+                      }
+                      if (!met.refused()) settle_overflow(row, 0, cols, scale.exact, best);
+                      lacks |= best.index < 0;
+                      args.index[i] = best.index;
+                      if (args.perturbed) args.perturbed[i] = best.value.sum;
+                    });
+  if (met.refused()) return refused;
+  return {lacks ? Outcome::lacking : Outcome::done, opened};
+}
+
+template <class S>
 Result gumbel_max_at(const SelectAtArgs& args, const Span& span) {
+  if (!args.entries.ids) return max_of_whole_rows<S>(args, span);
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const Entries& entries = args.entries;
@@ -149,7 +189,35 @@ T kth_look(const S* x, const T* noise, int64_t count, int64_t k, T scale, T* poo
 }
 
 template <class S>
+Result top_k_of_whole_rows(const SelectAtArgs& args, const Span& span) {
+  using T = WorkOf<S>;
+  const int64_t k = args.k;
+  const SelectArgs out{{}, args.noise, k, args.index, args.perturbed};
+  Piece<T> piece(args.entries.longest > short_row ? piece_for(k) : 0);
+  Candidates<T> best(k, piece.capacity);
+  bool lacks = false, refuses = false;
+  int64_t opened = 0;
+  for_whole_rows<S>(args, span,
+                    [&](int64_t i, const auto& row, const RowNoise& noise, int64_t cols, const auto& scale) {
+                      if (cols == 0) {
+                        best.clear();
+                        lacks |= !best.write(0, i * k, out);
+                        return;
+                      }
+                      alignas(64) T gumbel[short_row];
+                      if (cols <= short_row) fill_noise(noise.key, noise.first, cols, gumbel);
+                      const Result found = draw_top_k(row, noise, 0, cols, 0, scale, gumbel, piece, best, i * k, out);
+                      refuses |= found.outcome == Outcome::refused;
+                      lacks |= found.outcome == Outcome::lacking;
+                      opened += found.opened + (cols <= short_row);
+                    });
+  if (refuses) return refused;
+  return {lacks ? Outcome::lacking : Outcome::done, opened};
+}
+
+template <class S>
 Result gumbel_top_k_at(const SelectAtArgs& args, const Span& span) {
+  if (!args.entries.ids) return top_k_of_whole_rows<S>(args, span);
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const Entries& entries = args.entries;

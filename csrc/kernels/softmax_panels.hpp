@@ -51,9 +51,9 @@ struct ShortRows {
 #pragma GCC unroll 4
         for (int b = 0; b < blocks; ++b) x.block[i * blocks + b] = (v[b] - m) * factor;
       }
-      V least = x.block[0];
+      V least = normal;  // and not NaN, which would hide the other rows
 #pragma GCC unroll 4
-      for (int b = 1; b < together * blocks; ++b) least = simd::min(least, x.block[b]);
+      for (int b = 0; b < together * blocks; ++b) least = simd::min(x.block[b], least);
       if (small || simd::any(normal > least)) [[unlikely]] {
         small = true;
         for (V& e : x.block) e = lifted_exp<true>(e);

@@ -267,38 +267,49 @@ bool settle_overflows(const Row<S, masked>& row, int64_t begin, int64_t end, dou
   return args.index[first_place + k - 1] >= 0;
 }
 
+// The draws of one row into args, k entries from `place` on; `gumbel` is its noise where it is short.
+template <class S, bool masked>
+Result draw_top_k(const Row<S, masked>& row, const RowNoise& noise, int64_t begin, int64_t end, int64_t ahead,
+                  const RowScale<WorkOf<S>>& scale, const WorkOf<S>* gumbel, Piece<WorkOf<S>>& piece,
+                  Candidates<WorkOf<S>>& best, int64_t place, const SelectArgs& args) {
+  using T = WorkOf<S>;
+  Result found;
+  if (end - begin > short_row) {
+    found = scale.coarse() ? top_k_whole_row(row, noise, begin, end, scale.exact, best)
+                           : top_k_row(row, noise, begin, end, ahead, scale, piece, best);
+    // In a first look at floats, products may have become -inf.
+    if (found.outcome == Outcome::done && sizeof(T) == 4 && scale.working > 1 && best.count < best.k)
+      found = top_k_whole_row(row, noise, begin, end, scale.exact, best);
+    if (found.outcome == Outcome::refused) return refused;
+  } else if (!top_k_filled_row(row, begin, end, scale, gumbel, best)) {
+    return refused;
+  }
+  bool whole = best.write(begin, place, args);
+  if (!whole || !is_finite(args.perturbed[place])) [[unlikely]]
+    whole = settle_overflows(row, begin, end, scale.exact, best.k, place, args);
+  return {whole ? Outcome::done : Outcome::lacking, found.opened};
+}
+
 template <class S, bool masked>
 Result top_k_rows(const SelectArgs& args, const Span& span) {
   using T = WorkOf<S>;
   const Logits& logits = args.logits;
   const Address& address = args.noise;
   const int64_t k = args.k, begin = span.col_begin, end = span.col_end, cols = end - begin;
-  Piece<T> piece(cols > short_row ? piece_for(k) : 0);
+  const bool is_long = cols > short_row;
+  Piece<T> piece(is_long ? piece_for(k) : 0);
   Candidates<T> best(k, piece.capacity);
   NoiseBatch<T> noise(address, span);
   int64_t opened = 0;
   bool lacks = false;
   for (int64_t i = span.begin; i < span.end; ++i) {
-    const Row<S, masked> row(logits, i);
-    const RowScale<T> scale = row_scale<T>(logits.scale, i % logits.rows);
-    const int64_t place = i * k;
-    if (cols > short_row) {
-      const int64_t ahead = is_flat(address, cols) ? (span.end - 1 - i) * cols : 0;
-      const RowNoise at(address, i);
-      Result found = scale.coarse() ? top_k_whole_row(row, at, begin, end, scale.exact, best)
-                                    : top_k_row(row, at, begin, end, ahead, scale, piece, best);
-      // In a first look at floats, products may have become -inf.
-      if (found.outcome == Outcome::done && sizeof(T) == 4 && scale.working > 1 && best.count < k)
-        found = top_k_whole_row(row, at, begin, end, scale.exact, best);
-      if (found.outcome == Outcome::refused) return refused;
-      opened += found.opened;
-    } else if (!top_k_filled_row(row, begin, end, scale, noise.row(i, opened), best)) {
-      return refused;
-    }
-    bool whole = best.write(begin, place, args);
-    if (!whole || !is_finite(args.perturbed[place])) [[unlikely]]
-      whole = settle_overflows(row, begin, end, scale.exact, k, place, args);
-    lacks |= !whole;
+    const int64_t ahead = is_long && is_flat(address, cols) ? (span.end - 1 - i) * cols : 0;
+    const T* const gumbel = is_long ? nullptr : noise.row(i, opened);
+    const Result found = draw_top_k(Row<S, masked>(logits, i), RowNoise(address, i), begin, end, ahead,
+                                    row_scale<T>(logits.scale, i % logits.rows), gumbel, piece, best, i * k, args);
+    if (found.outcome == Outcome::refused) return refused;
+    opened += found.opened;
+    lacks |= found.outcome == Outcome::lacking;
   }
   return {lacks ? Outcome::lacking : Outcome::done, opened};
 }

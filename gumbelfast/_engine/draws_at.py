@@ -19,11 +19,11 @@ Array = NDArray[Any]
 
 
 class Entries(NamedTuple):
-    """Logits and what they are of: rows without gaps, or cut out by `bounds`."""
+    """Logits and what they are of: rows without gaps, or cut out by `bounds`, in which places may stand for ids."""
 
     logits: Array
     scale: float | NDArray[np.float64]
-    ids: NDArray[np.uint64]
+    ids: NDArray[np.uint64] | None
     bounds: NDArray[np.int64] | None
     batch: tuple[int, ...]
     columns: int
@@ -50,11 +50,9 @@ def as_entries(
         x, axis = id_checks.as_entries(logits), -1
         bounds = id_checks.as_bounds(indptr, x.size)
         batch = (bounds.size - 1,)
-        named = (
-            id_checks.as_positions(bounds, space)
-            if ids is None
-            else id_checks.as_rows_of_ids(ids, space, x.shape, axis)
-        )
+        named = None if ids is None else id_checks.as_rows_of_ids(ids, space, x.shape, axis)
+        if ids is None:
+            id_checks.check_lengths(bounds, space)
     scale = row_checks.positive_reciprocals(temperature, "temperature", batch, x.dtype)
     if mask is not None:
         x = x.copy()

@@ -72,12 +72,11 @@ def check_ragged(axis: Any) -> None:
         raise ValueError(f"axis must be -1 where indptr tells the rows, got {axis}")
 
 
-def as_positions(bounds: NDArray[np.int64], columns: int) -> U64:
-    """The place of each entry in its row, which stands for an id where there are none."""
+def check_lengths(bounds: NDArray[np.int64], columns: int) -> None:
+    """Checks rows without ids, in which places stand for them."""
     lengths = np.diff(bounds)
     if lengths.size and lengths.max() > columns:
         raise ValueError(f"row {int(lengths.argmax())} has {lengths.max()} entries, columns are {columns}")
-    return (np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)).astype(np.uint64)
 
 
 def check_no_columns(columns: Any) -> None:

@@ -108,7 +108,7 @@ def exponential_at(ids: U64, out: Array, threads: int, address: Address) -> int:
 def gumbel_max_at(
     x: Array,
     scale: float | Array,
-    ids: U64,
+    ids: U64 | None,
     bounds: Array | None,
     index: Array,
     perturbed: Array | None,
@@ -123,7 +123,7 @@ def gumbel_max_at(
 def gumbel_top_k_at(
     x: Array,
     scale: float | Array,
-    ids: U64,
+    ids: U64 | None,
     bounds: Array | None,
     index: Array,
     perturbed: Array,
@@ -136,8 +136,10 @@ def gumbel_top_k_at(
     flat: Array = x.reshape(-1).astype(working_dtype(x.dtype))
     if np.any(np.isnan(flat) | np.isposinf(flat)):
         return REFUSED
-    ends = np.arange(0, flat.size + 1, ids.shape[-1]) if bounds is None else bounds
-    k, count, named = index.shape[-1], len(ends) - 1, ids.reshape(-1)
+    ends = np.arange(0, flat.size + 1, x.shape[-1]) if bounds is None else bounds
+    k, count = index.shape[-1], len(ends) - 1
+    places = (np.arange(flat.size) - np.repeat(ends[:-1], np.diff(ends))).astype(np.uint64)
+    named = places if ids is None else ids.reshape(-1)
     out, best = index.reshape(-1, k), perturbed.reshape(-1, k)
     first, each_key = addresses(len(out), 1, address)
     scales = np.broadcast_to(scale, count) if isinstance(scale, float) else scale.reshape(-1)

@@ -182,7 +182,7 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
       [&] { backend.gumbel_top_k.of[t]({logits, at, k, index.data(), perturbed.data()}, {0, rows, 0, cols}); });
   std::vector<uint64_t> ids(count);
   for (size_t i = 0; i < count; ++i) ids[i] = i * 0x9E3779B9;
-  const Entries entries{ids.data(), nullptr, rows, cols, rows * cols};
+  const Entries entries{ids.data(), nullptr, rows, cols, rows * cols, cols};
   run("gumbel_max_at", false, [&] {
     backend.gumbel_max_at.of[t]({entries, x.data(), scale, at, 1, index.data(), perturbed.data()}, {0, rows});
   });

@@ -9,6 +9,7 @@ import sys
 import threading
 import typing
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,31 @@ def test_steps_of_single_functions(dtype: str) -> None:
             with np.errstate(invalid="ignore"):
                 check(name, True, y, drawn=False)
         check(name, True, x, temperature=0.4, axis=-1, drawn=False)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", X)
+def test_steps_that_fill_a_target(dtype: str) -> None:
+    calls: list[Callable[..., Any]] = [
+        gf.softmax,
+        gf.log_softmax,
+        lambda x, **more: gf.gumbel_softmax(x, 0.7, rng=3, **more),
+        lambda x, **more: gf.gumbel_softmax(x, 0.7, True, rng=3, **more),
+    ]
+    for call in calls:
+        x = X[dtype].copy()
+        wanted = call(x)
+        for out in (np.full_like(x, 9), x):
+            assert not runs_python(lambda: call(X[dtype], out=out))  # noqa: B023
+            x[...] = X[dtype]
+            assert call(x, out=out) is out
+            assert_same_bytes(out, wanted)
+    refused = X[dtype].copy()
+    refused[7, 9] = np.nan
+    out = np.full_like(refused, 9)
+    with pytest.raises(ValueError, match="NaN"):
+        gf.gumbel_softmax(refused, rng=3, out=out)
+    assert np.all(out == 9)
 
 
 @pytest.mark.usefixtures("compiled")

@@ -79,8 +79,30 @@ def test_arrays_that_softmax_declines(name: str) -> None:
         check(name, False, x, drawn=False)
     for options in ({"axis": 0}, {"axis": 1}, {"axis": None}, {"axis": (0, 1)}, {"axis": -1.0}, {"axis": True},
                     {"temperature": 0.0}, {"temperature": 2}, {"temperature": None}, {"temperature": np.ones(8)},
-                    {"out": None}, {"num_threads": 1}, {"b": 2.0}, {"rng": 3}):  # fmt: skip
+                    {"num_threads": 1}, {"b": 2.0}, {"rng": 3}):  # fmt: skip
         check(name, False, X["float32"], drawn=False, **options)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "gumbel_softmax"])
+def test_targets_that_steps_decline(name: str) -> None:
+    x = X["float32"].copy()
+    drawn = name == "gumbel_softmax"
+    flat = np.concatenate([x.ravel(), x[0]])
+    overlapping = flat[:80].reshape(8, 10), flat[10:].reshape(8, 10)
+    fixed = np.empty_like(x)
+    fixed.flags.writeable = False
+    strided = np.empty((10, 8), np.float32).T
+    for source, out in (
+        overlapping,
+        (x, fixed),
+        (x, np.empty_like(x[:4])),
+        (x, x.astype(np.float64)),
+        (x, strided),
+        (x, 3),
+    ):
+        before = np.array(source)
+        check(name, False, source, out=out, drawn=drawn)
+        np.testing.assert_array_equal(source, before)
 
 
 BAD_OPTIONS: list[dict[str, Any]] = [
@@ -115,7 +137,7 @@ def test_single_options_that_steps_decline() -> None:
                     {"top_p": 1}, {"top_p": 1.5}, {"min_p": -0.1}, {"min_p": np.nan},
                     {"top_p": np.full(8, 0.5)}):  # fmt: skip
         check("sample_tokens", False, x, **options)
-    for options in ({"hard": 1}, {"hard": None}, {"out": np.empty_like(x)}, {"return_soft": True}, {"mask": ONES}):
+    for options in ({"hard": 1}, {"hard": None}, {"return_soft": True}, {"mask": ONES}):
         check("gumbel_softmax", False, x, **options)
     for options in ({"size": 3}, {"size": None}, {"return_perturbed": True}, {"empty": -1}, {"method": "alias"},
                     {"k": 3}):  # fmt: skip

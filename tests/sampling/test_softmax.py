@@ -76,6 +76,27 @@ def test_rows_with_nan_and_infinities_as_scipy(compiled: str, dtype: str, column
     np.testing.assert_allclose(gf.logsumexp(x).astype(float), wanted, **tolerance)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [2, 5, 16, 17, 33, 64, 100])
+def test_rows_without_a_finite_entry_leave_others_alone(compiled: str, dtype: str, columns: int) -> None:
+    x = normal(dtype, (37, columns), 4)
+    x[:, 1::2] = -INF
+    x[::3] = -INF
+    x[5, 0] = np.nan
+    finite = np.arange(37) % 3 != 0
+    finite[5] = False
+    y, log_y = gf.softmax(x), gf.log_softmax(x)
+    assert np.all(np.isnan(y[~finite]))
+    exact = np.exp(x[finite].astype(np.float64))
+    exact /= exact.sum(-1, keepdims=True)
+    np.testing.assert_allclose(y[finite].astype(np.float64), exact, rtol=8 * eps_of(dtype), atol=SMALLEST[dtype])
+    assert np.all(y[finite][:, 1::2] == 0)
+    assert np.all(log_y[finite][:, 1::2] == -INF)
+    for i, row in enumerate(x):
+        assert_same_bytes(gf.softmax(row), y[i])
+        assert_same_bytes(gf.log_softmax(row), log_y[i])
+
+
 def test_extreme_numbers(compiled: str) -> None:
     x = np.array([[1e38, -1e38, 1e38, 3e38], [-3e38, -3e38, -INF, 3e38], [3e38] * 4, [-3e38] * 4], np.float32)
     y = [[0, 0, 0, 1], [0, 0, 0, 1], [0.25] * 4, [0.25] * 4]
@@ -187,3 +208,28 @@ def test_gradient_of_what_is_no_softmax(backend: str, dtype: str, tiny: float, h
     found = gf.softmax_backward(grad, y)
     rtol = 1e-5 if dtype == "float32" else 1e-13
     np.testing.assert_allclose(found, y.astype(np.longdouble) * (grad - dot), rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [10, 33, 64, 100, 1000])
+@pytest.mark.parametrize("case", ["probabilities", "negative", "above one", "large gradient"])
+def test_gradient_beside_tiny_probabilities(backend: str, dtype: str, columns: int, case: str) -> None:
+    """Each operation of scale * y * (grad - sum) rounds once, subnormal results included."""
+    info = np.finfo(dtype)
+    rng = np.random.default_rng(columns)
+    exponents = rng.uniform(info.minexp - info.nmant - 1, info.minexp / 2, (5, columns))
+    y = np.exp2(exponents).astype(dtype) * rng.choice([0, 1, 1], (5, columns)).astype(dtype)
+    y[:, :3] = 0.5, 0.25, 0.25
+    if case == "negative":
+        y[:, 4:] *= rng.choice([-1, 1], y.shape)[:, 4:].astype(dtype)
+    if case == "above one":
+        y[:, 1] = 3
+    grad = rng.choice([-3, -2, -1, 1, 2, 3], y.shape).astype(dtype)
+    grad += rng.choice([0, 1], y.shape).astype(dtype) / 1024
+    if case == "large gradient":
+        grad[:, 5] = 1000
+    # The first three products and their sum are exact, and what else there is lies far below its last bit.
+    total = (y[:, :3] * grad[:, :3]).sum(-1, keepdims=True)
+    for temperature in (1.0, 0.5, 0.7, 2.0):
+        scaled = y * np.dtype(dtype).type(1 / temperature)
+        assert_same_bytes(gf.softmax_backward(grad, y, temperature=temperature), scaled * (grad - total))
