@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import by_weight
 import data
 import doors_jax
 import doors_torch
@@ -238,7 +239,8 @@ def cases(quick: bool = False) -> list[Case]:
     ):
         work = f"{row} in float64"
         table.append(Case("float64", row, operation, work, made, count, headline=False, dtype="float64"))
-    return table + data.table(quick) + doors_torch.table(quick) + doors_jax.table(quick) + serving.table(quick)
+    parts = (by_weight, data, doors_torch, doors_jax, serving)
+    return sum((part.table(quick) for part in parts), table)
 
 
 def _bind(make: Callable[..., Any], *arguments: Any, k: int | None = None) -> Callable[[], tuple[Any, ...]]:

@@ -178,6 +178,13 @@ def weighted_draws(result: Any, weights: Any, k: int) -> None:
     ordered_draws(np.asarray(result)[None], np.log(weights)[None], k)
 
 
+def neighbours(result: Any, logits: Any, ends: Any, space: int) -> None:
+    """Five different nodes per row, in order of a draw without replacement by the logits of the edges."""
+    place = np.array([np.searchsorted(row, named) for row, named in zip(ends, result, strict=True)])
+    assert np.array_equal(np.take_along_axis(ends, place, -1), result), "a node that is no neighbour"
+    ordered_draws(place, logits, 5)
+
+
 def one_weighted_draw(result: Any, weights: Any) -> None:
     """One index per row, in proportion to weights."""
     one_draw(result, np.log(weights))
@@ -299,6 +306,9 @@ CHECKS: dict[str, Any] = {
     "subset_marginals": subset_marginals,
     "beams": beams,
     "weighted": weighted_draws,
+    "prepared": weighted_draws,
+    "distinct choice": weighted_draws,
+    "neighbours": neighbours,
     "draws": many_draws,
     "softmax": softmax,
     "softmax_backward": softmax_backward,

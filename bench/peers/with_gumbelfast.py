@@ -80,9 +80,64 @@ def subset_marginals(x: Any, grad: Any, k: int) -> Call:
     return lambda: (subsets.subset_marginals(x, k), subsets.subset_marginals_backward(grad, x, k))
 
 
-@contender("weighted", "gumbelfast", role="ours", tail="log-weights computed beforehand, as the peers' probabilities")
+@contender("weighted", "gumbelfast", role="ours", tail="float32 weights")
 def weighted(weights: Any, k: int) -> Call:
+    w, rng = weights.astype(np.float32), gf.default_rng(0)
+    return lambda: gf.weighted_sample(w, k, rng=rng).indices
+
+
+@contender("weighted", "gumbelfast gumbel_top_k", role="reference", tail="of logarithms computed beforehand")
+def weighted_logarithms(weights: Any, k: int) -> Call:
     return top_k(np.log(weights).astype(np.float32), k)
+
+
+@contender("prepared", "gumbelfast", role="ours")
+def prepared_weights(weights: Any, k: int) -> Call:
+    urn, rng = gf.distributions.PlackettLuce(weights), gf.default_rng(0)
+    return lambda: urn.sample(k, rng=rng).indices
+
+
+@contender("prepared", "gumbelfast weighted_sample", role="reference", tail="reads all weights")
+def unprepared(weights: Any, k: int) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: gf.weighted_sample(weights, k, rng=rng).indices
+
+
+@contender("distinct choice", "gumbelfast", role="ours")
+def distinct_choice(probabilities: Any, k: int) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: rng.choice(probabilities.size, k, replace=False, p=probabilities)
+
+
+@contender("draws", "gumbelfast choice", role="ours")
+def choice(probabilities: Any, n: int) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: rng.choice(probabilities.size, n, p=probabilities)
+
+
+@contender("neighbours", "gumbelfast", role="ours")
+def neighbours(logits: Any, ends: Any, space: int) -> Call:
+    rng, x, ids = gf.default_rng(0), logits.reshape(-1), ends.reshape(-1)
+    bounds = np.arange(len(logits) + 1) * logits.shape[1]
+    return lambda: gf.gumbel_top_k(x, 5, ids=ids, indptr=bounds, columns=space, rng=rng).indices
+
+
+@contender("neighbours", "gumbelfast places", role="reference", tail="noise by place in the row")
+def neighbours_by_place(logits: Any, ends: Any, space: int) -> Call:
+    rng, x = gf.default_rng(0), logits.reshape(-1)
+    bounds = np.arange(len(logits) + 1) * logits.shape[1]
+
+    def call() -> Any:
+        place = gf.gumbel_top_k(x, 5, indptr=bounds, columns=logits.shape[1], rng=rng).indices
+        return np.take_along_axis(ends, place, -1)
+
+    return call
+
+
+@contender("neighbours", "gumbelfast dense", role="reference", tail="rows of one length, noise by place")
+def neighbours_dense(logits: Any, ends: Any, space: int) -> Call:
+    rng = gf.default_rng(0)
+    return lambda: np.take_along_axis(ends, gf.gumbel_top_k(logits, 5, rng=rng).indices, -1)
 
 
 @contender("draws", "gumbelfast", role="ours", tail="table built in the call")

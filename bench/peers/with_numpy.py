@@ -87,6 +87,21 @@ def weighted(weights: Any, k: int) -> Call:
     return lambda: rng.choice(p.size, k, replace=False, p=p)
 
 
+contender("prepared", "numpy choice")(weighted)
+
+
+@contender("distinct choice", "numpy choice")
+def distinct_choice(probabilities: Any, k: int) -> Call:
+    rng = _rng()
+    return lambda: rng.choice(probabilities.size, k, replace=False, p=probabilities)
+
+
+@contender("neighbours", "numpy argpartition", tail="rows of one length, noise by place")
+def neighbours(logits: Any, ends: Any, space: int) -> Call:
+    draw = top_k(logits, 5)
+    return lambda: np.take_along_axis(ends, draw(), -1)
+
+
 @contender("draws", "numpy choice")
 def draws(probabilities: Any, n: int) -> Call:
     rng = _rng()

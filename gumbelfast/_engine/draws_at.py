@@ -41,6 +41,7 @@ def as_entries(
 ) -> Entries:
     """What a call gives, checked; where no ids are given, places in rows that `indptr` tells stand for them."""
     space = id_checks.as_columns(columns)
+    named: NDArray[np.uint64] | None
     if indptr is None:
         x, axis = checks.rows(logits, axis)
         x, batch, bounds = np.ascontiguousarray(x), x.shape[:-1], None

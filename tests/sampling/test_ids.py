@@ -275,3 +275,27 @@ def test_dtype_of_perturbed(backend: str) -> None:
         x = np.zeros(3).astype(dtype_of(dtype))
         found = gf.categorical(x, ids=[4, 5, 6], columns=9, rng=1, return_perturbed=True)
         assert found.perturbed.dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_places_stand_for_ids_in_rows_of_any_length(backend: str, dtype: str) -> None:
+    lengths = [0, 5, 448, 449, 1, 3000]
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    x = np.random.default_rng(4).normal(size=bounds[-1]).astype(dtype)
+    x[7:60] = -np.inf
+    given: Any = {"seeds": np.arange(6), "indptr": bounds, "columns": 3000, "temperature": np.linspace(0.5, 3, 6)}
+    index, perturbed = gf.gumbel_top_k(x, 4, **given)
+    first = gf.categorical(x, empty=-1, return_perturbed=True, **given)
+    for row, (begin, end) in enumerate(pairwise(bounds)):
+        many = min(4, end - begin)
+        whole = gf.gumbel_top_k(x[begin:end], many, seeds=row, temperature=given["temperature"][row]) if many else None
+        assert index[row, :many].tolist() == ([] if whole is None else whole.indices.tolist())
+        assert perturbed[row, :many].tolist() == ([] if whole is None else whole.perturbed.tolist())
+        assert index[row, many:].tolist() == [-1] * (4 - many)
+        assert np.isneginf(perturbed[row, many:]).all()
+        assert (first.indices[row], first.perturbed[row]) == (index[row, 0], perturbed[row, 0])
+    x[600] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        gf.gumbel_top_k(x, 4, **given)
+    with pytest.raises(ValueError, match="NaN"):
+        gf.categorical(x, empty=-1, **given)
