@@ -14,7 +14,7 @@ struct Perturbed {
 // Columns [begin, end) of a row: `p` holds the noise and takes (logits - most) + noise.
 template <class S, class V = VectorOf<S>>
 GF_OP void add_logits(const Row<S, false>& row, int64_t begin, int64_t end, V most, WorkOf<S>* p, Perturbed<V>& seen) {
-  for_blocks<V>(end - begin, [&](int64_t j, int n) {
+  for_blocks<V>(end - begin, [&](int64_t j, int n) GF_STEP {
     const V x = row.block(begin + j, n);
     const V sum = (x - most) + load_block(p + begin + j, n, set(WorkOf<S>{0}));
     seen.met.see(x);
@@ -84,9 +84,11 @@ GF_OP bool write_hard(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, 
   return true;
 }
 
-// A row of perturbed logits becomes its results; `p` may be the row of soft itself.
+// A row of perturbed logits becomes its results; `p` may be the row of soft itself. Inlined, its sums would lie in
+// memory where there are sixteen registers.
 template <class S>
-GF_OP bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, const Range<VectorOf<S>>& range, const WorkOf<S>* p) {
+[[gnu::noinline]] bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, const Range<VectorOf<S>>& range,
+                                  const WorkOf<S>* p) {
   const int64_t cols = args.logits.cols;
   if (!write_hard<S>(args, i, range.maximum(), p)) return false;
   softmax_row(p, cols, set(scale_of<WorkOf<S>>(args.logits.scale, i)), range, static_cast<S*>(args.soft) + i * cols);
@@ -112,7 +114,7 @@ GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
   const RunOfRows<S> raw{row.x, cols, cols, begin, end, args.logits.scale};
   for (int64_t i = begin; i < end; i += V::lanes) repeat_maxima(raw.panel(i), most + (i - begin) * cols);
   Met<V> met;
-  for_blocks<V>((end - begin) * cols, [&](int64_t j, int n) {
+  for_blocks<V>((end - begin) * cols, [&](int64_t j, int n) GF_STEP {
     const V x = row.block(j, n), zero = set(T{0});
     met.see(x);
     store_block(p + j, n, (x - load_block(most + j, n, zero)) + load_block(p + j, n, zero));
