@@ -25,6 +25,21 @@ GF_OP void store_scores(int64_t* score, F32 weight, F32 exponential) {
   store_scores(score + 8, simd::widen_high(weight), simd::widen_high(exponential));
 }
 
+// The upper halves of scores: enough to rule out tiles, and half the memory. Those of a score that reaches another
+// reach that one's.
+GF_OP void store_uppers(int32_t* upper, U64 low, U64 high) {
+  store(reinterpret_cast<uint32_t*>(upper), simd::narrow(simd::shr<32>(low), simd::shr<32>(high)));
+}
+// Places for as many again may be overwritten.
+GF_OP void store_uppers(int32_t* upper, F64 weight, F64 exponential) {
+  const U64 score = scores_of(weight, exponential);
+  store_uppers(upper, score, score);
+}
+GF_OP void store_uppers(int32_t* upper, F32 weight, F32 exponential) {
+  store_uppers(upper, scores_of(simd::widen_low(weight), simd::widen_low(exponential)),
+               scores_of(simd::widen_high(weight), simd::widen_high(exponential)));
+}
+
 // What a race has met among its weights. A sum that is finite has neither NaN nor an infinity among its terms.
 template <class V>
 struct MetWeights {
@@ -69,7 +84,7 @@ struct TileWeights {
 // Of the tiles of one group: a score that none of a tile exceeds, and that of the head's place.
 template <class S, class V = VectorOf<S>, class T = WorkOf<S>>
 GF_OP void race_group(const Row<S, false>& row, int64_t column, int64_t begin, int64_t end, const Heads<T>& heads,
-                      MetWeights<V>& met, int64_t* bound, int64_t* known) {
+                      MetWeights<V>& met, int32_t* bound, int32_t* known) {
   for (int part = 0; part < group_tiles; part += V::lanes) {
     V most[V::lanes];
     alignas(64) S at_place[V::lanes];
@@ -94,57 +109,76 @@ GF_OP void race_group(const Row<S, false>& row, int64_t column, int64_t begin, i
       for (int i = 1; i < tile_blocks<V>; ++i) most[q] = simd::max(most[q], x[i]);
     }
     const V minimum = load(heads.minimum + part);
-    store_scores(bound + part, simd::max_of_each(most), minimum);
-    store_scores(known + part, load(at_place), minimum);
+    store_uppers(bound + part, simd::max_of_each(most), minimum);
+    store_uppers(known + part, load(at_place), minimum);
   }
 }
 
 // The bounds of a group by the row's tops (args.hpp), without a look at its weights. A tile is one of their parts, or
 // lies in two.
 template <class T, class V = VectorOf<T>>
-GF_OP void bound_group(const T* tops, int64_t column, const Heads<T>& heads, int64_t* bound) {
+GF_OP void bound_group(const T* tops, int64_t column, const Heads<T>& heads, int32_t* bound) {
   const int64_t shift = column & (tile_size - 1);
   const T* const top = tops + group_tiles + (column - shift) / tile_size;
   for (int i = 0; i < group_tiles; i += V::lanes) {
     const V most = shift ? simd::max(load(top + i), load(top + i + 1)) : load(top + i);
-    store_scores(bound + i, most, load(heads.minimum + i));
+    store_uppers(bound + i, most, load(heads.minimum + i));
   }
 }
 
+GF_OP uint64_t word_of(int64_t score) { return static_cast<uint64_t>(score); }
+GF_OP uint32_t word_of(int32_t upper) { return static_cast<uint32_t>(upper); }
 GF_OP U64 load_scores(const int64_t* score) { return load(reinterpret_cast<const uint64_t*>(score)); }
+GF_OP U32 load_scores(const int32_t* upper) { return load(reinterpret_cast<const uint32_t*>(upper)); }
+GF_OP void store_scores(int64_t* score, U64 v) { store(reinterpret_cast<uint64_t*>(score), v); }
+GF_OP void store_scores(int32_t* upper, U32 v) { store(reinterpret_cast<uint32_t*>(upper), v); }
+GF_OP void compress(int64_t* to, M64 chosen, U64 v) { simd::compress(reinterpret_cast<uint64_t*>(to), chosen, v); }
+GF_OP void compress(int32_t* to, M32 chosen, U32 v) { simd::compress(reinterpret_cast<uint32_t*>(to), chosen, v); }
+GF_OP auto lanes_of(const int64_t*, uint32_t chosen) { return simd::lane_mask(chosen, F64{}); }
+GF_OP auto lanes_of(const int32_t*, uint32_t chosen) { return simd::lane_mask(chosen, F32{}); }
+
+// Scores in full, or their upper halves.
+template <class Int>
+constexpr int score_lanes = 64 / sizeof(Int);
+template <class Int>
+constexpr Int least_score = sizeof(Int) == 8 ? no_score : no_score >> 32;
 
 // Which lanes reach a score that is not the least of all.
-GF_OP uint32_t reaching(const int64_t* score, int64_t least) {
-  return bits(simd::signed_above(load_scores(score), set(static_cast<uint64_t>(least - 1))));
+template <class Int>
+GF_OP uint32_t reaching(const Int* score, Int least) {
+  return bits(simd::signed_above(load_scores(score), set(word_of(static_cast<Int>(least - 1)))));
 }
 
-GF_OP int append(int64_t* to, const int64_t* score, uint32_t chosen) {
-  simd::compress(reinterpret_cast<uint64_t*>(to), simd::lane_mask(chosen, F64{}), load_scores(score));
+template <class Int>
+GF_OP int append(Int* to, const Int* score, uint32_t chosen) {
+  compress(to, lanes_of(score, chosen), load_scores(score));
   return __builtin_popcount(chosen);
 }
 
 // A score that just k of n reach, or the k-th largest where equal ones leave no such; a block behind is overwritten.
-GF_OP int64_t kth_score(int64_t* score, int64_t n, int64_t k) {
-  for (int i = 0; i < U64::lanes; ++i) score[n + i] = score[0];
-  U64 most = load_scores(score), least = most;
-  for (int64_t i = 0; i < n; i += U64::lanes) {
-    const U64 v = load_scores(score + i);
+template <class Int>
+GF_OP Int kth_score(Int* score, int64_t n, int64_t k) {
+  constexpr int step = score_lanes<Int>;
+  for (int i = 0; i < step; ++i) score[n + i] = score[0];
+  auto most = load_scores(score), least = most;
+  for (int64_t i = 0; i < n; i += step) {
+    const auto v = load_scores(score + i);
     most = select(simd::signed_above(v, most), v, most);
     least = select(simd::signed_above(least, v), v, least);
   }
-  int64_t low = score[0], high = low, lanes[2 * U64::lanes];
-  store(reinterpret_cast<uint64_t*>(lanes), most);
-  store(reinterpret_cast<uint64_t*>(lanes) + U64::lanes, least);
-  for (const int64_t one : lanes) {
+  Int low = score[0], high = low, lanes[2 * step];
+  store_scores(lanes, most);
+  store_scores(lanes + step, least);
+  for (const Int one : lanes) {
     low = one < low ? one : low;
     high = one > high ? one : high;
   }
-  for (int i = 0; i < U64::lanes; ++i) score[n + i] = no_score;
+  for (int i = 0; i < step; ++i) score[n + i] = least_score<Int>;
   if (k == 1) return high;
   for (++high; high - 1 > low;) {  // at least k reach `low`, fewer reach `high`
-    const int64_t middle = low + static_cast<int64_t>((static_cast<uint64_t>(high) - static_cast<uint64_t>(low)) / 2);
+    const Int middle = low + static_cast<Int>((word_of(high) - word_of(low)) / 2);
     int64_t count = 0;
-    for (int64_t i = 0; i < n; i += U64::lanes) count += __builtin_popcount(reaching(score + i, middle));
+    for (int64_t i = 0; i < n; i += step) count += __builtin_popcount(reaching(score + i, middle));
     if (count == k) return middle;
     (count > k ? low : high) = middle;
   }
@@ -172,28 +206,36 @@ struct Racers {
       : k(size),
         capacity(2 * size + 2 * batch),
         cache(tiles),
-        bound(new int64_t[static_cast<uint64_t>(3 * tiles + 3 * (capacity + U64::lanes))]),
-        known(bound + tiles),
-        score(known + tiles),
-        column(score + capacity + U64::lanes),
-        pool(column + capacity + U64::lanes),
+        score(new int64_t[static_cast<uint64_t>(2 * room()) + static_cast<uint64_t>(3 * tiles + room() + 48) / 2]),
+        column(score + room()),
+        bound(reinterpret_cast<int32_t*>(column + room())),
+        known(bound + tiles + 16),
+        pool(known + tiles + 16),
         piece(tiles) {}
-  ~Racers() { delete[] bound; }
+  ~Racers() { delete[] score; }
   Racers(const Racers&) = delete;
   Racers& operator=(const Racers&) = delete;
 
+  // Of lists of scores, with a block behind them.
+  int64_t room() const { return capacity + score_lanes<int32_t>; }
   void clear() {
     count = 0;
     reach = no_score + 1;
+  }
+  // What the upper half of a score must reach.
+  int32_t upper_reach() const {
+    const auto upper = static_cast<int32_t>(reach >> 32);
+    return upper > least_score<int32_t> ? upper : least_score<int32_t> + 1;
   }
   void lift(int64_t least) { reach = least > reach ? least : reach; }
   // The k-th best of what is held and of scores known to occur in the next piece: all are distinct elements.
   void raise(int tiles) {
     shrink();
     int64_t n = 0;
-    for (; n < count; ++n) pool[n] = score[n];
-    for (int i = 0; i < tiles; i += U64::lanes) n += append(pool + n, known + i, reaching(known + i, reach));
-    if (n >= k) lift(kth_score(pool, n, k));
+    for (; n < count; ++n) pool[n] = static_cast<int32_t>(score[n] >> 32);
+    const int32_t useful = upper_reach();
+    for (int i = 0; i < tiles; i += score_lanes<int32_t>) n += append(pool + n, known + i, reaching(known + i, useful));
+    if (n >= k) lift(static_cast<int64_t>(kth_score(pool, n, k)) * (int64_t{1} << 32));
   }
   // Drops all but the k largest; among equals the first stay.
   void shrink() {
@@ -218,8 +260,7 @@ struct Racers {
     const uint32_t chosen = reaching(some, reach);
     if (!chosen) return;
     append(score + count, some, chosen);
-    simd::compress(reinterpret_cast<uint64_t*>(column + count), simd::lane_mask(chosen, F64{}),
-                   set(static_cast<uint64_t>(at)) + simd::iota64());
+    compress(column + count, lanes_of(column, chosen), set(static_cast<uint64_t>(at)) + simd::iota64());
     count += __builtin_popcount(chosen);
   }
   // After some were taken: a single one is never waited for.
@@ -240,7 +281,8 @@ struct Racers {
   int64_t k, capacity, count = 0;
   int64_t reach = no_score + 1;
   HeadCache<T, Law::exponential> cache;
-  int64_t *bound, *known, *score, *column, *pool;
+  int64_t *score, *column;
+  int32_t *bound, *known, *pool;
   int piece;
 
  private:
@@ -268,8 +310,8 @@ struct TopGroups {
 
   explicit TopGroups(int64_t groups)
       : heads(groups ? new Heads<T>[static_cast<uint64_t>(groups)] : nullptr),
-        bound(groups ? new int64_t[2 * static_cast<uint64_t>(groups + V::lanes)] : nullptr),
-        slot(bound ? bound + groups + V::lanes : nullptr) {}
+        bound(groups ? new int32_t[2 * static_cast<uint64_t>(groups + 32)] : nullptr),
+        slot(bound ? bound + groups + 32 : nullptr) {}
   ~TopGroups() {
     delete[] heads;
     delete[] bound;
@@ -296,19 +338,19 @@ struct TopGroups {
         if (shift) most[q] = simd::max(most[q], load(top + 1 + group_tiles - V::lanes));
       }
       const V least = smallest_heads<V>(bits_of, 0, some) * set(T(0x1p-29 * (1 - 0x1p-18)));
-      store_scores(bound + g, simd::max_of_each(most), simd::max(least, set(T(0x1p-100))));
+      store_uppers(bound + g, simd::max_of_each(most), simd::max(least, set(T(0x1p-100))));
       for (int q = 0; q < V::lanes; ++q) slot[g + q] = -1;
     }
-    for (int i = count; i < count + V::lanes; ++i) bound[i] = no_score;
+    for (int i = count; i < count + score_lanes<int32_t>; ++i) bound[i] = least_score<int32_t>;
   }
   // Computes heads and bounds of the groups that may reach a score.
-  void look_into(int64_t reach, const T* tops, int64_t column, Racers<T>& racers) {
-    for (int at = 0; at < count; at += U64::lanes)
+  void look_into(int32_t reach, const T* tops, int64_t column, Racers<T>& racers) {
+    for (int at = 0; at < count; at += score_lanes<int32_t>)
       for (uint32_t pick = reaching(bound + at, reach); pick; pick &= pick - 1) {
         const int g = at + __builtin_ctz(pick);
         draw_heads<Law::exponential>(key, group + static_cast<uint64_t>(g), 1, heads + looked);
         bound_group(tops, column + g * group_tiles * tile_size, heads[looked], racers.bound + looked * group_tiles);
-        bound[g] = no_score;
+        bound[g] = least_score<int32_t>;
         slot[g] = looked++;
       }
   }
@@ -317,34 +359,35 @@ struct TopGroups {
   template <class S>
   void look(const Row<S, false>& row, const T* tops, int64_t column, int64_t begin, int64_t end, Racers<T>& racers) {
     const int64_t enough = 4 * racers.k + 12;
-    const auto promising = [&](const int64_t* score, int n) {
+    const auto promising = [&](const int32_t* upper, int n) {
       int64_t some = 0;
-      for (int i = 0; i < n; i += U64::lanes)
-        some += append(racers.pool + some, score + i, reaching(score + i, racers.reach));
-      return some > enough ? kth_score(racers.pool, some, enough) : racers.reach;
+      const int32_t least = racers.upper_reach();
+      for (int i = 0; i < n; i += score_lanes<int32_t>)
+        some += append(racers.pool + some, upper + i, reaching(upper + i, least));
+      return some > enough ? kth_score(racers.pool, some, enough) : least;
     };
     look_into(promising(bound, count), tops, column, racers);
     const int tiles = looked * group_tiles;
-    const int64_t least = promising(racers.bound, tiles);
-    for (int i = 0; i < tiles; ++i) racers.known[i] = no_score;
+    const int32_t least = promising(racers.bound, tiles);
+    for (int i = 0; i < tiles; ++i) racers.known[i] = least_score<int32_t>;
     for (int g = 0; g < count; ++g)
-      for (int64_t i = slot[g] * group_tiles, j = 0; slot[g] >= 0 && j < group_tiles; ++i, ++j) {
+      for (int i = slot[g] * group_tiles, j = 0; slot[g] >= 0 && j < group_tiles; ++i, ++j) {
         if (racers.bound[i] < least) continue;
         const Head<T> head = heads[slot[g]][static_cast<uint64_t>(j)];
         const int64_t at = column + (g * group_tiles + j) * tile_size + head.place;
         if (at < begin || at >= end) continue;
-        int64_t score[V::lanes];
-        store_scores(score, set(work_value(row.x[at])), set(head.minimum));
-        racers.known[i] = score[0];
+        int32_t upper[16];
+        store_uppers(upper, set(work_value(row.x[at])), set(head.minimum));
+        racers.known[i] = upper[0];
       }
     racers.raise(tiles);
-    look_into(racers.reach, tops, column, racers);
+    look_into(racers.upper_reach(), tops, column, racers);
   }
 
   Key key{};
   uint64_t group = 0;
   Heads<T>* heads;
-  int64_t *bound, *slot;
+  int32_t *bound, *slot;
   int count = 0, looked = 0;
 };
 
@@ -389,15 +432,17 @@ int64_t race_row(const Row<S, false>& row, const T* tops, const RowNoise& noise,
       picked = 0;
     };
     for (int g = 0; g < groups; ++g) {
-      const int64_t slot = tops ? of_tops.slot[g] : g;
-      for (int part = 0; slot >= 0 && part < group_tiles; part += U64::lanes)
-        for (uint32_t pick = reaching(racers.bound + slot * group_tiles + part, racers.reach); pick; pick &= pick - 1) {
-          const auto i = static_cast<uint64_t>(part + __builtin_ctz(pick));
-          tile[picked] = (group + static_cast<uint64_t>(g)) * group_tiles + i;
-          head.set(picked, heads[slot][i]);
-          if (tops) prefetch(row.x + static_cast<int64_t>(tile[picked] * tile_size - noise.first));
-          if (++picked == group_tiles) open();
-        }
+      const int slot = tops ? of_tops.slot[g] : g;
+      if (slot < 0) continue;
+      const int32_t* const bound = racers.bound + slot * group_tiles;
+      for (uint32_t pick = reaching(bound, racers.upper_reach()); pick; pick &= pick - 1) {
+        const auto i = static_cast<uint64_t>(__builtin_ctz(pick));
+        if (bound[i] < racers.upper_reach()) continue;
+        tile[picked] = (group + static_cast<uint64_t>(g)) * group_tiles + i;
+        head.set(picked, heads[slot][i]);
+        if (tops) prefetch(row.x + static_cast<int64_t>(tile[picked] * tile_size - noise.first));
+        if (++picked == group_tiles) open();
+      }
     }
     if (picked) open();
     group += static_cast<uint64_t>(groups);
