@@ -213,7 +213,7 @@ def test_gradient_of_what_is_no_softmax(backend: str, dtype: str, tiny: float, h
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("columns", [10, 33, 64, 100, 1000])
 @pytest.mark.parametrize("case", ["probabilities", "negative", "above one", "large gradient"])
-def test_gradient_beside_tiny_probabilities(backend: str, dtype: str, columns: int, case: str) -> None:
+def test_gradient_beside_tiny_probabilities(compiled: str, dtype: str, columns: int, case: str) -> None:
     """Each operation of scale * y * (grad - sum) rounds once, subnormal results included."""
     info = np.finfo(dtype)
     rng = np.random.default_rng(columns)
