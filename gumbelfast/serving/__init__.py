@@ -1,4 +1,7 @@
-"""What a server of a language model needs around `sample_tokens`: decode loops, penalties, speculative decoding, a watermark."""
+"""What a server of a language model needs around `sample_tokens`.
+
+Decode loops, penalties, speculative decoding, a watermark.
+"""
 
 from .penalties import bias_tokens, penalize_tokens
 from .prepared import TokenSampler
