@@ -66,7 +66,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "min-p": ({"min_p": 0.03, **ALL}, [MinPLogitsWarper(0.03)]),
     "typical": ({"typical_p": 0.8, **ALL}, [TypicalLogitsWarper(0.8)]),
     "epsilon": ({"epsilon_cutoff": 0.02, **ALL}, [EpsilonLogitsWarper(0.02)]),
-    "eta": ({"eta_cutoff": 0.2, **ALL}, [EtaLogitsWarper(0.2)]),
+    "eta": ({"eta_cutoff": 0.05, **ALL}, [EtaLogitsWarper(0.05)]),
     "four": (
         {"temperature": 1.5, "top_k": 7, "top_p": 0.9, "min_p": 0.05},
         [TemperatureLogitsWarper(1.5), TopKLogitsWarper(7), TopPLogitsWarper(0.9), MinPLogitsWarper(0.05)],
