@@ -181,7 +181,23 @@ struct ConditionalArgs {
   Plan plan() const { return {static_cast<double>(logits.cols) * (fill_cost + 2 * softmax_cost)}; }
 };
 
+// Filters of token sampling behind top-k, top-p and min-p, one entry a row. What is null filters nothing; for a row,
+// sigmas, epsilon, eta <= 0 and typical_p >= 1 do so as well.
+struct MoreFilters {
+  const double* scale = nullptr;   // 1/temperature of the probabilities that filters see; null: that of the draw
+  const int64_t* least = nullptr;  // so many tokens at least are left by each filter
+  const double* sigmas = nullptr;
+  const double* typical_p = nullptr;
+  const double* epsilon = nullptr;
+  const double* eta = nullptr;
+
+  bool any() const { return sigmas || typical_p || epsilon || eta; }
+};
+
 // One entry a row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as well.
+// masses: of each row that a token is drawn of, its largest logit, and sums of weights: exp((x - largest) * scale) of
+// what stays and of all, exp(x - largest) of all.
+inline constexpr int token_mass_fields = 4;
 struct TokenArgs {
   Logits logits;  // its scale is not used
   Address noise;
@@ -190,16 +206,19 @@ struct TokenArgs {
   const double* top_p;
   const double* min_p;
   int64_t* index;
+  MoreFilters more = {};
+  double* masses = nullptr;  // may be null
 
+  bool filtered() const { return top_k || top_p || min_p || more.any(); }
   Plan plan() const {
-    const bool filtered = top_k || top_p || min_p;
-    return {static_cast<double>(logits.cols) * (filtered ? filter_cost + scan_cost : scan_cost)};
+    const double drawn = filtered() ? filter_cost + scan_cost : scan_cost, summed = masses ? filter_cost : 0;
+    return {static_cast<double>(logits.cols) * (drawn + summed)};
   }
 };
 
-// What the filters leave of each row, as five numbers: its largest logit, the least logit that stays, the last column
-// in which a logit equal to that stays, and the weights exp((x - largest) * scale) of what stays and of all, added up.
-inline constexpr int token_edge_fields = 5;
+// What the filters leave of each row, as four numbers: its largest logit, the least logit that stays, the last column
+// in which a logit equal to that stays, and the largest that stays.
+inline constexpr int token_edge_fields = 4;
 struct TokenEdgeArgs {
   Logits logits;  // its scale is not used
   const double* scale;
@@ -207,8 +226,12 @@ struct TokenEdgeArgs {
   const double* top_p;
   const double* min_p;
   double* edges;
+  MoreFilters more = {};
 
-  Plan plan() const { return {static_cast<double>(logits.cols) * (top_p ? 4 * filter_cost : filter_cost)}; }
+  bool filtered() const { return top_k || top_p || min_p || more.any(); }
+  Plan plan() const {
+    return {static_cast<double>(logits.cols) * (top_p || more.any() ? 4 * filter_cost : filter_cost)};
+  }
 };
 
 // Rows of the inputs lie their strides apart, in elements; those of the output follow each other.

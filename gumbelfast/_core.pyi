@@ -18,6 +18,7 @@ _Array = NDArray[Any]
 _U64 = NDArray[Any]
 _Address = tuple[int, int, int, _U64 | None, _U64 | None]
 _Logits = tuple[_Array, _Array | None, float | _Array]
+_TokenSettings = tuple[_Array | None, ...]
 
 class Backend:
     """One table of kernels.
@@ -169,36 +170,32 @@ class Backend:
     def sample_tokens(
         self,
         logits: _Logits,
-        scale: _Array,
-        top_k: _Array | None,
-        top_p: _Array | None,
-        min_p: _Array | None,
+        settings: _TokenSettings,
         index: _Array,
+        masses: _Array | None,
         threads: int,
         address: _Address,
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` over what the filters leave into ``index`` (int64; -1: nothing).
 
-        One entry a row, in C order: ``scale`` (float64, in place of that of the logits; 0: the argmax of the logits
-        themselves), ``top_k`` (int64; 0 or >= K filters nothing), ``top_p`` (float64; 1 filters nothing), ``min_p``
-        (float64; 0 filters nothing). None filters nothing. ``docs/api.md`` tells what stays.
+        ``settings`` are ten arrays with one entry a row, in C order: ``scale`` (in place of that of the logits; 0: the
+        argmax of the logits themselves), ``top_k`` (0 or >= K filters nothing), ``top_p`` (1 filters nothing),
+        ``min_p`` (0 filters nothing), the scale of the probabilities that filters see (None: the first), how many each
+        filter leaves at least, and in the order in which they follow, top_n_sigma (0 filters nothing), typical_p (1),
+        epsilon_cutoff (0), eta_cutoff (0). int64 where they count, float64 else; None filters nothing. ``docs/api.md``
+        tells what stays.
+
+        ``masses`` (float64, (rows, 4)) gets the largest logit, ``sum(exp((x - largest) * scale))`` over what stays
+        and over all, 1 for a scale of 0, and ``sum(exp(x - largest))`` over all. Nothing is written for a row with
+        nothing to draw.
         """
 
-    def token_edges(
-        self,
-        logits: _Logits,
-        scale: _Array,
-        top_k: _Array | None,
-        top_p: _Array | None,
-        min_p: _Array | None,
-        edges: _Array,
-        threads: int,
-    ) -> int:
-        """Per row what the filters of `sample_tokens` leave, as five numbers into ``edges`` (float64, shape (rows, 5)).
+    def token_edges(self, logits: _Logits, settings: _TokenSettings, edges: _Array, threads: int) -> int:
+        """Per row what the filters of `sample_tokens` leave, as four numbers into ``edges`` (float64, (rows, 4)).
 
-        They are the largest logit, the least that stays, the last column in which one equal to that stays, and
-        ``sum(exp((x - largest) * scale))`` over what stays and over all, each term rounded as for top-p. A scale of 0
-        leaves the first of the largest logits, with sums of 1. A row without a finite logit has -inf, -inf, -1, 0, 0.
+        They are the largest logit, the least that stays, the last column in which one equal to that stays, and the
+        largest that stays. A scale of 0 leaves the first of the largest logits. A row without a finite logit has -1 for
+        a column.
         """
 
     def softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:

@@ -25,6 +25,22 @@ gf::Entries entries_of(const py::object& ids, const py::object& bounds, int64_t 
   return {named, end, ends.size() - 1, 0, size, longest};
 }
 
+// The tuple of token sampling, one entry a row or None each, in the order of _core.pyi.
+struct TokenSettings {
+  const double* scale;
+  const int64_t* top_k;
+  const double *top_p, *min_p;
+  gf::MoreFilters more;
+
+  TokenSettings(const py::tuple& given, int64_t rows) {
+    require(given.size() == 10, "need ten settings");
+    const auto real = [&](size_t i) { return one_a_row<double>(given[i], rows); };
+    const auto whole = [&](size_t i) { return one_a_row<int64_t>(given[i], rows); };
+    scale = real(0), top_k = whole(1), top_p = real(2), min_p = real(3);
+    more = {real(4), whole(5), real(6), real(7), real(8), real(9)};
+  }
+};
+
 // A table of kernels as Python knows it: the class `Backend` of _core.pyi.
 struct BackendObject {
   const gf::Backend* backend;
@@ -126,30 +142,30 @@ struct BackendObject {
     return run<&gf::Backend::conditional_gumbel>(x.dtype, args, rows, x.size, threads);
   }
 
-  int64_t sample_tokens(const GivenLogits& x, const py::array& scale, const py::object& top_k, const py::object& top_p,
-                        const py::object& min_p, py::array index, int threads, const GivenAddress& at) const {
+  int64_t sample_tokens(const GivenLogits& x, const py::tuple& settings, py::array index, MaybeArray masses,
+                        int threads, const GivenAddress& at) const {
     const int64_t rows = index.size();
     require(x.rows.rows == rows, "results do not fit");
+    const TokenSettings asked(settings, rows);
     const gf::TokenArgs args{x.rows,
                              at.of(rows),
-                             one_a_row<double>(scale, rows),
-                             one_a_row<int64_t>(top_k, rows),
-                             one_a_row<double>(top_p, rows),
-                             one_a_row<double>(min_p, rows),
-                             indices_of(index)};
+                             asked.scale,
+                             asked.top_k,
+                             asked.top_p,
+                             asked.min_p,
+                             indices_of(index),
+                             asked.more,
+                             values_of(masses, rows * gf::token_mass_fields)};
     return run<&gf::Backend::sample_tokens>(x.dtype, args, rows, x.size, threads);
   }
 
-  int64_t token_edges(const GivenLogits& x, const py::array& scale, const py::object& top_k, const py::object& top_p,
-                      const py::object& min_p, py::array edges, int threads) const {
+  int64_t token_edges(const GivenLogits& x, const py::tuple& settings, py::array edges, int threads) const {
     const int64_t rows = x.rows.rows;
     require(edges.size() == rows * gf::token_edge_fields && edges.itemsize() == 8, "results do not fit");
-    const gf::TokenEdgeArgs args{x.rows,
-                                 one_a_row<double>(scale, rows),
-                                 one_a_row<int64_t>(top_k, rows),
-                                 one_a_row<double>(top_p, rows),
-                                 one_a_row<double>(min_p, rows),
-                                 static_cast<double*>(mutable_data_of(edges))};
+    const TokenSettings asked(settings, rows);
+    const gf::TokenEdgeArgs args{x.rows,      asked.scale, asked.top_k,
+                                 asked.top_p, asked.min_p, static_cast<double*>(mutable_data_of(edges)),
+                                 asked.more};
     return run<&gf::Backend::token_edges>(x.dtype, args, rows, x.size, threads);
   }
 

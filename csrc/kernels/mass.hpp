@@ -4,17 +4,23 @@
 namespace gumbelfast {
 namespace {
 
-// What a filter leaves: values above `least`, and those equal to it up to position `last`.
+// What filters leave: values above `least`, and those equal to it up to position `last`, as far as none is above
+// `upper`.
 template <class T>
 struct Cut {
   T least;
   int64_t last;
+  T upper = static_cast<T>(__builtin_inff());
+
+  bool has(T value, int64_t place) const {
+    return value <= upper && (value > least || (value == least && place <= last));
+  }
   // Which lanes stay of a block that starts at position j.
   template <class V>
   GF_OP uint32_t of(V v, int64_t j) const {
     const int64_t equal = last - j + 1;
     const uint32_t may = equal >= V::lanes ? ~uint32_t{0} : equal > 0 ? (uint32_t{1} << equal) - 1 : 0;
-    return bits(v > set(least)) | (bits(v == set(least)) & may);
+    return (bits(v > set(least)) | (bits(v == set(least)) & may)) & bits(set(upper) >= v);
   }
 };
 
@@ -117,6 +123,19 @@ GF_OP VectorOf<S> blocks_of(const Row<S, masked>& row, PartOfBlock at) {
   return row.block(at.column, at.lanes);
 }
 
+// step(places) for columns [begin, end), and end_piece() behind each piece of them.
+template <class V, class Step, class End>
+GF_OP void for_pieces(int64_t begin, int64_t end, Step step, End end_piece) {
+  for (int64_t start = begin, stop; start < end; start = stop) {
+    stop = end - start < sum_piece ? end : start + sum_piece;
+    for_places<V>(stop - start, [&](auto at) {
+      at.column += start;
+      step(at);
+    });
+    end_piece();
+  }
+}
+
 // Weights are exp((x - most) * scale). A logit stays while those before it, the larger ones and the equal ones of lower
 // position, weigh less than p of all.
 template <class T>
@@ -162,16 +181,12 @@ struct Nucleus {
       all_of_row.add(w);
       chosen.add(select(pick(x), w, set(T{0})));
     };
+    auto end_piece = [&] {
+      all_of_row.end_piece();
+      chosen.end_piece();
+    };
     auto run = [&](int64_t begin, int64_t end, auto pick) {
-      for (int64_t start = begin, stop; start < end; start = stop) {
-        stop = end - start < sum_piece ? end : start + sum_piece;
-        for_places<V>(stop - start, [&](auto at) {
-          at.column += start;
-          some(at, pick);
-        });
-        all_of_row.end_piece();
-        chosen.end_piece();
-      }
+      for_pieces<V>(begin, end, [&](auto at) { some(at, pick); }, end_piece);
     };
     const int64_t edge = (cut.last + 1) / V::lanes * V::lanes, behind = edge + V::lanes < n ? edge + V::lanes : n;
     run(0, edge, [&](auto x) { return x >= set(cut.least); });
@@ -179,8 +194,52 @@ struct Nucleus {
       some(PartOfBlock{edge, static_cast<int>(behind - edge)},
            [&](V x) { return simd::lane_mask(cut.of(x, edge), x); });
     run(behind, n, [&](auto x) { return x > set(cut.least); });
-    all_of_row.end_piece();
-    chosen.end_piece();
+    end_piece();
+  }
+};
+
+// Typical sampling (Meister et al. 2023) keeps the logits of least |log p + H| until they weigh p of all. With s = (x -
+// most) * scale and H = log(sum w) - mean s that is |s - mean s|, the mean being under the probabilities. A logit stays
+// while those of lower rank weigh less than p of all.
+template <class T>
+struct Typical {
+  using V = VectorOf<T>;
+  T most, scale, mean;
+  double p, unit, all;
+
+  template <class X>
+  GF_OP X rank(X x) const {
+    const X d = (x - set(most)) * set(scale) - set(mean);
+    return max(d, set(T{0}) - d);
+  }
+  GF_OP T rank(T x) const { return simd::lane_max(rank(set(x))); }
+
+  // Whether a logit of this rank stays among those of a row that reach `least`; all of lower rank are there.
+  template <class R>
+  bool holds(const R& row, int64_t n, T least, T rank) const {
+    QuickSum<V> quick;
+    add(row, n, scale * Coefficients<T>::log2_e, least, rank, quick);
+    const double found = quick.total() * unit, edge = p * all - found;
+    const double error = 2 * QuickSum<V>::error * found + static_cast<double>(n);
+    if (edge > error) return true;
+    if (edge < -error) return false;
+    GridSum<V> exactly(unit);
+    add(row, n, scale, least, rank, exactly);
+    return exactly.total() < p * all;
+  }
+
+ private:
+  template <class R, class Sum>
+  void add(const R& row, int64_t n, T factor, T least, T limit, Sum& sum) const {
+    const V zero = set(T{0});
+    for_pieces<V>(
+        0, n,
+        [&](auto at) {
+          const auto x = blocks_of(row, at);
+          const auto w = select(set(limit) > rank(x), Sum::weight(x - set(most), set(factor)), zero);
+          sum.add(select(x >= set(least), w, zero));
+        },
+        [&] { sum.end_piece(); });
   }
 };
 

@@ -7,24 +7,6 @@
 namespace gumbelfast {
 namespace {
 
-template <class T>
-T min_p_limit(double min_p) {
-  constexpr double smallest_normal = 0x1p-1022;
-  const double log_p = log_scalar(min_p > smallest_normal ? min_p : smallest_normal);
-  return log_p < 0 ? static_cast<T>(log_p) : T{0};
-}
-
-// The least x with fl(fl(x - most) * scale) >= limit, by bisection in the order of floats.
-template <class T>
-T min_p_threshold(T most, T scale, T limit) {
-  auto low = ordered(-static_cast<T>(__builtin_inff())), high = ordered(most);
-  while (high - 1 > low) {
-    const auto middle = (low & high) + ((low ^ high) >> 1);
-    ((from_ordered(middle) - most) * scale >= limit ? high : low) = middle;
-  }
-  return from_ordered(high);
-}
-
 // The argmax over a list of few values with their columns, as a place in the list: only the tiles of these are drawn.
 template <class T, class Word>
 int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNoise& noise, double scale, Best& best) {
@@ -69,16 +51,6 @@ int64_t draw_listed(const T* value, const Word* column, int64_t n, const RowNois
 
 // With so many columns to a logit that is left, to draw its tile beats a scan of the row.
 constexpr bool worth_a_list(int64_t left, int64_t cols) { return left <= cols / 64; }
-
-// The filters of one row.
-struct Filters {
-  int64_t top_k;
-  double top_p, min_p;
-  Filters(const TokenArgs& args, int64_t row)
-      : top_k(args.top_k && args.top_k[row] < args.logits.cols ? args.top_k[row] : 0),
-        top_p(args.top_p ? args.top_p[row] : 1),
-        min_p(args.min_p ? args.min_p[row] : 0) {}
-};
 
 // Draws of one call: the argmax of logits * scale + g over a row, or over a list of some of its logits.
 template <class T>
@@ -128,62 +100,132 @@ struct TokenDraws {
   }
 };
 
-// The token of a row of n values, or of the list in `left` that holds them.
+// Top-p and typical sampling as questions about one logit: whether it stays, given that what may be before it is there.
+// The first question is about the whole row.
 template <class R, class T>
-int64_t draw_passing(const R& row, int64_t n, bool listed, const Filters& filters, Survivors<T>& left,
-                     TokenDraws<T>& draws) {
+struct Questions {
+  // `row` is all that the filters before these left, but for what is below `floor`.
+  Questions(const R& whole, int64_t count, const Filters<T>& filters, T largest, T least, int64_t cols)
+      : row(whole), n(count), asked(filters), floor(least), nucleus(largest, filters.scale, filters.top_p, cols) {
+    if (asked.typical_p < 1)
+      typical = typical_of(row, n, {floor, n}, asked.typical_p, largest, asked.scale, grid_unit(cols));
+  }
+  // If it does not stay, `cut` is what leaves it out, and nothing that stays.
+  template <class Rest>
+  bool stays(const Rest& rest, int64_t left, int64_t at, T value, Cut<T>& cut) {
+    cut = {value, at - 1};
+    if (asked.top_p < 1 && !nucleus.holds(row, n, rest, left, cut)) return false;
+    cut = {floor, left};
+    if (!(asked.typical_p < 1)) return true;
+    const T rank = typical.rank(value);
+    if (typical.holds(rest, left, floor, rank)) return true;
+    cut = stretch(typical, from_ordered(ordered(rank) - 1), left, cut);
+    return false;
+  }
+
+ private:
+  const R& row;
+  int64_t n;
+  const Filters<T>& asked;
+  T floor;
+  Nucleus<T> nucleus;
+  Typical<T> typical{};
+};
+
+// The token of a row of n values, or of the list in `left` that holds them. `whole` is the row before top-k. `kept`,
+// unless it is null, gets the weights of what the filters leave.
+template <class S, bool masked, class R, class T>
+int64_t draw_passing(const Row<S, masked>& whole, const R& row, int64_t n, bool listed, const Filters<T>& asked,
+                     Survivors<T>& left, TokenDraws<T>& draws, double* kept) {
   int64_t at = listed ? draws.from_list(left.value, left.column, n) : draws.from_row(row);
   if (at < 0 || draws.met.refused()) return -1;
-  const T most = draws.most(), limit = min_p_limit<T>(filters.min_p);
-  Nucleus<T> nucleus(most, draws.scale.working, filters.top_p, draws.cols);
-  Cut<T> cut{};
-  const int64_t whole = n;
-  auto passes = [&](const auto& rest) {
-    const T value = simd::lane_max(rest.block(at, 1));
-    cut = {value, at - 1};
-    if (filters.top_p < 1 && !nucleus.holds(row, whole, rest, n, cut)) return false;
-    if (!(filters.min_p > 0) || (value - most) * draws.scale.working >= limit) return true;
-    cut = {min_p_threshold(most, draws.scale.working, limit), n};
-    return false;
-  };
-  if (!passes(row)) {
-    int64_t kept = keep(row, n, cut, left.rest);
-    for (;;) {
-      if (!listed && worth_a_list(kept, draws.cols)) {
-        n = left.gather_rest(draws.cols);
-        listed = true;
-      }
-      const Row<T, false> rest = row_of<T>(left.rest, n);
-      at = listed ? draws.from_list(left.rest, left.column, n) : draws.from_row(rest);
-      if (passes(rest)) break;
-      kept = keep(rest, n, cut, left.rest);
+  const T most = draws.most();
+  const bool was_listed = listed;
+  T value = simd::lane_max(row.block(at, 1));
+  // A list is in the order of its columns, and so are places in it.
+  const auto token = [&](bool in_list) { return in_list ? static_cast<int64_t>(left.column[at]) : at; };
+  const auto cut_away = [&](const auto& from, const Cut<T>& cut) {
+    const int64_t kept = keep(from, n, cut, left.rest);
+    if (!listed && worth_a_list(kept, draws.cols)) {
+      n = left.gather_rest(draws.cols);
+      listed = true;
     }
+  };
+  const auto draw_again = [&](const Row<T, false>& rest) {
+    at = listed ? draws.from_list(left.rest, left.column, n) : draws.from_row(rest);
+    value = simd::lane_max(rest.block(at, 1));
+  };
+
+  T floor = sigma_threshold(whole, draws.cols, asked.sigmas, most);
+  if (kept ? asked.beyond_top_k() : asked.at_once()) {
+    const Cut<T> cut = filter(row, n, asked, most, floor, grid_unit(draws.cols), left.rest);
+    if (kept) *kept = sum_cut(row, n, cut, most, draws.scale.working);
+    if (!cut.has(value, at)) {
+      cut_away(row, cut);
+      draw_again(row_of<T>(left.rest, n));
+    }
+    return token(listed);
   }
-  return listed ? static_cast<int64_t>(left.column[at]) : at;
+  if (kept) *kept = sum_cut(row, n, {lowest<T>, n}, most, draws.scale.working);
+  const T limit = asked.min_p > 0 ? limit_of<T>(log_of_share(asked.min_p)) : lowest<T>;
+  const bool reaches = value >= floor && (value - most) * asked.scale >= limit;
+  const auto raise_floor = [&] {
+    const T least = limit > lowest<T> ? threshold_of(most, asked.scale, limit) : floor;
+    floor = least > floor ? least : floor;
+  };
+  if (asked.typical_p < 1) raise_floor();
+  Questions<R, T> questions(row, n, asked, most, floor, draws.cols);
+  Cut<T> cut{floor, n};
+  if (questions.stays(row, n, at, value, cut) && reaches) return token(listed);
+  raise_floor();
+  Cut<T> base{floor, n}, first{most, -1};
+  if (asked.least > 1) {
+    first = first_of(row, n, {lowest<T>, n}, asked.least, left.rest);
+    if (first.has(value, at)) return token(listed);
+    base = wider(base, first);
+  }
+  cut_away(row, narrower(base, cut));
+  for (;;) {
+    const Row<T, false> rest = row_of<T>(left.rest, n);
+    draw_again(rest);
+    if (first.has(value, token(listed && !was_listed)) || questions.stays(rest, n, at, value, cut))
+      return token(listed);
+    cut_away(rest, cut);
+  }
 }
 
 template <class S, bool masked>
 Result sample_token_rows(const TokenArgs& args, const Span& span) {
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
-  Survivors<T> left(args.top_k || args.top_p || args.min_p ? cols : 0);
+  Survivors<T> left(args.filtered() ? cols : 0);
   TokenDraws<T> draws(args, span);
   bool lacks = false;
   for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, masked> row(args.logits, i);
-    const Filters filters(args, i);
+    const Filters<T> asked(args, i);
     int64_t& index = args.index[i];
     draws.start(i);
-    if (draws.scale.working == 0) {
+    double* const masses = args.masses ? args.masses + i * token_mass_fields : nullptr;
+    const bool greedy = draws.scale.working == 0, whole = !(asked.top_k > 0 || asked.beyond_top_k());
+    double* const kept = masses && !whole ? masses + 1 : nullptr;
+    if (greedy) {
       index = largest_logit(row, 0, cols, draws.met).index;
-    } else if (filters.top_k > 0) {
-      take_top_k(row, cols, filters.top_k, left, draws.met);
+    } else if (asked.top_k > 0) {
+      take_top_k(row, cols, asked.top_k, left, draws.met);
       if (draws.met.refused()) return refused;  // what `left` holds is of another row
       const bool listed = worth_a_list(left.n, cols);
       if (!listed) left.spread(cols);
-      index = draw_passing(row_of<T>(left.value, left.n), left.n, listed, filters, left, draws);
+      index = draw_passing(row, row_of<T>(left.value, left.n), left.n, listed, asked, left, draws, kept);
     } else {
-      index = draw_passing(row, cols, false, filters, left, draws);
+      index = draw_passing(row, row, cols, false, asked, left, draws, kept);
+    }
+    if (masses && index >= 0 && !draws.met.refused()) {
+      const T most = draws.most();
+      masses[0] = static_cast<double>(most);
+      sum_row(row, cols, most, greedy ? T{1} : draws.scale.working, masses[2], masses[3]);
+      if (greedy) masses[1] = masses[2] = 1;
+      if (!greedy && whole) masses[1] = masses[2];
     }
     if (draws.met.refused()) return refused;
     lacks |= index < 0;

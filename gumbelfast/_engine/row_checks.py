@@ -171,3 +171,13 @@ def least_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> A
     value = real_rows(where_none(values, 0.0), name, shape)
     _refuse_rows(~((value >= 0) & (value < math.inf)), value, f"{name} must be finite and >= 0", shape)
     return value if value.any() else None
+
+
+def finite_rows(
+    values: ArrayLike | None, name: str, shape: tuple[int, ...], nothing: float, positive: bool = False
+) -> Array:
+    """One finite number a row, > 0 where it must be `positive`; `nothing` for None."""
+    value = real_rows(where_none(values, nothing), name, shape)
+    good = np.isfinite(value) & ((value > 0) | (not positive))
+    _refuse_rows(~good, value, f"{name} must be finite{' and > 0' * positive}", shape)
+    return value

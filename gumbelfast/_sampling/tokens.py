@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +43,7 @@ def sample_tokens(
     temperature_last: bool = False,
     min_tokens_to_keep: ArrayLike | None = None,
     top_n_sigma: ArrayLike | None = None,
+    typical_p: ArrayLike | None = None,
     epsilon_cutoff: ArrayLike | None = None,
     eta_cutoff: ArrayLike | None = None,
     mask: ArrayLike | None = None,
@@ -77,11 +77,15 @@ def sample_tokens(
     temperature_last : bool, default False
         Filter by the probabilities at temperature 1, as llama.cpp does, and divide by the temperature what is left.
     min_tokens_to_keep : int or array_like of int, shape (...), optional
-        No filter leaves fewer than so many of the most probable tokens, the lower index first among equals. Where
-        temperature is 0 one is left.
+        No filter leaves fewer than so many of the most probable tokens, the lower index first among equals; `typical_p`
+        of the most typical. Where temperature is 0 one is left.
     top_n_sigma : float or array_like of float, shape (...), optional
         Keep logits of at least ``max - top_n_sigma * std``, with the (population) standard deviation of all that are
         allowed and finite, whatever other filters left. 0 keeps all.
+    typical_p : float or array_like of float, shape (...), optional
+        Keep the tokens whose information ``-log p`` is nearest to its mean, the entropy, until their probabilities add
+        up to it, at least one; those that are as near as the last all stay. 1 keeps all. The most probable token may
+        go.
     epsilon_cutoff : float or array_like of float, shape (...), optional
         Keep the tokens whose probability is at least it, at least the most probable ones. 0 keeps all.
     eta_cutoff : float or array_like of float, shape (...), optional
@@ -102,7 +106,8 @@ def sample_tokens(
         What a row yields that has NaN or +inf among its allowed logits, or nothing to draw, instead of an error for all
         rows. The other rows are what they would be without it.
     return_logprobs : bool, default False
-        Return log-probabilities as well. The tokens are the same; the call takes 3 to 8 times as long.
+        Return log-probabilities as well. The tokens are the same; the call takes about twice as long, with top-p or
+        typical sampling up to 6 times.
     top_logprobs : int, default 0
         With `return_logprobs`: so many of the most probable tokens, with theirs.
     num_threads : int, optional
@@ -121,17 +126,19 @@ def sample_tokens(
     ValueError
         For NaN or +inf among the allowed logits, rows without a finite one, a setting out of range (``temperature >=
         0`` and finite, ``top_k >= -1``, ``min_tokens_to_keep >= -1``, ``0 <= top_p <= 1``, ``0 <= min_p <= 1``,
-        ``top_n_sigma >= 0`` and finite, ``0 <= epsilon_cutoff <= 1``, ``0 <= eta_cutoff <= 1``), or a bad address.
+        ``top_n_sigma >= 0`` and finite, and ``0 <= x <= 1`` for `typical_p`, `epsilon_cutoff` and `eta_cutoff`), or a
+        bad address.
 
     Notes
     -----
     Where a setting is None, for all rows or for some in a list, nothing is filtered (temperature: 1).
 
-    Filters apply in the order temperature, top-k, top-p, min-p, top-n-sigma, epsilon, eta, each to what the ones before
-    it left, as the processors of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p: Holtzman et
-    al. 2020; min-p: Nguyen et al. 2024; epsilon and eta: Hewitt, Manning and Liang 2022), which have no top-n-sigma
-    (Tang et al. 2024). The draw is that of `categorical` from the logits that are left, at the same address: the noise
-    of a token is its column's, so that a result depends on its own row alone. ``docs/api.md`` gives the arithmetic.
+    Filters apply in the order temperature, top-k, top-p, min-p, top-n-sigma, typical, epsilon, eta, each to what the
+    ones before it left, as the processors of Hugging Face transformers do (top-k: Fan, Lewis and Dauphin 2018; top-p:
+    Holtzman et al. 2020; min-p: Nguyen et al. 2024; typical: Meister et al. 2023; epsilon and eta: Hewitt, Manning and
+    Liang 2022), which have no top-n-sigma (Tang et al. 2024). The draw is that of `categorical` from the logits that
+    are left, at the same address: the noise of a token is its column's, so that a result depends on its own row alone.
+    ``docs/api.md`` gives the arithmetic.
 
     Examples
     --------
@@ -141,41 +148,23 @@ def sample_tokens(
     array([0, 3])
     """
     x, _ = checks.rows(logits, -1)
-    settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
+    asked = tokens.Asked(
+        temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, top_n_sigma, typical_p, epsilon_cutoff,
+        eta_cutoff,
+    )  # fmt: skip
+    settings = tokens.as_settings(asked, x.shape[:-1], x.dtype)
     allowed = None if mask is None else tokens.as_mask(mask, x.shape)
     shape = () if size is None else checks.size_tuple(size)
     if invalid is not None:
         invalid = table_checks.empty_value(invalid, "invalid")
-    best = checks.as_integer(top_logprobs, "top_logprobs", 0, checks.INT64_END)
-    if best and not return_logprobs:
-        raise ValueError("top_logprobs needs return_logprobs=True")
-    best = min(best, x.shape[-1])
+    best = tokens.as_count_of_best(top_logprobs, return_logprobs, x.shape[-1])
     given, threads = (x, allowed, 1.0), thread_count.resolve(num_threads)
-    further = tokens.Further(temperature_last, min_tokens_to_keep, top_n_sigma, epsilon_cutoff, eta_cutoff)
-    source, left = tokens.narrow(given, settings, further, threads, invalid is not None)
-    index = tokens.draw(source, left, shape, threads, (rng, seeds, positions), invalid)
+    where = rng, seeds, positions
     if not return_logprobs:
-        return index if index.ndim else index[()]
-    edges, log_sums = tokens.log_masses(given, left, threads, invalid is not None)
-    if source is not given:
-        edges[:, 3] = tokens.edges(source, left, threads, invalid is not None)[:, 3]
-    each = index.reshape(math.prod(shape), len(edges))
-    drawn = np.where(np.isnan(edges[:, 0]), 0, each)
-    below = x.reshape(-1, x.shape[-1])[np.arange(len(edges)), drawn].astype(np.float64) - edges[:, 0]
-    with np.errstate(divide="ignore"):
-        log_left, log_all = np.log(edges[:, 3]), np.log(edges[:, 4])
-    top, top_values = None, None
-    if best:
-        found = tokens.best_tokens(given, best, threads, log_sums, invalid is not None)
-        top, top_values = found[0].reshape(*x.shape[:-1], best), found[1].reshape(*x.shape[:-1], best)
-    return TokenSample(
-        index[()],
-        (below * settings.scale - log_left).reshape(index.shape)[()],
-        (below - log_sums).reshape(index.shape)[()],
-        (log_left - log_all).reshape(x.shape[:-1])[()],
-        top,
-        top_values,
-    )
+        drawn = tokens.draw(given, settings, shape, threads, where, invalid)
+        return drawn if drawn.ndim else drawn[()]
+    index, found = tokens.draw_with_logprobs(given, settings, shape, threads, where, invalid, best)
+    return TokenSample(index[()], found.drawn[()], found.raw[()], found.log_kept[()], found.top_tokens, found.top)
 
 
 def filter_tokens(
@@ -188,6 +177,7 @@ def filter_tokens(
     temperature_last: bool = False,
     min_tokens_to_keep: ArrayLike | None = None,
     top_n_sigma: ArrayLike | None = None,
+    typical_p: ArrayLike | None = None,
     epsilon_cutoff: ArrayLike | None = None,
     eta_cutoff: ArrayLike | None = None,
     mask: ArrayLike | None = None,
@@ -198,7 +188,7 @@ def filter_tokens(
     Parameters
     ----------
     logits, temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, mask, num_threads
-    top_n_sigma, epsilon_cutoff, eta_cutoff
+    top_n_sigma, typical_p, epsilon_cutoff, eta_cutoff
         As in `sample_tokens`.
 
     Returns
@@ -214,8 +204,8 @@ def filter_tokens(
 
     Notes
     -----
-    Exactly what can be drawn, with the same arithmetic. No row is sorted: each filter keeps the first of the logits in
-    descending order, and a bisection finds the last of them.
+    Exactly what can be drawn, with the same arithmetic. No row is sorted: filters keep a stretch of the logits in
+    descending order, whose ends are found by bisection.
 
     Examples
     --------
@@ -230,8 +220,10 @@ def filter_tokens(
     array([ True,  True, False])
     """
     x, _ = checks.rows(logits, -1)
-    settings = tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], x.dtype)
+    asked = tokens.Asked(
+        temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, top_n_sigma, typical_p, epsilon_cutoff,
+        eta_cutoff,
+    )  # fmt: skip
+    settings = tokens.as_settings(asked, x.shape[:-1], x.dtype)
     allowed = None if mask is None else tokens.as_mask(mask, x.shape)
-    threads = thread_count.resolve(num_threads)
-    further = tokens.Further(temperature_last, min_tokens_to_keep, top_n_sigma, epsilon_cutoff, eta_cutoff)
-    return tokens.kept(*tokens.narrow((x, allowed, 1.0), settings, further, threads), threads)
+    return tokens.kept((x, allowed, 1.0), settings, thread_count.resolve(num_threads))

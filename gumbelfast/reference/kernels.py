@@ -46,7 +46,7 @@ from .softmax import softmax as softmax_rows
 from .softmax import softmax_backward as softmax_backward_rows
 from .tables import alias_table as alias_table_row
 from .tables import bounds_of, invert, pick_alias, uniforms
-from .tokens import edge, survivors
+from .tokens import edge, filters_of, survivors, weights_of
 from .top_k import gumbel_top_k as gumbel_top_k_rows
 from .viterbi import viterbi as viterbi_tree
 
@@ -280,11 +280,9 @@ def conditional_gumbel(
 
 def sample_tokens(
     logits: Logits,
-    scale: Array,
-    top_k: Array | None,
-    top_p: Array | None,
-    min_p: Array | None,
+    settings: tuple[Array | None, ...],
     index: Array,
+    masses: Array | None,
     threads: int,
     address: Address,
 ) -> int:
@@ -295,32 +293,25 @@ def sample_tokens(
     elements, each_key = addresses(index.size, x.shape[1], address)
     noise = gumbel_noise(each_key, elements, x.dtype)
     which = np.full(index.size, -1, np.int64)
-    for i, s in enumerate(scale.ravel().astype(x.dtype)):
-        k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
-        left = survivors(x[i], s, int(k), p, m)
+    for i, row in enumerate(x):
+        s, asked = filters_of(settings, i, x.dtype)
+        left = survivors(row, s, asked)
         # Nothing but the greedy choice is left where s is 0: any scale draws it.
         which[i : i + 1] = gumbel_max_rows(left[None], noise[i : i + 1], s or 1.0)[0]
+        if masses is not None and which[i] >= 0:
+            masses[i] = weights_of(row, s, ~np.isneginf(left))
     store(index, which)
     return status(elements, which)
 
 
-def token_edges(
-    logits: Logits,
-    scale: Array,
-    top_k: Array | None,
-    top_p: Array | None,
-    min_p: Array | None,
-    edges: Array,
-    threads: int,
-) -> int:
+def token_edges(logits: Logits, settings: tuple[Array | None, ...], edges: Array, threads: int) -> int:
     """Per row what the filters leave, as `edge` says it."""
     x = load_logits(logits)
     if x is None:
         return REFUSED
-    rows = edges.reshape(-1, 5)
-    for i, s in enumerate(scale.ravel().astype(x.dtype)):
-        k, p, m = (d if a is None else a.flat[i] for a, d in ((top_k, 0), (top_p, 1.0), (min_p, 0.0)))
-        rows[i] = edge(x[i], s, int(k), p, m)
+    rows = edges.reshape(-1, 4)
+    for i, row in enumerate(x):
+        rows[i] = edge(row, ~np.isneginf(survivors(row, *filters_of(settings, i, x.dtype))))
     return LACKING if (rows[:, 2] < 0).any() else 0
 
 

@@ -1,5 +1,9 @@
-"""What a server of a language model needs around `sample_tokens`: decode loops, speculative decoding, a watermark."""
+"""What a server of a language model needs around `sample_tokens`.
 
+Decode loops, penalties, speculative decoding, a watermark.
+"""
+
+from .penalties import bias_tokens, penalize_tokens
 from .prepared import TokenSampler
 from .speculative import SpeculativeTokens, accept_drafts, match_drafts
 from .watermark import WatermarkScore, score_watermark, watermark_seeds
@@ -9,7 +13,9 @@ __all__ = [
     "TokenSampler",
     "WatermarkScore",
     "accept_drafts",
+    "bias_tokens",
     "match_drafts",
+    "penalize_tokens",
     "score_watermark",
     "watermark_seeds",
 ]

@@ -13,7 +13,6 @@ from .._engine.types import Address, RowCall, SeedLike
 from ..random import default_rng
 
 Array = NDArray[Any]
-_NO_FILTER = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 
 
 class TokenSampler:
@@ -69,9 +68,8 @@ class TokenSampler:
         self._threads = thread_count.resolve(num_threads)
         self._rows: dict[str, Array] = {
             "scale": np.zeros(0),
-            "top_k": np.zeros(0, np.int64),
-            "top_p": np.zeros(0),
-            "min_p": np.zeros(0),
+            "seen_scale": np.zeros(0),
+            **{name: np.zeros(0, type(nothing)) for name, nothing in tokens.NO_FILTER.items()},
             "keys": np.zeros(0, np.uint64),
             "starts": np.zeros(0, np.uint64),
             "unseeded": np.zeros(0, np.bool_),
@@ -95,6 +93,12 @@ class TokenSampler:
         top_k: ArrayLike | None = None,
         top_p: ArrayLike | None = None,
         min_p: ArrayLike | None = None,
+        temperature_last: bool = False,
+        min_tokens_to_keep: ArrayLike | None = None,
+        top_n_sigma: ArrayLike | None = None,
+        typical_p: ArrayLike | None = None,
+        epsilon_cutoff: ArrayLike | None = None,
+        eta_cutoff: ArrayLike | None = None,
         seeds: ArrayLike | None = None,
         positions: ArrayLike = 0,
     ) -> NDArray[np.int64]:
@@ -104,8 +108,9 @@ class TokenSampler:
         ----------
         count : int, default 1
             How many.
-        temperature, top_k, top_p, min_p : array_like, optional
-            As in `sample_tokens`, one for all or one for each.
+        temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep : optional
+        top_n_sigma, typical_p, epsilon_cutoff, eta_cutoff : array_like, optional
+            As in `sample_tokens`, one for all or one for each; `temperature_last` for all.
         seeds : array_like of int, optional
             One for each; requests without one, or with None, draw from the generator.
         positions : array_like of int, default 0
@@ -122,11 +127,18 @@ class TokenSampler:
             As in `sample_tokens`; nothing is added then.
         """
         batch = (checks.as_integer(count, "count", 0, checks.INT64_END),)
-        asked = tokens.as_settings(temperature, top_k, top_p, min_p, batch, self._dtype)
-        new: dict[str, Any] = {"scale": asked.scale}
-        for name, nothing in _NO_FILTER.items():
-            given = getattr(asked, name)
-            new[name] = np.full(batch, nothing, self._rows[name].dtype) if given is None else given
+        given = tokens.Asked(
+            temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, top_n_sigma, typical_p,
+            epsilon_cutoff, eta_cutoff,
+        )  # fmt: skip
+        asked = tokens.as_settings(given, batch, self._dtype)
+        new: dict[str, Any] = {
+            "scale": asked.scale,
+            "seen_scale": asked.scale if asked.seen_scale is None else asked.seen_scale,
+        }
+        for name, nothing in tokens.NO_FILTER.items():
+            own = getattr(asked, name)
+            new[name] = np.full(batch, nothing, self._rows[name].dtype) if own is None else own
         if seeds is None:
             given_seeds, missing = np.zeros(batch, np.uint64), np.ones(batch, np.bool_)
         else:
@@ -205,8 +217,9 @@ class TokenSampler:
     def _prepare(self) -> None:
         """What a step needs of the rows: filters that some row has, and how far each row's noise moves."""
         rows = self._rows
-        filters = (rows[name] if (rows[name] != nothing).any() else None for name, nothing in _NO_FILTER.items())
-        self._settings = tokens.Settings(rows["scale"], *filters)
+        filters = {name: rows[name] for name, nothing in tokens.NO_FILTER.items() if (rows[name] != nothing).any()}
+        seen = None if (rows["seen_scale"] == rows["scale"]).all() else rows["seen_scale"]
+        self._settings = tokens.Settings(rows["scale"], seen_scale=seen, **filters)
         self._moves = np.where(rows["unseeded"], np.uint64(0), np.uint64(self._width))
         self._missing = np.flatnonzero(rows["unseeded"])
 

@@ -49,7 +49,7 @@ def accept_drafts(
         A seed for each row, and the place of its first draft, which moves on by `lengths` from round to round. They may
         be those that drafts were drawn with: the noise used here is that of seeds hashed with a name of this function.
     **settings
-        `temperature`, `top_k`, `top_p` and `min_p` as in `sample_tokens`, one for all rows or one a row.
+        `temperature` and filters as in `sample_tokens`, one for all rows or one a row.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def match_drafts(
     seeds, positions : array_like of int, shape (B,)
         Those of the drafts: a seed for each row, and the place of its first draft.
     **settings
-        `temperature`, `top_k`, `top_p` and `min_p` as in `sample_tokens`, one for all rows or one a row.
+        `temperature` and filters as in `sample_tokens`, one for all rows or one a row.
 
     Returns
     -------

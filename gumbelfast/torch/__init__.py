@@ -21,7 +21,7 @@ from .noise import exponential, exponential_like, gumbel, gumbel_like
 from .relaxed import gumbel_softmax
 from .sampling import TopK, categorical, gumbel_top_k, multinomial
 from .softmax import log_softmax, logsumexp, softmax
-from .tokens import sample_tokens
+from .tokens import TokenSample, sample_tokens
 
 __all__ = [
     "Categorical",
@@ -32,6 +32,7 @@ __all__ = [
     "PlackettLuce",
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
+    "TokenSample",
     "TopK",
     "categorical",
     "exponential",

@@ -121,25 +121,27 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
 
 def tokens(
     logits: Tensor,
-    settings: Sequence[Any],
+    asked: _tokens.Asked,
+    seeds: Any,
+    positions: Any,
     mask: Tensor | None,
-    temperature_last: bool,
     size: tuple[int, ...],
     invalid: int | None,
     generator: Any,
-) -> Tensor:
-    """`settings` are filters, least numbers, cutoffs, seeds and positions in order, as NumPy's checks read them."""
+    best: int | None = None,
+) -> tuple[Tensor, _tokens.LogProbs | None]:
+    """Settings, seeds and positions are what NumPy's checks read; log-probabilities where `best` is a number."""
     _tensors.require_columns(logits, -1)
     x = _tensors.rows(logits, -1)
-    temperature, top_k, top_p, min_p, *further, seeds, positions = settings
-    asked = _tokens.as_settings(temperature, top_k, top_p, min_p, x.shape[:-1], _tensors.WORK[logits.dtype])
+    settings = _tokens.as_settings(asked, x.shape[:-1], _tensors.WORK[logits.dtype])
     allowed = None if mask is None else _tokens.as_mask(mask.numpy(force=True), x.shape)
-    threads = thread_count.resolve(None)
-    more = _tokens.Further(temperature_last, *further)
-    source = _tokens.narrow((x, allowed, 1.0), asked, more, threads, invalid is not None)
     # One of ours goes by itself: `draw_rows` would take its words for another's.
     where = generator if isinstance(generator, Generator) else _key.source(generator), seeds, positions
-    return torch.from_numpy(_tokens.draw(*source, size, threads, where, invalid))
+    given = (x, allowed, 1.0), settings, size, thread_count.resolve(None), where, invalid
+    if best is None:
+        return torch.from_numpy(_tokens.draw(*given)), None
+    index, found = _tokens.draw_with_logprobs(*given, best)
+    return torch.from_numpy(index), found
 
 
 def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: str = "") -> tuple[Array, Array]:

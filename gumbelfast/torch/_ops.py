@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._engine.tokens import Asked
 from . import _checks, _draws, _formulas, _tensors
 
 
@@ -94,22 +95,25 @@ def _sample_tokens(
     top_k: Tensor | None,
     top_p: Tensor | None,
     min_p: Tensor | None,
+    temperature_last: bool,
     min_tokens_to_keep: Tensor | None,
     top_n_sigma: Tensor | None,
+    typical_p: Tensor | None,
     epsilon_cutoff: Tensor | None,
     eta_cutoff: Tensor | None,
     seeds: Tensor | None,
     positions: Tensor | None,
     mask: Tensor | None,
-    temperature_last: bool,
     size: Sequence[int],
     invalid: int | None,
     token: Tensor,
 ) -> Tensor:
-    cutoffs = top_n_sigma, epsilon_cutoff, eta_cutoff
-    given = temperature, top_k, top_p, min_p, min_tokens_to_keep, *cutoffs, seeds, positions
-    settings = [None if each is None else _tensors.readable(each) for each in given]
-    return _draws.tokens(logits, settings, mask, temperature_last, _tensors.size_of(size), invalid, None)
+    given = Asked(
+        temperature, top_k, top_p, min_p, temperature_last, min_tokens_to_keep, top_n_sigma, typical_p, epsilon_cutoff,
+        eta_cutoff,
+    )  # fmt: skip
+    *asked, seeds, positions = (_tensors.as_given(each) for each in (*given, seeds, positions))
+    return _draws.tokens(logits, Asked(*asked), seeds, positions, mask, _tensors.size_of(size), invalid, None)[0]
 
 
 # Where sizes are symbols, counts that are too large are refused when the operator runs.

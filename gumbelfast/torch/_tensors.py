@@ -282,6 +282,11 @@ def readable(x: Tensor) -> Array:
     return (x.float() if x.dtype is _BF16 else x).numpy(force=True)  # type: ignore[no-any-return]
 
 
+def as_given(setting: Any) -> Any:
+    """A tensor for NumPy's checks, and all else as it is."""
+    return readable(setting) if isinstance(setting, torch.Tensor) else setting
+
+
 def wide(x: Tensor, dim: int) -> Array:
     """Rows that NumPy can compute with: half types as float32."""
     return rows(x if x.dtype in (torch.float32, torch.float64) else x.float(), dim)

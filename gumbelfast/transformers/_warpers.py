@@ -6,12 +6,16 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from torch import Tensor
 from transformers.generation import (
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
     LogitsProcessorList,
     MinPLogitsWarper,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
+    TypicalLogitsWarper,
 )
 
 # The argument of `sample_tokens`, and the attribute with its value; in the order in which `sample_tokens` applies them.
@@ -20,6 +24,9 @@ _SETTINGS = {
     TopKLogitsWarper: ("top_k", "top_k"),
     TopPLogitsWarper: ("top_p", "top_p"),
     MinPLogitsWarper: ("min_p", "min_p"),
+    TypicalLogitsWarper: ("typical_p", "mass"),
+    EpsilonLogitsWarper: ("epsilon_cutoff", "epsilon"),
+    EtaLogitsWarper: ("eta_cutoff", "epsilon"),
 }
 _ORDER = list(_SETTINGS)
 
@@ -41,7 +48,8 @@ def split_processors(processors: Iterable[Any]) -> Split:
     while kept and (place := _place(kept[-1])) is not None and place < later:
         warper, later = kept.pop(), place
         argument, attribute = _SETTINGS[type(warper)]
-        settings[argument] = getattr(warper, attribute)
+        value = getattr(warper, attribute)
+        settings[argument] = value.item() if isinstance(value, Tensor) else value
     return Split(LogitsProcessorList(kept), LogitsProcessorList(list(processors)[len(kept) :]), settings)
 
 

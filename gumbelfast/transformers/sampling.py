@@ -56,8 +56,9 @@ def sample_sequences(
     Parameters
     ----------
     model, input_ids, logits_processor, stopping_criteria, generation_config, **model_kwargs
-        What `generate` hands to every way of decoding. Temperature, top-k, top-p and min-p become settings of
-        `sample_tokens` where they are the last processors, in this order; all others run as they are, on float32.
+        What `generate` hands to every way of decoding. Temperature, top-k, top-p, min-p, typical sampling, epsilon and
+        eta cutoffs become settings of `sample_tokens` where they are the last processors, in this order; all others run
+        as they are, on float32.
         Without ``do_sample=True`` the best token is taken, the lowest among equals.
     seeds : array_like or Tensor of int, shape (sequences,), optional
         One per sequence, ``num_return_sequences`` for each prompt. A sequence then depends on its seed and its logits,
@@ -169,7 +170,7 @@ def _addresses(seeds: Any, positions: Any, sequences: int) -> Callable[[int], di
         if positions is not None:
             raise ValueError("positions needs seeds")
         return lambda step: {}
-    seeds, positions = (_tensors.readable(x) if isinstance(x, Tensor) else x for x in (seeds, positions))
+    seeds, positions = _tensors.as_given(seeds), _tensors.as_given(positions)
     given, missing = row_checks.seed_rows(seeds, (sequences,))
     row_checks.different_noise(seeds, positions, (sequences,))
     first: NDArray[np.uint64] = row_checks.uint64_rows(0 if positions is None else positions, "positions", (sequences,))

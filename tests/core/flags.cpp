@@ -206,18 +206,28 @@ void run_all(const Backend& backend, Tally& tally, const Type& type, int64_t row
   const std::vector<double> scales(static_cast<size_t>(rows), kind.scale), top_p(static_cast<size_t>(rows), 0.9),
       min_p(static_cast<size_t>(rows), 0.05);
   const std::vector<int64_t> top_k(static_cast<size_t>(rows), k);
+  const std::vector<double> share(static_cast<size_t>(rows), 0.5), cutoff(static_cast<size_t>(rows), 0.01),
+      one(static_cast<size_t>(rows), 1);
+  const std::vector<int64_t> few_tokens(static_cast<size_t>(rows), 3);
   const struct {
     const char* name;
     const int64_t* top_k;
     const double *top_p, *min_p;
-  } filters[] = {{"sample_tokens", nullptr, nullptr, nullptr},
-                 {"sample_tokens top-k", top_k.data(), nullptr, nullptr},
-                 {"sample_tokens top-p", nullptr, top_p.data(), nullptr},
-                 {"sample_tokens min-p", nullptr, nullptr, min_p.data()},
-                 {"sample_tokens top-k top-p", top_k.data(), top_p.data(), nullptr}};
+    MoreFilters more;
+  } filters[] = {{"sample_tokens", nullptr, nullptr, nullptr, {}},
+                 {"sample_tokens top-k", top_k.data(), nullptr, nullptr, {}},
+                 {"sample_tokens top-p", nullptr, top_p.data(), nullptr, {}},
+                 {"sample_tokens min-p", nullptr, nullptr, min_p.data(), {}},
+                 {"sample_tokens top-k top-p", top_k.data(), top_p.data(), nullptr, {}},
+                 {"sample_tokens temperature last", nullptr, top_p.data(), nullptr, {.scale = one.data()}},
+                 {"sample_tokens least", nullptr, top_p.data(), nullptr, {.least = few_tokens.data()}},
+                 {"sample_tokens sigma", nullptr, nullptr, nullptr, {.sigmas = one.data()}},
+                 {"sample_tokens typical", nullptr, nullptr, nullptr, {.typical_p = share.data()}},
+                 {"sample_tokens epsilon", nullptr, nullptr, nullptr, {.epsilon = cutoff.data()}},
+                 {"sample_tokens eta", nullptr, nullptr, nullptr, {.eta = cutoff.data()}}};
   for (const auto& f : filters)
     run(f.name, false, [&] {
-      backend.sample_tokens.of[t]({raw, at, scales.data(), f.top_k, f.top_p, f.min_p, index.data()}, {0, rows});
+      backend.sample_tokens.of[t]({raw, at, scales.data(), f.top_k, f.top_p, f.min_p, index.data(), f.more}, {0, rows});
     });
   if (kind.factor == 1 && !kind.half_masked && !kind.one_left) {
     const NoiseArgs standard{out.data(), 0, 1, key, 13}, scaled{out.data(), 0.5, 2.25, key, 13};

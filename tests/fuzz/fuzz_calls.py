@@ -136,16 +136,28 @@ def prepared_weights(s: Source) -> Call:
     return Call(draw, args, axis | threads(s) | address(s, batch), check)
 
 
+def packed(allowed: Any) -> Any:
+    """A mask as grammar engines make it: words of 32 tokens, the lowest bit first."""
+    columns = allowed.shape[-1]
+    padded = np.zeros((*allowed.shape[:-1], -(-columns // 32) * 32), bool)
+    padded[..., :columns] = allowed
+    return np.packbits(padded, axis=-1, bitorder="little").view("<i4").astype(np.int32)
+
+
 def sample_tokens(s: Source) -> Call:
     dims = shape(s)
     batch = dims[:-1]
     given: dict[str, Any] = {"temperature": s.mostly([1.0, 0.0, 0.7, np.full(batch, 2.0)]), "mask": mask(s, dims)}
+    allowed = given["mask"]
+    if isinstance(allowed, np.ndarray) and allowed.dtype == np.bool_ and allowed.ndim and s.one_in(2):
+        given["mask"] = packed(allowed)
     filters: list[tuple[str, list[Any]]] = [
         ("top_k", [0, 1, 5, 10**6]),
         ("top_p", [1.0, 0.9, 1e-9]),
         ("min_p", [0.0, 0.3, 1.0]),
         ("min_tokens_to_keep", [0, 1, 4, 10**6]),
         ("top_n_sigma", [0.0, 1.0, 1e300]),
+        ("typical_p", [1.0, 0.7, 0.0]),
         ("epsilon_cutoff", [0.0, 0.01, 1.0]),
         ("eta_cutoff", [0.0, 0.01, 1.0]),
     ]
@@ -157,9 +169,9 @@ def sample_tokens(s: Source) -> Call:
     where = address(s, batch)
     given |= threads(s) | ({} if "offset" in where or "row_stride" in where else where)
 
-    def check(found: Any, x: Any, mask: Any = None, **_: Any) -> None:
+    def check(found: Any, x: Any, **_: Any) -> None:
         assert np.shape(found) == np.shape(x)[:-1]
-        can_be_drawn(np.asarray(found)[..., None], x, -1, mask)
+        can_be_drawn(np.asarray(found)[..., None], x, -1, allowed)
 
     return Call(gf.sample_tokens, (floats(s, dims),), given, check)
 

@@ -18,6 +18,8 @@ from tokenizers import decoders, models, pre_tokenizers
 from transformers import DynamicCache, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.generation import (
     BaseStreamer,
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
     GenerateDecoderOnlyOutput,
     GenerateEncoderDecoderOutput,
     LogitsProcessor,
@@ -63,6 +65,8 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "top-p": ({"top_p": 0.8, **ALL}, [TopPLogitsWarper(0.8)]),
     "min-p": ({"min_p": 0.03, **ALL}, [MinPLogitsWarper(0.03)]),
     "typical": ({"typical_p": 0.8, **ALL}, [TypicalLogitsWarper(0.8)]),
+    "epsilon": ({"epsilon_cutoff": 0.02, **ALL}, [EpsilonLogitsWarper(0.02)]),
+    "eta": ({"eta_cutoff": 0.05, **ALL}, [EtaLogitsWarper(0.05)]),
     "four": (
         {"temperature": 1.5, "top_k": 7, "top_p": 0.9, "min_p": 0.05},
         [TemperatureLogitsWarper(1.5), TopKLogitsWarper(7), TopPLogitsWarper(0.9), MinPLogitsWarper(0.05)],
@@ -383,6 +387,9 @@ def test_what_the_kernel_does_itself() -> None:
         ([penalty], 0),
         ([k, heat], 1),
         ([heat, typical, k, p], 2),
+        ([heat, p, typical, EpsilonLogitsWarper(0.02), EtaLogitsWarper(0.5)], 5),
+        ([heat, EtaLogitsWarper(0.5), EpsilonLogitsWarper(0.02)], 1),
+        ([heat, TypicalLogitsWarper(0.9, min_tokens_to_keep=2)], 0),
         ([heat, heat], 1),
         ([heat, k, TopPLogitsWarper(0.9, min_tokens_to_keep=2)], 0),
         ([heat, k, TopPLogitsWarper(0.9, filter_value=-100.0)], 0),
@@ -395,14 +402,18 @@ def test_what_the_kernel_does_itself() -> None:
     split = _warpers.split_processors([penalty, heat, k, p, m])
     assert split.settings == {"temperature": 0.5, "top_k": 3, "top_p": 0.9, "min_p": 0.1}
     assert split.kept == [penalty]
+    split = _warpers.split_processors([penalty, typical, EpsilonLogitsWarper(0.02), EtaLogitsWarper(0.5)])
+    assert split.settings == {"typical_p": 0.9, "epsilon_cutoff": 0.02, "eta_cutoff": 0.5}
 
 
 def test_its_warpers_do_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(sampling, "sample_tokens", lambda x, **given: calls.append(given) or sample_tokens(x, **given))
-    for kind in (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper):
+    named = TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper, TypicalLogitsWarper
+    for kind in (*named, EpsilonLogitsWarper, EtaLogitsWarper):
         monkeypatch.setattr(kind, "__call__", lambda *_: pytest.fail("a warper ran"))
     given = {"temperature": 0.5, "top_k": 9, "top_p": 0.9, "min_p": 0.1}
+    given |= {"typical_p": 0.75, "epsilon_cutoff": 0.03125, "eta_cutoff": 0.0625}
     gpt2().generate(PROMPTS, max_new_tokens=2, seeds=SEEDS, **OURS, **given)
     assert [{name: call[name] for name in given} for call in calls] == [given] * 2
 

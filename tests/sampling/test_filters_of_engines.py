@@ -77,6 +77,7 @@ def test_a_bad_row_yields_invalid(backend: str) -> None:
         {"temperature": 0.5, "temperature_last": True, "top_p": 0.8},
         {"min_tokens_to_keep": 3, "min_p": 1},
         {"eta_cutoff": 0.1, "top_n_sigma": 2},
+        {"typical_p": 0.5},
     ):
         found = gf.sample_tokens(x, seeds=[1, 2, 3, 4], invalid=-7, **given)
         good = gf.sample_tokens(x[[0, 3]], seeds=[1, 4], **given)
@@ -124,7 +125,7 @@ def test_tokens_behind_a_packed_mask_are_forbidden(backend: str) -> None:
 
 
 def cut_plainly(
-    x: Array, temperature: float, first: int, sigmas: float, epsilon: float, eta: float
+    x: Array, temperature: float, first: int, sigmas: float, typical: float, epsilon: float, eta: float
 ) -> tuple[Array, Array]:
     """What stays of one row, and what is too near a threshold to be told: in float64."""
     scaled = x.astype(np.float64) / temperature
@@ -133,11 +134,24 @@ def cut_plainly(
 
     def keep(value: Array, least: float) -> None:
         near[:] |= np.abs(value - least) < 1e-5 * max(1, np.abs(x.astype(float)).max() / temperature)
-        kept[:] &= (value >= least) | (scaled == scaled.max())
-        kept[order[:first]] = True
+        stays = kept & ((value >= least) | (scaled == scaled[kept].max()))
+        stays[[i for i in order if kept[i]][:first]] = True
+        kept[:] = stays
 
     if sigmas:
         keep(scaled, scaled.max() - sigmas * scaled.std())
+    if typical < 1:
+        log_p = np.where(kept, scaled - np.log(np.exp(scaled[kept]).sum()), -np.inf)
+        p = np.exp(log_p)
+        rank = np.abs(log_p - (p[kept] * log_p[kept]).sum())
+        order_of_ranks = np.argsort(rank, kind="stable")
+        up_to = np.cumsum(p[order_of_ranks])
+        edge = rank[order_of_ranks[max((up_to < typical).sum(), first - 1)]] if kept.sum() > first else rank[kept].max()
+        # A sum that meets p to rounding says nothing of the logit that it ends with.
+        near |= (np.abs(np.where(kept, rank, np.inf) - edge) < 1e-5 * max(1, np.abs(scaled).max())) | (
+            np.abs(up_to - typical).min() < 1e-5
+        )
+        kept &= rank <= edge
     for cutoff, by_entropy in ((epsilon, False), (eta, True)):
         if cutoff:
             log_p = scaled - np.log(np.exp(scaled[kept]).sum())
@@ -154,17 +168,21 @@ def test_cutoffs_against_the_formulas(backend: str, dtype: str, ties: bool, colu
     temperature = np.array([0.5, 1.0, 0.7, 1.7, 0.5])
     wide, told = x.astype(np.float64), 0
     for first in (1, 6):
-        for sigmas, epsilon, eta in ((1.0, 0, 0), (0, 0.002, 0), (0, 0, 0.01), (2.5, 3e-4, 0.002), (0, 1.0, 0)):
+        for sigmas, typical, epsilon, eta in (
+            (1.0, 1, 0, 0), (0, 1, 0.002, 0), (0, 1, 0, 0.01), (2.5, 1, 3e-4, 0.002), (0, 1, 1.0, 0), (0, 0.2, 0, 0),
+            (0, 0.9, 0, 0), (1.5, 0.7, 0, 0), (0, 0.6, 0.004, 0.02), (3.0, 0.3, 0, 0.1),
+        ):  # fmt: skip
             given: dict[str, Any] = {"top_n_sigma": [sigmas] * 4 + [None], "epsilon_cutoff": epsilon, "eta_cutoff": eta}
-            given |= {"temperature": temperature, "min_tokens_to_keep": first}
+            given |= {"temperature": temperature, "min_tokens_to_keep": first, "typical_p": typical}
             found = gf.filter_tokens(x, **given)
             for i in range(ROWS):
-                kept, near = cut_plainly(wide[i], temperature[i], first, sigmas if i < 4 else 0, epsilon, eta)
+                own = sigmas if i < 4 else 0, typical, epsilon, eta
+                kept, near = cut_plainly(wide[i], temperature[i], first, *own)
                 assert not ((found[i] != kept) & ~near).any()
                 told += np.count_nonzero(~near)
             drawn = gf.sample_tokens(x, seeds=seeds, **given)
             assert_same_bytes(drawn, gf.sample_tokens(x, mask=found, temperature=temperature, seeds=seeds))
-    assert told > 0.9 * 10 * x.size
+    assert told > 0.75 * 20 * x.size
 
 
 def test_top_n_sigma_by_hand(backend: str) -> None:
@@ -174,6 +192,37 @@ def test_top_n_sigma_by_hand(backend: str) -> None:
         for n, stay in ((1.0, [0]), (1.42, [0, 2, 3]), (2.82, [0, 2, 3]), (2.83, [0, 1, 2, 3]), (0, [0, 1, 2, 3])):
             kept = gf.filter_tokens(x, mask=mask, top_n_sigma=n, temperature=temperature)
             assert np.flatnonzero(kept).tolist() == stay
+
+
+def test_typical_by_hand(backend: str) -> None:
+    # Probabilities 0.5, 0.25, 0.125, 0.125: an entropy of 1.75 bits, from which they are 0.75, 0.25, 1.25 and 1.25 off.
+    x = np.log2([0.125, 0.5, 0.25, 0.125]).astype(np.float32) * np.float32(np.log(2))
+    for p, stay in ((0.0, [2]), (0.2, [2]), (0.3, [1, 2]), (0.7, [1, 2]), (0.8, [0, 1, 2, 3]), (1.0, [0, 1, 2, 3])):
+        assert np.flatnonzero(gf.filter_tokens(x, typical_p=p)).tolist() == stay
+        drawn = gf.sample_tokens(x, typical_p=p, size=400, rng=1)
+        assert np.unique(drawn).tolist() == stay
+    found = gf.sample_tokens(x, typical_p=0.2, rng=1, return_logprobs=True)
+    assert found.tokens == 2
+    assert found.logprobs == pytest.approx(0, abs=1e-7)
+    assert found.log_kept == pytest.approx(np.log(0.25), abs=1e-6)
+    assert gf.filter_tokens(x, typical_p=0.2, min_tokens_to_keep=2).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("p", [0.2, 0.95])
+@pytest.mark.parametrize("least", [1, 4])
+@pytest.mark.parametrize("kind", [0.3, 2.0, 6.0])
+def test_typical_is_that_of_transformers(p: float, least: int, kind: float) -> None:
+    torch = pytest.importorskip("torch")
+    process = pytest.importorskip("transformers.generation.logits_process")
+    x = normal("float32", (20, 1000), seed=5) * np.float32(kind)
+    theirs = torch.from_numpy(x)
+    warpers = [process.TopKLogitsWarper(400), process.TypicalLogitsWarper(p, min_tokens_to_keep=least)]
+    for warper in [*warpers, process.EtaLogitsWarper(0.003, min_tokens_to_keep=least)]:
+        theirs = warper(None, theirs)
+    ours = gf.filter_tokens(x, top_k=400, typical_p=p, eta_cutoff=0.003, min_tokens_to_keep=least)
+    # Sums in float32 may end a logit earlier or later.
+    assert (ours != np.isfinite(theirs.numpy())).sum() <= 2
+    assert ours.sum() < 0.9 * x.size
 
 
 @pytest.mark.parametrize("k", [0, 50])
@@ -226,6 +275,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"top_n_sigma": np.inf}, ValueError, "top_n_sigma must be finite and >= 0, got inf in row 0"),
     ({"epsilon_cutoff": [0.5, 1.5]}, ValueError, "epsilon_cutoff must lie in [0, 1], got 1.5 in row 1"),
     ({"eta_cutoff": np.nan}, ValueError, "eta_cutoff must lie in [0, 1], got nan in row 0"),
+    ({"typical_p": [0.5, -0.5]}, ValueError, "typical_p must lie in [0, 1], got -0.5 in row 1"),
     ({"eta_cutoff": "a"}, TypeError, "eta_cutoff must be real numbers, got 'a'"),
     ({"mask": np.int32(1)}, TypeError, "mask must be boolean (True: allowed), got int32"),
 ]

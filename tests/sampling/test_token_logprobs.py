@@ -20,12 +20,26 @@ SETTINGS: list[dict[str, Any]] = [
     {"min_p": 0.1},
     {"temperature": 1.7, "top_k": 30, "top_p": 0.8, "min_p": 0.02},
     {"top_p": 0},
+    {"temperature": 0.8, "typical_p": 0.6},
+    {"temperature": 1.3, "top_p": 0.9, "temperature_last": True},
+    {"top_n_sigma": 1.5, "eta_cutoff": 0.01, "min_tokens_to_keep": 3},
 ]
 
 
-def plainly_kept(x: Array, temperature: float = 1, top_k: int = 0, top_p: float = 1, min_p: float = 0) -> Array:
-    """By a sort, in float64 but for the products."""
-    return np.isfinite(filtered(x, temperature, top_k, top_p or 1e-9, min_p).astype(np.float64))
+def plainly_kept(
+    x: Array,
+    temperature: float = 1,
+    top_k: int = 0,
+    top_p: float = 1,
+    min_p: float = 0,
+    temperature_last: bool = False,
+    **others: float,
+) -> Array:
+    """By a sort, in float64 but for the products; what other filters leave is tested beside them."""
+    if others:
+        return gf.filter_tokens(x, temperature=temperature, **others)
+    seen = 1.0 if temperature_last else temperature
+    return np.isfinite(filtered(x, seen, top_k, top_p or 1e-9, min_p).astype(np.float64))
 
 
 def log_softmax(x: Array) -> Array:
@@ -84,6 +98,25 @@ def test_logits_of_every_shape(compiled: str, kind: str) -> None:
         for given_ in ({"top_p": [1e-9, 0.01, 0.2, 0.5, 0.9, 0.999]}, {"top_k": 77, "top_p": 0.6}, {"min_p": 0.3}):
             found = gf.filter_tokens(x, temperature=0.8, **given_)
             assert_same_bytes(found, gf.reference.filter_tokens(x, temperature=0.8, **given_))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7])
+def test_what_is_told_of_rows_depends_on_no_number_of_draws(backend: str, size: int) -> None:
+    x = normal("float32", (3, 900))
+    seeds = np.arange(max(size, 1) * 3).reshape(-1, 3)
+    for given_ in SETTINGS:
+        one = gf.sample_tokens(x, seeds=seeds[0], return_logprobs=True, top_logprobs=2, **given_)
+        several = gf.sample_tokens(x, size=size, seeds=seeds[:size], return_logprobs=True, top_logprobs=2, **given_)
+        for part, other in zip(one[3:], several[3:], strict=True):
+            assert_same_bytes(part, other)
+        if size:
+            for part, other in zip(one[:3], several[:3], strict=True):
+                assert_same_bytes(part, other[0])
+        assert several.logprobs.shape == (size, 3)
+        for threads in (2, 5):
+            again = gf.sample_tokens(x, seeds=seeds[0], return_logprobs=True, num_threads=threads, **given_)
+            for part, other in zip(one[:4], again[:4], strict=True):
+                assert_same_bytes(part, other)
 
 
 def test_the_edge_is_exact(backend: str) -> None:

@@ -18,6 +18,12 @@ SETTINGS: dict[str, Any] = {
     "top_k": [0, 5, None, 40],
     "top_p": [None, 0.9, 0.0, 1.0],
     "min_p": [0.1, None, None, 0.02],
+    "temperature_last": True,
+    "min_tokens_to_keep": [None, 3, 0, 1],
+    "top_n_sigma": [None, None, 2, None],
+    "typical_p": [None, 0.8, None, 0.6],
+    "epsilon_cutoff": [0.01, None, 0.01, None],
+    "eta_cutoff": [None, None, None, 0.1],
 }
 
 

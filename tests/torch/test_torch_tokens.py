@@ -55,6 +55,7 @@ def test_filters_as_engines_have_them(backend: str, dtype: torch.dtype) -> None:
         SETTINGS | {"temperature_last": True},
         {"top_p": 0.1, "min_tokens_to_keep": np.array([1, 4, 2, 50])},
         {"top_n_sigma": 1.0, "epsilon_cutoff": np.array([0.1, 0, 0.02, 0.01], np.float32), "eta_cutoff": 0.05},
+        {"typical_p": np.array([0.2, 0.9, 0.5, 1.0], np.float16), "eta_cutoff": 0.001},
         {"mask": words, "min_p": 0.2, "temperature": 2.0, "temperature_last": True, "min_tokens_to_keep": 2},
     ):
         own = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in given.items()}
@@ -129,6 +130,27 @@ def test_invalid_rows() -> None:
         assert found.tolist() == [wanted[0], -1, -1, wanted[3]]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logprobs_are_those_of_the_door_to_numpy(backend: str, dtype: torch.dtype) -> None:
+    x = logits_of(dtype)
+    x[1, 3] = torch.nan
+    given: dict[str, Any] = {"top_p": 0.8, "typical_p": 0.9, "temperature": 1.5, "size": 3, "invalid": -2}
+    given |= {"seeds": np.arange(12).reshape(3, 4), "return_logprobs": True}
+    for best in (0, 5):
+        found = sample_tokens(x, top_logprobs=best, **given)
+        wanted = gf.sample_tokens(plain(x), top_logprobs=best, **given)
+        for mine, its in zip(found, wanted, strict=True):
+            assert (mine is None) is (its is None)
+            if its is not None:
+                np.testing.assert_array_equal(mine.numpy(), its)
+    one = sample_tokens(x[0], return_logprobs=True, seeds=3)
+    assert [part.shape for part in one[:4]] == [()] * 4
+    with pytest.raises(ValueError, match="top_logprobs needs return_logprobs=True"):
+        sample_tokens(x, top_logprobs=1)
+    with pytest.raises(NotImplementedError, match="return_logprobs cannot be traced: compiled programs return tokens"):
+        sample_tokens(torch.empty(3, 5, device="meta"), return_logprobs=True)
+
+
 def test_one_operator_of_a_compiled_program() -> None:
     x = logits_of(torch.float32)
 
@@ -154,17 +176,12 @@ def test_one_operator_of_a_compiled_program() -> None:
         (
             x,
             torch.tensor(0.5),
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
+            *[None] * 3,
+            True,
+            *[None] * 5,
             seeds,
             None,
             None,
-            True,
             [2],
             None,
             torch.empty(0),

@@ -28,6 +28,12 @@ class Case:
     want: str = "both"  # of the soft and the hard result
     top_p: float = 1.0
     min_p: float = 0.0
+    seen_scale: float | None = None  # of the probabilities that filters of tokens see
+    least: int = 0
+    sigmas: float = 0.0
+    typical_p: float = 1.0
+    epsilon: float = 0.0
+    eta: float = 0.0
     known: str = "index"  # of conditional_gumbel: the index, its value too, or an upper bound
     in_place: bool = False
 
@@ -118,7 +124,15 @@ TOKENS: list[dict[str, Any]] = [
     {"k": 0, "min_p": 0.3, "logits": "wide", "place": "spread"},
     {"k": 3, "top_p": 0.7, "logits": "equal", "place": "offsets"},
     {"k": 2, "logits": "holes", "temperature": 1e30},
-    {"k": 2, "top_p": 0.5, "logits": "empty"},
+    {"k": 0, "top_p": 0.8, "temperature": 0.5, "seen_scale": 1.0, "mask": "row"},
+    {"k": 0, "top_p": 0.1, "min_p": 0.5, "least": 7, "logits": "equal"},
+    {"k": 0, "sigmas": 1.0, "temperature": 0.8, "mask": "all", "place": "seeds"},
+    {"k": 0, "typical_p": 0.6, "min_p": 0.01, "offset": 5},
+    {"k": 60, "typical_p": 0.9, "top_p": 0.95, "least": 3, "logits": "wide"},
+    {"k": 0, "epsilon": 0.004, "temperature": 1.5, "mask": "row"},
+    {"k": 40, "eta": 0.01, "sigmas": 2.0, "place": "offsets"},
+    {"k": 0, "typical_p": 0.5, "epsilon": 0.01, "eta": 0.05, "seen_scale": 1.25, "logits": "holes"},
+    {"k": 2, "top_p": 0.5, "eta": 0.5, "logits": "empty"},
     {"k": 2, "logits": "nan"},
 ]
 
@@ -217,7 +231,10 @@ LARGE = [
     Case("log_softmax_backward", 90, 4099, temperature=0.5),
     Case("sample_tokens", 60, 4099, k=50, top_p=0.9, temperature=0.8, offset=77),
     Case("sample_tokens", 60, 4099, k=0, top_p=0.9, temperature=0.8, offset=77),
+    Case("sample_tokens", 60, 4099, k=0, typical_p=0.9, temperature=0.8, offset=77),
+    Case("sample_tokens", 60, 4099, k=0, eta=0.002, temperature=0.8, offset=77),
     Case("token_edges", 60, 4099, k=50, top_p=0.9, temperature=0.8),
+    Case("token_edges", 60, 4099, k=0, typical_p=0.9, temperature=0.8),
     Case("token_edges", 60, 4099, k=0, top_p=0.9, temperature=0.8),
     Case("draw_alias", 3, 1000, draws=50_000, offset=77),
     Case("draw_inverse", 3, 1000, draws=50_000, offset=77),

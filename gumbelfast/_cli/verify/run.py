@@ -13,6 +13,7 @@ import numpy as np
 from ... import _core
 from ..._engine.backend import Kernels
 from ..._engine.tables import bits_of, bounds_of, guide_of
+from ..._engine.tokens import Settings
 from ..._engine.types import LACKING, REFUSED
 from ...reference import kernels as reference
 from .. import text
@@ -43,6 +44,15 @@ class Cell:
         return f"{text.GOOD} ({', '.join(notes)})" if notes else text.GOOD
 
 
+def token_settings(case: Case, rows: int) -> Settings:
+    """Those of a case, the same for all rows."""
+    numbers = 1 / case.temperature, case.k, case.top_p, case.min_p, case.seen_scale, case.least, case.sigmas
+    given = *numbers, case.typical_p, case.epsilon, case.eta
+    scale, *filters = (None if each is None else np.full(rows, each) for each in given)
+    assert scale is not None
+    return Settings(scale, *filters)
+
+
 def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
     """The results of a kernel, in arrays of its own; nothing if it refuses its input."""
     kernel = getattr(backend, case.kernel)
@@ -69,15 +79,12 @@ def run(backend: Kernels, case: Case, given: Inputs, threads: int) -> Results:
         return () if status == REFUSED else (index, perturbed, np.array([status == LACKING]))
     if case.kernel == "sample_tokens":
         index = np.empty(rows, np.int64)
-        settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
-        status = kernel((x, given.mask, 1.0), *settings, index, threads, given.address)
+        status = kernel((x, given.mask, 1.0), token_settings(case, rows), index, None, threads, given.address)
         return () if status == REFUSED else (index, np.array([status == LACKING]))
     if case.kernel == "token_edges":
-        edges = np.empty((rows, 5))
-        settings = np.full(rows, scale), np.full(rows, case.k), np.full(rows, case.top_p), np.full(rows, case.min_p)
-        status = kernel((x, given.mask, 1.0), *settings, edges, threads)
-        # Sums of weights have the error of their exponentials; where the edge lies has none.
-        return () if status == REFUSED else (edges[:, :3], np.array([status == LACKING]))
+        edges = np.empty((rows, 4))
+        status = kernel((x, given.mask, 1.0), token_settings(case, rows), edges, threads)
+        return () if status == REFUSED else (edges, np.array([status == LACKING]))
     if case.kernel == "conditional_gumbel":
         out = np.empty(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
         status = kernel((x, None, 1.0), *condition(case, x), out, threads, given.address)
