@@ -4,6 +4,8 @@ Bounds are two-sided with an error probability of 1e-7 a test; seeds are fixed. 
 on the backend in force: others give the same bytes.
 """
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from helpers import normal, work_of
@@ -33,6 +35,21 @@ def test_nothing_is_hidden_from_the_draw(dtype: str) -> None:
     x = normal(dtype, (30_000, 700), seed=5)
     noise = gf.gumbel(size=x.shape, dtype=work_of(dtype), rng=22)
     assert np.array_equal(gf.categorical(x, rng=22), (x + noise).argmax(axis=1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_orders_of_draws_by_weights(dtype: str) -> None:
+    """All orders of three of five weights, 10**8 samples: chi-square against the product of shares of what is left."""
+    weights, samples, chunk = np.array([0.5, 2.0, 1.0, 4.0, 0.25], dtype), 10**8, 10**6
+    urn, rng = gf.distributions.PlackettLuce(weights), gf.default_rng(24)
+    counts = np.zeros(125, np.int64)
+    for _ in range(samples // chunk):
+        counts += np.bincount(urn.sample(3, chunk, rng=rng).indices @ [25, 5, 1], minlength=125)
+    orders = np.array(list(permutations(range(5), 3)))
+    drawn = weights.astype(np.float64)[orders]
+    left = weights.astype(np.float64).sum() - np.cumsum(drawn, axis=1) + drawn
+    assert counts.sum() == counts[orders @ [25, 5, 1]].sum()
+    assert stats.chisquare(counts[orders @ [25, 5, 1]], samples * (drawn / left).prod(axis=1)).pvalue > ERROR
 
 
 @pytest.mark.parametrize("method", ["alias", "inverse"])
