@@ -209,34 +209,77 @@ void cases(const Backend& backend, const std::string& name, const Kernels<Condit
 }
 
 // Every row has filters of its own; equal logits at the edges are frequent in the half types.
-void cases(const Backend& backend, const std::string& name, const Kernels<TokenArgs>& kernels, const Type& type) {
-  const struct {
-    int64_t rows, cols;
-  } shapes[] = {{61, 10}, {17, 300}, {15, 5000}, {9, 70001}};
-  for (const auto& [rows, cols] : shapes) {
-    const Bytes x = logits(backend, type, rows * cols, 1);
-    std::vector<double> scale, top_p, min_p;
-    std::vector<int64_t> top_k, index(static_cast<size_t>(rows));
+struct TokenCase {
+  int64_t rows, cols;
+  Bytes x;
+  std::vector<double> scale, top_p, min_p, seen, sigmas, typical, epsilon, eta;
+  std::vector<int64_t> top_k, least;
+
+  TokenCase(const Backend& backend, const Type& type, int64_t r, int64_t c)
+      : rows(r), cols(c), x(logits(backend, type, r * c, 1)) {
     for (int64_t i = 0; i < rows; ++i) {
       scale.push_back(i % 7 == 6 ? 0 : 1 + 0.25 * static_cast<double>(i % 5));
       top_k.push_back(i % 2 * (1 + cols / (2 + i)));
       top_p.push_back(i % 3 ? 0.3 * static_cast<double>(i % 4) + 0.05 : 1);
       min_p.push_back(i % 4 == 1 ? 0.125 : 0);
+      seen.push_back(1 + 0.5 * static_cast<double>(i % 2));
+      least.push_back(i % 5 == 2 ? 4 : 0);
+      sigmas.push_back(i % 6 == 3 ? 1.5 : 0);
+      typical.push_back(i % 3 == 0 ? 0.2 + 0.1 * static_cast<double>(i % 6) : 1);
+      epsilon.push_back(i % 4 == 2 ? 0.004 : 0);
+      eta.push_back(i % 5 == 4 ? 0.02 : 0);
     }
-    const TokenArgs args{{x.data(), rows, cols, cols},
-                         {key, 99, static_cast<uint64_t>(cols), nullptr, nullptr},
-                         scale.data(),
-                         top_k.data(),
-                         top_p.data(),
-                         min_p.data(),
-                         index.data()};
-    run(kernels, type.dtype, args, rows, workers);
-    put(name + "/" + type.name + "/" + std::to_string(cols), index.data(), index.size() * 8);
   }
+  MoreFilters more() const {
+    return {seen.data(), least.data(), sigmas.data(), typical.data(), epsilon.data(), eta.data()};
+  }
+  std::string name(const std::string& of, const Type& type) const {
+    return of + "/" + type.name + "/" + std::to_string(cols);
+  }
+};
+
+template <class Run>
+void token_cases(const Backend& backend, const Type& type, Run run_case) {
+  const struct {
+    int64_t rows, cols;
+  } shapes[] = {{61, 10}, {17, 300}, {15, 5000}, {9, 70001}};
+  for (const auto& [rows, cols] : shapes) run_case(TokenCase(backend, type, rows, cols));
 }
 
-// Edges are compared with the reference (gumbelfast/_cli/verify), and tokens, which they must agree with, are above.
-void cases(const Backend&, const std::string&, const Kernels<TokenEdgeArgs>&, const Type&) {}
+void cases(const Backend& backend, const std::string& name, const Kernels<TokenArgs>& kernels, const Type& type) {
+  for (const bool further : {false, true})
+    token_cases(backend, type, [&](const TokenCase& with) {
+      std::vector<int64_t> index(static_cast<size_t>(with.rows));
+      std::vector<double> masses(static_cast<size_t>(with.rows * token_mass_fields));
+      const TokenArgs args{{with.x.data(), with.rows, with.cols, with.cols},
+                           {key, 99, static_cast<uint64_t>(with.cols), nullptr, nullptr},
+                           with.scale.data(),
+                           with.top_k.data(),
+                           with.top_p.data(),
+                           with.min_p.data(),
+                           index.data(),
+                           further ? with.more() : MoreFilters{},
+                           further ? masses.data() : nullptr};
+      run(kernels, type.dtype, args, with.rows, workers);
+      put(with.name(further ? name + "-further" : name, type), index.data(), index.size() * 8);
+      if (further) put(with.name(name + "-masses", type), masses.data(), masses.size() * 8);
+    });
+}
+
+void cases(const Backend& backend, const std::string& name, const Kernels<TokenEdgeArgs>& kernels, const Type& type) {
+  token_cases(backend, type, [&](const TokenCase& with) {
+    std::vector<double> edges(static_cast<size_t>(with.rows * token_edge_fields));
+    const TokenEdgeArgs args{{with.x.data(), with.rows, with.cols, with.cols},
+                             with.scale.data(),
+                             with.top_k.data(),
+                             with.top_p.data(),
+                             with.min_p.data(),
+                             edges.data(),
+                             with.more()};
+    run(kernels, type.dtype, args, with.rows, workers);
+    put(with.name(name, type), edges.data(), edges.size() * 8);
+  });
+}
 
 constexpr struct {
   int64_t rows, cols;
