@@ -190,9 +190,16 @@ struct MoreFilters {
   const double* typical_p = nullptr;
   const double* epsilon = nullptr;
   const double* eta = nullptr;
-
-  bool any() const { return sigmas || typical_p || epsilon || eta; }
 };
+
+// static: kernels call it too, and an inline function would be shared between instruction sets by the linker.
+static inline bool filters_more(const MoreFilters& more) {
+  return more.sigmas || more.typical_p || more.epsilon || more.eta;
+}
+template <class Args>
+static inline bool filters(const Args& args) {
+  return args.top_k || args.top_p || args.min_p || filters_more(args.more);
+}
 
 // One entry a row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as well.
 // masses: of each row that a token is drawn of, its largest logit, and sums of weights: exp((x - largest) * scale) of
@@ -209,9 +216,8 @@ struct TokenArgs {
   MoreFilters more = {};
   double* masses = nullptr;  // may be null
 
-  bool filtered() const { return top_k || top_p || min_p || more.any(); }
   Plan plan() const {
-    const double drawn = filtered() ? filter_cost + scan_cost : scan_cost, summed = masses ? filter_cost : 0;
+    const double drawn = filters(*this) ? filter_cost + scan_cost : scan_cost, summed = masses ? filter_cost : 0;
     return {static_cast<double>(logits.cols) * (drawn + summed)};
   }
 };
@@ -228,9 +234,8 @@ struct TokenEdgeArgs {
   double* edges;
   MoreFilters more = {};
 
-  bool filtered() const { return top_k || top_p || min_p || more.any(); }
   Plan plan() const {
-    return {static_cast<double>(logits.cols) * (top_p || more.any() ? 4 * filter_cost : filter_cost)};
+    return {static_cast<double>(logits.cols) * (top_p || filters_more(more) ? 4 * filter_cost : filter_cost)};
   }
 };
 

@@ -57,9 +57,10 @@ template <class T>
 T limit_of(double log_p) {
   return log_p < 0 ? static_cast<T>(log_p) : T{0};
 }
-// The least x with fl(fl(x - most) * scale) >= limit.
+// The least x with fl(fl(x - most) * scale) >= limit. With such a scale no product of another x rounds to zero.
 template <class T>
 T threshold_of(T most, T scale, T limit) {
+  if (limit == 0 && scale > T(0.5)) return most;
   return least_value(most, [&](T x) { return (x - most) * scale >= limit; });
 }
 
@@ -204,6 +205,22 @@ int64_t keep_side(T* list, int64_t n, Chosen chosen, bool wanted) {
   return left;
 }
 
+// Between two numbers in the order of floats: the mean of their values, or in that order. In place of a subnormal
+// number, which takes long to compare, zero or a number next to these, if one lies between.
+template <class T, class Integer = decltype(ordered(T{}))>
+Integer middle_of(Integer low, Integer high, bool by_value) {
+  constexpr auto least = __builtin_bit_cast(Integer, Format<VectorOf<T>>::least);
+  const auto tiny = [](Integer i) { return -1 - least < i && i < least; };
+  Integer middle = low;
+  if (by_value && !tiny(low + 1) && !tiny(high)) middle = ordered(from_ordered(low + 1) / 2 + from_ordered(high) / 2);
+  if (middle <= low || middle >= high) middle = (low & high) + ((low ^ high) >> 1);
+  const Integer others[] = {0, least, -1 - least};
+  if (tiny(middle))
+    for (const Integer other : others)
+      if (low < other && other < high) return other;
+  return middle;
+}
+
 // The least rank of those in a list up to which they measure `limit` or more, the highest where all measure less; and
 // what lies below it. By bisection among those that may still be it: means of ranks first, then means in the order of
 // floats, which must end. The list is overwritten; the rank of -inf is +inf.
@@ -220,8 +237,7 @@ T share_edge(T* list, int64_t n, Rank rank, Measure measure, double limit, uint6
   auto low = ordered(-simd::lane_max(negated)) - 1, high = ordered(simd::lane_max(highest));
   below = 0;
   for (int step = 0; high - 1 > low; ++step) {
-    auto middle = ordered(from_ordered(low + 1) / 2 + from_ordered(high) / 2);
-    if (step >= 16 || middle <= low || middle >= high) middle = (low & high) + ((low ^ high) >> 1);
+    const auto middle = middle_of<T>(low, high, step < 16);
     const V threshold = set(from_ordered(middle));
     const auto chosen = [&](V x) { return threshold >= rank(x); };
     const uint64_t more = below + measure(list, n, chosen);

@@ -30,7 +30,7 @@ Result token_edge_rows(const TokenEdgeArgs& args, const Span& span) {
   using V = VectorOf<S>;
   const int64_t cols = args.logits.cols;
   const double unit = grid_unit(cols);
-  Survivors<T> left(args.filtered() ? cols : 0);
+  Survivors<T> left(filters(args) ? cols : 0);
   bool lacks = false;
   for (int64_t i = span.begin; i < span.end; ++i) {
     const Row<S, masked> row(args.logits, i);
@@ -44,7 +44,7 @@ Result token_edge_rows(const TokenEdgeArgs& args, const Span& span) {
     Cut<T> cut{most, best.index, most};
     const auto settle = [&](const auto& from, int64_t n, T floor) {
       cut = {lowest<T>, n};
-      if (args.filtered()) cut = filter(from, n, asked, most, floor, unit, left.rest);
+      if (filters(args)) cut = filter(from, n, asked, most, floor, unit, left.rest);
       settle_cut(from, n, cut);
     };
     if (best.index >= 0 && static_cast<T>(args.scale[i]) != 0) {

@@ -198,7 +198,7 @@ template <class S, bool masked>
 Result sample_token_rows(const TokenArgs& args, const Span& span) {
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
-  Survivors<T> left(args.filtered() ? cols : 0);
+  Survivors<T> left(filters(args) ? cols : 0);
   TokenDraws<T> draws(args, span);
   bool lacks = false;
   for (int64_t i = span.begin; i < span.end; ++i) {

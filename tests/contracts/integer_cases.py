@@ -25,6 +25,16 @@ LEFT = gf.gumbel_top_k(X, 2, rng=5, offset=0, row_stride=6)
 RIGHT = gf.gumbel_top_k(X, 2, rng=5, offset=3, row_stride=6)
 
 
+def prepared(weights: Any, axis: int) -> Any:
+    return distributions.PlackettLuce(weights, axis=axis).sample(2, rng=5)
+
+
+def updated(items: Any) -> Any:
+    urn = distributions.PlackettLuce(P)
+    urn.update(items, 5.0)
+    return urn.weights
+
+
 def step(tokens: Any, state: Any) -> tuple[Any, Any]:
     """A Markov chain for three prompts."""
     return X[np.arange(3) if tokens is None else tokens], None
@@ -110,6 +120,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "distributions.inverse_transform": (gf.distributions.inverse_transform, {"probs": P, "u": U}),
     "log_softmax_backward": (gf.log_softmax_backward, {"grad": X, "log_y": gf.log_softmax(X)}),
     "shards.merge": (gf.shards.merge, {"states": [LEFT, RIGHT], "starts": [0, 3]}),
+    "distributions.PlackettLuce": (prepared, {"weights": P}),
+    "distributions.PlackettLuce.sample": (distributions.PlackettLuce(P).sample, {"k": 2}),
+    "distributions.PlackettLuce.update": (updated, {}),
     "distributions.plackett_luce_log_prob": (gf.distributions.plackett_luce_log_prob, {"logits": X, "order": LATIN}),
     "distributions.plackett_luce_log_prob_backward": (
         gf.distributions.plackett_luce_log_prob_backward,
