@@ -17,6 +17,7 @@ from .._engine.types import REFUSED
 Array = NDArray[Any]
 
 _WORTH_A_KERNEL = 32  # draws
+_SUMMED_EITHER_WAY = 4096  # weights, whose last cumulative sum is far nearer to their sum than the tolerance
 _ROOT_EPS = math.sqrt(np.finfo(np.float64).eps)
 
 
@@ -42,7 +43,7 @@ def checked(a: Any, size: Any, p: Any, axis: Any, replace: Any) -> Weights | Non
         weights = given.astype(np.float64, order="C", casting="safe", copy=False)
         shape = () if size is None else checks.size_tuple(size)
         tolerance = _ROOT_EPS
-        if isinstance(p, np.ndarray) and p.dtype.kind == "f":
+        if isinstance(p, np.ndarray) and p.dtype.kind == "f" and p.dtype.itemsize != 8:
             tolerance = max(tolerance, math.sqrt(np.finfo(p.dtype).eps))
     except (TypeError, ValueError, IndexError):
         return None
@@ -63,11 +64,12 @@ def _length(a: Any, axis: Any) -> int:
 def with_replacement(rng: np.random.Generator, p: Weights, shape: Any) -> Array | None:
     """Independent places, by inversion: those of NumPy for the same words."""
     shape, weights = checks.size_tuple(shape), p.each
-    if not p.sums_to_one(weights.sum()):
-        return None
     count = math.prod(shape)
     bits: Any = rng.bit_generator
-    if count >= _WORTH_A_KERNEL and (place := bits._take_doubles(count)) is not None:
+    many = count >= _WORTH_A_KERNEL
+    if many and not p.sums_to_one(weights.sum()):
+        return None
+    if many and (place := bits._take_doubles(count)) is not None:
         index = np.empty(shape, np.int64)
         status = REFUSED
         try:
@@ -77,9 +79,10 @@ def with_replacement(rng: np.random.Generator, p: Weights, shape: Any) -> Array 
             if status < 0:
                 bits.advance(-2 * count)
         return index if status >= 0 else None
-    if not weights.min() >= 0:
-        return None
     cumulated = weights.cumsum()
+    total = cumulated[-1] if weights.size < _SUMMED_EITHER_WAY else weights.sum()
+    if not (weights.min() >= 0 and p.sums_to_one(total)):
+        return None
     cumulated /= cumulated[-1]
     uniform = np.asarray(rng.random(shape))
     return first_above(cumulated, uniform.reshape(-1)).reshape(uniform.shape)
