@@ -92,12 +92,18 @@ def test_links(name: str) -> None:
 
 
 def test_ratios_are_those_of_the_docs() -> None:
-    """The README's figures are those of docs/performance.md, row by row; it leaves out one row."""
+    """The README's figures are those of docs/performance.md, row by row and CPU by CPU."""
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    section = text.split("## Beside each library\n")[1].split("\n## ")[0]
-    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
-    documented = [row[-1] for row in table[2:] if row[0] != "token sampling, top-p 0.9"]
-    rows = re.findall(r"^\| .* \| ([\d.]+)(?: \(([\d.]+)\))? \|", README, re.MULTILINE)
-    assert len(rows) == 12
-    shown = [figure for row in rows for figure in row if figure]
-    assert shown == ", ".join(documented).split(", ")
+    shown = [[cell.strip() for cell in line.split("|")[2:4]] for line in README.splitlines() if line.startswith("| ")][
+        2:
+    ]
+    assert len(shown) == 12
+    amd, intel = (re.findall(r"[\d.]+", " ".join(column)) for column in zip(*shown, strict=True))
+
+    def documented(heading: str) -> list[str]:
+        section = text.split(f"{heading}\n")[1].split("\n## ")[0].split("\n### ")[0]
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:2] == "| "]
+        return ", ".join(row[-1] for row in rows[2:] if row[0] != "token sampling, top-p 0.9").split(", ")
+
+    assert amd == documented("## Beside each library")
+    assert intel == documented("### On an Intel Xeon")
