@@ -52,7 +52,7 @@ def draw_rows(
 
 
 def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedLike, seeds: Any, positions: Any) -> int:
-    """Rows with a seed take the noise of it; the others the next elements of `rng`, as if they were all of the call."""
+    """Rows with a seed take its noise; the others take the next elements of `rng`, as if the call had no more rows."""
     width = columns + -columns % 32
     given, missing = row_checks.seed_rows(seeds, shape)
     places = row_checks.uint64_rows(positions, "positions", shape, checks.LAST_ELEMENT // width)
@@ -73,7 +73,7 @@ def _draw_seeded(call: RowCall, shape: tuple[int, ...], columns: int, rng: SeedL
 
 
 def draw_flat(call: RowCall, elements: int, rng: SeedLike, offset: Any) -> None:
-    """Run `call` on a flat slice of noise; with an `offset`, of `rng`'s key, and the generator stays where it is."""
+    """Run `call` on a flat slice of noise; with an `offset`, of the noise of `rng`'s key, and no generator moves."""
     if offset is None:
         sources.draw(sources.source(rng), elements, call, elements)
     else:
@@ -82,7 +82,7 @@ def draw_flat(call: RowCall, elements: int, rng: SeedLike, offset: Any) -> None:
 
 
 def _with_key(rng: SeedLike, call: Callable[[int], int]) -> int:
-    """``call(key)``; a generator of ours stays where it is, a numpy Generator gives a key for a call that succeeds."""
+    """``call(key)``; a generator of ours does not move, a NumPy Generator moves only if the call succeeds."""
     if rng is None:
         raise ValueError("offset addresses the noise of a key: rng must be given")
     if sources.is_ours(rng):

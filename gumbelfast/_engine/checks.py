@@ -1,4 +1,4 @@
-"""What input is accepted, and what is said of input that is not. Error texts are written in files named checks."""
+"""Which input is accepted, and the errors for all other input. Error texts are in files named checks."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def is_real(dtype: np.dtype[Any]) -> bool:
-    """Whether it is of integers or one of the four of floats."""
+    """Whether it is a dtype of integers, or one of the four dtypes of floats."""
     return dtype.kind in "iu" or dtype.name in _NAMES
 
 
 def work_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What a dtype is computed in."""
+    """The dtype in which arrays of a dtype are computed."""
     return _F64 if dtype == _F64 else _F32
 
 
@@ -45,7 +45,7 @@ def eps_of(dtype: np.dtype[Any]) -> float:
 
 
 def work_range(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The largest and the smallest positive number of what a dtype is computed in."""
+    """The largest and the smallest positive number of the dtype in which a dtype is computed."""
     return _F64_RANGE if dtype == _F64 else _F32_RANGE
 
 
@@ -58,7 +58,7 @@ def real(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def as_integer(value: Any, name: str, least: int | None = None, below: int | None = None) -> int:
-    """An integer of Python, NumPy, PyTorch or JAX, as such or as an array without axes; `below` is a power of two."""
+    """An integer of Python, NumPy, PyTorch or JAX, a number or an array without axes; `below` is a power of two."""
     number = value if type(value) is int else _index(value)
     if number is None:
         raise TypeError(f"{name} must be an integer, got {value!r}")
@@ -70,7 +70,7 @@ def as_integer(value: Any, name: str, least: int | None = None, below: int | Non
 
 
 def _index(value: Any) -> int | None:
-    """What `operator.index` makes of a value; None for booleans and arrays with axes, which it may take as well."""
+    """The result of `operator.index`; None for booleans and for arrays with axes, some of which it would accept."""
     if getattr(value, "shape", ()) != ():
         return None
     try:
@@ -95,7 +95,7 @@ def as_integers(values: Any, name: str) -> Array:
         return array
     if whole and kind != "O":
         raise TypeError(f"{name} must be integers, got {array.dtype}")
-    # Of lists: NumPy makes float64 of none, and of signed and unsigned integers together, and 1 and 0 of booleans.
+    # In lists NumPy turns booleans into 1 and 0, and an empty list or mixed signed and unsigned integers into float64.
     entries = np.asarray(values, dtype=object)
     numbers = [_index(entry) for entry in entries.ravel().tolist()]
     if None in numbers:
@@ -107,7 +107,7 @@ def as_integers(values: Any, name: str) -> Array:
 
 def is_outside(array: Array, least: Any, end: Any) -> NDArray[np.bool_]:
     """Which of the integers that `as_integers` found do not lie in [least, end)."""
-    return np.asarray((array < least) | (array >= end))  # Python's bool where the array is a single one of Python's
+    return np.asarray((array < least) | (array >= end))  # a Python bool for a single Python integer
 
 
 def axis_index(axis: Any, ndim: int) -> int:
@@ -144,14 +144,14 @@ def as_array(x: ArrayLike) -> Array:
 
 
 def rows(x: ArrayLike, axis: Any) -> tuple[Array, int]:
-    """The array with `axis` last, in rows, aligned, native, copied only where it must be; the axis, -1 if last.
+    """The array with `axis` last, in aligned native rows, copied only if necessary; and the axis, -1 if it is the last.
 
     Raises TypeError for a dtype outside the four, ValueError for an axis of size 0.
     """
     if type(axis) is not int:  # -1.0 is equal to -1
         axis = as_integer(axis, "axis")
     if type(x) is np.ndarray and axis == -1 and x.dtype is _F32 and x.flags.carray and x.ndim and x.size:
-        return x, -1  # what most calls bring, so that small ones stay cheap
+        return x, -1  # the usual input: this keeps small calls cheap
     if type(x) is not np.ndarray:
         x = as_array(x)
     dtype = x.dtype
@@ -180,7 +180,7 @@ def restored(x: Array, axis: int) -> Array:
 def _number(value: Any, name: str) -> float:
     """A real number as a float; infinite for an integer above all floats."""
     try:
-        # float would read text, and drop imaginary parts.
+        # float() would accept text, and drop imaginary parts.
         if type(value) not in (float, int) and np.asarray(value).dtype.kind in "SUc":
             raise TypeError
         return float(value)
@@ -265,7 +265,7 @@ def count(k: Any, columns: int) -> int:
 
 
 def size_tuple(size: Any, name: str = "size") -> tuple[int, ...]:
-    several = np.iterable(size) and not isinstance(size, bytes)  # which hold integers, but are text
+    several = np.iterable(size) and not isinstance(size, bytes)  # bytes hold integers, but are text
     return tuple([as_integer(n, name, 0) for n in (size if several else (size,))])
 
 

@@ -14,13 +14,13 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def in_one_step(function: _Function) -> _Function:
-    """The function, called only where the step of that name declines."""
+    """The function, called only if the compiled step of that name declines."""
     made: Any = functools.update_wrapper(_core.direct(function), function)
-    made.__annotations__ = function.__annotations__  # Python 3.14 copies what makes them
+    made.__annotations__ = function.__annotations__  # Python 3.14 copies the function that makes them
     return made  # type: ignore[no-any-return]
 
 
 def know_these(generator: type[Any], sources: ModuleType, top_k: type[Any]) -> None:
-    """Tells the steps what stands above this layer; until then they decline."""
+    """Gives the compiled steps what they need from the layers above; until then they decline."""
     compiled = [each for each in backend._BY_NAME.values() if isinstance(each, _core.Backend)]
     _core.know(backend._active, compiled, generator, sources, top_k)

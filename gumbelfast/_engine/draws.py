@@ -44,7 +44,7 @@ def run(
 
 
 def tolerate(call: RowCall, lacks: Callable[[], bool]) -> RowCall:
-    """The call, for which rows with less to draw than was asked for are a failure only where `lacks` says so."""
+    """The call, in which rows with too few entries are a failure only if `lacks` says so."""
 
     def tolerant(place: Any) -> int:
         status = call(place)
@@ -159,6 +159,6 @@ def relax(
 
 
 def check_drawable(logits: Logits, axis: int, threads: int) -> None:
-    """Refuses what `relax` would refuse after it may have written some rows."""
+    """Refuses the logits that `relax` would refuse, before any row is written."""
     if active().refuses(logits, threads):
         refuse(logits[0], None, axis)

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class Entries(NamedTuple):
-    """Logits and what they are of: rows without gaps, or cut out by `bounds`, in which places may stand for ids."""
+    """Logits and their ids, in rows without gaps or given by `bounds`, where places may stand for ids."""
 
     logits: Array
     scale: float | NDArray[np.float64]
@@ -39,7 +39,7 @@ def as_entries(
     indptr: ArrayLike | None,
     columns: int | None,
 ) -> Entries:
-    """What a call gives, checked; where no ids are given, places in rows that `indptr` tells stand for them."""
+    """The checked arguments of a call. Without ids, places in the rows that `indptr` defines stand for them."""
     space = id_checks.as_columns(columns)
     named: NDArray[np.uint64] | None
     if indptr is None:

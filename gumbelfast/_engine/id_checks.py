@@ -1,4 +1,4 @@
-"""What ids of columns in a larger space are accepted, and rows cut out of arrays, and what is said of others."""
+"""Which ids of columns and which bounds of rows are accepted, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ U64 = NDArray[np.uint64]
 
 
 def as_columns(columns: Any) -> int:
-    """How many columns the space has; there must be a number."""
+    """How many columns the space has; it must be given."""
     if columns is None:
         raise ValueError("ids and indptr need columns: how many there are in the whole space")
     return as_integer(columns, "columns", 1, LAST_ELEMENT)

@@ -31,7 +31,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple
 
 
 def may_share_memory(a: Array, b: Array) -> bool:
-    """NumPy's, at once where each of two arrays has memory of its own."""
+    """`numpy.shares_memory`, with a quick answer if both arrays own their memory."""
     if a is not b and a.flags.owndata and b.flags.owndata:
         return False
     return np.may_share_memory(a, b)
@@ -41,7 +41,7 @@ def _lies_upon_itself(x: Array) -> bool:
     """Whether two elements of a strided array have a byte in common."""
     steps = sorted((abs(stride), n) for n, stride in zip(x.shape, x.strides, strict=True) if n > 1)
     extent, nested = x.itemsize, True
-    for stride, n in steps:  # where each axis steps over all that the shorter ones span, nothing meets
+    for stride, n in steps:  # no overlap if each axis steps over everything that the shorter axes span
         nested = nested and stride >= extent
         extent += (n - 1) * stride
     if nested or x.nbytes > extent:

@@ -1,4 +1,4 @@
-"""What is said of rows that a kernel refused: found and worded by the core (csrc/diagnose.hpp) for JAX as well."""
+"""Errors for rows that a kernel refused. The core finds and words them (csrc/diagnose.hpp), for JAX as well."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def refuse(
     allowed = None if mask is None else np.ascontiguousarray(mask).reshape(-1, columns)
     if allowed is not None and len(allowed) != len(rows):
         allowed = np.ascontiguousarray(np.broadcast_to(allowed, rows.shape))
-    # Of k that is 0 nothing is missing.
+    # With k = 0 nothing is missing.
     found = _core.diagnose((rows, allowed, 1.0), wanted or 0)
     kind, row, column, count = found
     moved = -1 - axis if axis < 0 else len(shape) - 1 - axis
@@ -66,7 +66,7 @@ def refuse(
 
 
 def refuse_ragged(x: Array, bounds: Array) -> NoReturn:
-    """The same of rows of any lengths that lie one behind the other: a bad logit, or a row without a finite one."""
+    """The same for rows of any lengths, one after the other: a bad logit, or a row without a finite one."""
     wide = x.astype(np.float64)
     if np.isnan(wide).any() or np.isposinf(wide).any():
         refuse(x, None, -1)
@@ -82,7 +82,7 @@ def check_weights_of_choice(p: Array, distinct: int = 0) -> None:
 
 
 def check_inverses(values: Array) -> None:
-    """Checks reciprocals of temperatures, one or one a row, where only these are known."""
+    """Checks reciprocals of temperatures, one for all rows or one per row."""
     _raise(_core.fault_of_inverses(np.ascontiguousarray(values) if values.ndim else values))
 
 

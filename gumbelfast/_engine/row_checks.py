@@ -1,4 +1,4 @@
-"""What values are accepted that are given one a row, such as seeds and temperatures, and what is said of others."""
+"""Which values are accepted that are given per row, such as seeds and temperatures, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def refuse_shape(given: tuple[int, ...], name: str, shape: tuple[int, ...]) -> N
 
 
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:
-    """One integer a row in [0, end), as uint64; scalars serve all rows."""
-    if type(values) is int and 0 <= values < end:  # as most positions are given
+    """One integer in [0, end) per row, as uint64; a scalar serves all rows."""
+    if type(values) is int and 0 <= values < end:  # the usual form of positions
         return np.full(math.prod(shape), values, np.uint64)
     array = as_integers(values, name)
     for place in (int(array.argmin()), int(array.argmax())) if array.size else ():
@@ -39,12 +39,12 @@ def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int =
         if not 0 <= value < end:
             last = f"2**{end.bit_length() - 1}" if end & (end - 1) == 0 else str(end)
             raise ValueError(f"{name} must lie in [0, {last}), got {value} at index {place}")
-    # A copy: what has been checked is not to change while the kernel reads it.
+    # A copy: checked values must not change while the kernel reads them.
     return _one_a_row(array.astype(_UINT64), name, shape, _UINT64)
 
 
 def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:
-    """One seed a row, and which rows have none: None in a list, what is masked in a masked array."""
+    """One seed per row, and which rows have none: None in a list, masked entries of a masked array."""
     given: Any = seeds
     if isinstance(seeds, np.ma.MaskedArray):
         missing, given = np.ma.getmaskarray(seeds), seeds.filled(0)
@@ -59,7 +59,7 @@ def seed_rows(seeds: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.uint
 
 
 def different_noise(seeds: ArrayLike, positions: ArrayLike | None, shape: tuple[int, ...]) -> None:
-    """Refuses seeds and positions that would serve several rows at once: rows of the same noise are hardly wanted."""
+    """Refuses a seed and position that would serve several rows, which would then have the same noise."""
     if math.prod(shape) <= 1:
         return
     given = [np.shape(seeds), np.shape(positions)]  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def different_noise(seeds: ArrayLike, positions: ArrayLike | None, shape: tuple[
 
 
 def real_rows(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
-    """One real number a row, as float64."""
+    """One real number per row, as float64."""
     given = np.asarray(values)
     if given.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be real numbers, got {values!r}")
@@ -86,8 +86,8 @@ def _refuse_rows(bad: Array, seen: Array, what: str, shape: tuple[int, ...], why
 
 
 def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """1/value for one temperature a row, as `positive_reciprocal`; 0 stays 0."""
-    if type(values) is float and 1e-30 < values < 1e30:  # what most calls bring, so that small ones stay cheap
+    """1/value for one temperature per row, as `positive_reciprocal`; 0 stays 0."""
+    if type(values) is float and 1e-30 < values < 1e30:  # the usual input: this keeps small calls cheap
         return np.full(math.prod(shape), 1.0 / values)
     return _reciprocals(real_rows(values, name, shape), name, shape, dtype, zero_allowed=True)
 
@@ -95,7 +95,7 @@ def reciprocal_rows(values: ArrayLike, name: str, shape: tuple[int, ...], dtype:
 def positive_reciprocals(
     values: ArrayLike, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> float | NDArray[np.float64]:
-    """1/value for a temperature, or for one a row; as `positive_reciprocal`."""
+    """1/value for one temperature, or for one per row; as `positive_reciprocal`."""
     if type(values) is float or np.ndim(values) == 0:
         return positive_reciprocal(values, name, dtype)
     return _reciprocals(real_rows(values, name, shape), name, shape, dtype, zero_allowed=False)
@@ -120,13 +120,13 @@ def _reciprocals(
 
 
 def inverses(values: Array) -> float | NDArray[np.float64]:
-    """1/value for one number, or one a row, as kernels take them; checked where only these are known."""
+    """1/value for one number, or one per row, as kernels take them."""
     check_inverses(values)
     return values.astype(np.float64).reshape(-1) if values.ndim else float(values)
 
 
 def where_none(values: Any, nothing: float) -> Any:
-    """Settings with `nothing` in place of None: of all rows, or of some in a list or an array of objects."""
+    """Settings with `nothing` in place of None, which may stand for all rows or for some entries of a list."""
     if values is None:
         return nothing
     if isinstance(values, list | tuple) or getattr(values, "dtype", None) == _OBJECT:
@@ -137,7 +137,7 @@ def where_none(values: Any, nothing: float) -> Any:
 
 
 def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
-    """One integer a row, as int64, 0 for None, -1 and 0; None if no row has one above 0."""
+    """One integer per row, as int64, with 0 for None, -1 and 0; None if no row has one above 0."""
     if values is None or (type(values) is int and values == 0):
         return None
     if type(values) is int and 0 < values < INT64_END:
@@ -154,7 +154,7 @@ def count_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> A
 
 
 def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], nothing: float) -> Array | None:
-    """One number a row in [0, 1], where `nothing` and None filter nothing; None if no row has one that filters."""
+    """One number in [0, 1] per row; `nothing` and None filter nothing. None if no row filters."""
     if values is None or (type(values) is float and values == nothing):
         return None
     if type(values) is float and 0 < values <= 1:
@@ -165,7 +165,7 @@ def fraction_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...], n
 
 
 def least_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> Array | None:
-    """One finite number >= 0 a row, where 0 and None filter nothing; None if no row has one that filters."""
+    """One finite number >= 0 per row; 0 and None filter nothing. None if no row filters."""
     if values is None:
         return None
     value = real_rows(where_none(values, 0.0), name, shape)
@@ -176,7 +176,7 @@ def least_rows(values: ArrayLike | None, name: str, shape: tuple[int, ...]) -> A
 def finite_rows(
     values: ArrayLike | None, name: str, shape: tuple[int, ...], nothing: float, positive: bool = False
 ) -> Array:
-    """One finite number a row, > 0 where it must be `positive`; `nothing` for None."""
+    """One finite number per row, > 0 if `positive`; `nothing` for None."""
     value = real_rows(where_none(values, nothing), name, shape)
     good = np.isfinite(value) & ((value > 0) | (not positive))
     _refuse_rows(~good, value, f"{name} must be finite{' and > 0' * positive}", shape)

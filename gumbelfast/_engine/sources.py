@@ -31,12 +31,12 @@ class Source(Protocol):
     def _put_back(self, taken: Taken, elements: int) -> None: ...
 
 
-# Classes of generators that keep a source as `_bits`; asking for a type is cheaper than looking for an attribute.
+# Classes of generators that keep a source as `_bits`: a look at the type is cheaper than one for an attribute.
 OURS: set[type] = set()
 
 
 class KeySource:
-    """A generator of others, which gives a key to each call and is put back if the call fails."""
+    """A generator of another library: each call takes a key from it, and its state is restored if the call fails."""
 
     def _take(self, elements: int) -> Taken:
         if elements > checks.LAST_ELEMENT:
@@ -59,7 +59,7 @@ class KeySource:
 
 
 class FixedKey(KeySource):
-    """A key that is used as it is: nothing moves."""
+    """A given key; there is no state."""
 
     def __init__(self, key: int) -> None:
         self._key = key
@@ -90,7 +90,7 @@ def draw_key(rng: np.random.Generator) -> int:
 
 
 def as_seed(seed: Any) -> Any:
-    """A seed as `numpy.random.SeedSequence` takes it, which may not know scalars of others."""
+    """A seed as `numpy.random.SeedSequence` accepts it, which does not know scalars of other libraries."""
     return checks.as_integer(seed, "seed") if isinstance(seed, bool) or getattr(seed, "shape", None) == () else seed
 
 
@@ -136,7 +136,7 @@ def source(rng: SeedLike) -> Source:
 
 
 def reserved(rng: SeedLike, elements: int) -> AbstractContextManager[tuple[int, int]]:
-    """A key and the first of so many elements that no other call gets; an error in the block puts them back."""
+    """A key, and the first of so many elements that no other call gets; an error in the block gives them back."""
     return reserved_from(source(rng), elements)
 
 

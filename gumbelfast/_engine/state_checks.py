@@ -1,4 +1,4 @@
-"""What states can be merged, and what is said of others."""
+"""Which states can be merged, and the errors for all others."""
 
 from __future__ import annotations
 

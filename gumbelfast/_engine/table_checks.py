@@ -1,4 +1,4 @@
-"""What distributions, uniforms and categories are accepted, and what is said of others."""
+"""Which distributions, uniforms and categories are accepted, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .checks import INT64_END, Array, as_integer, as_integers, first_place, floa
 
 
 def counted(values: ArrayLike) -> ArrayLike:
-    """Weights may be counts: integers as float64, all else as it is."""
+    """Weights may be counts: integers become float64, all else is returned unchanged."""
     try:
         array = np.asarray(values)
     except ValueError:
@@ -100,7 +100,7 @@ def exactly_one(logits: Any, probs: Any) -> None:
 
 
 def refuse_weights(x: Array, axis: int, given: Array | None = None) -> NoReturn:
-    """Says which weight is negative or not finite, in what was given before it became `x`."""
+    """Says which weight is negative or not finite; `given` holds the values before they were rounded to `x`."""
     fault = ~((x >= 0) & (x < np.inf))
     value, place = x[fault][0], first_place(fault, axis)
     if given is not None and given[fault][0] < np.inf and value == np.inf:

@@ -1,4 +1,4 @@
-"""What tables are made from: the bounds that cut the 2**64 uniforms into categories (``docs/stream.md``)."""
+"""The bounds that divide the 2**64 uniforms among categories (``docs/stream.md``), and tables made from them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Tables:
         self._guide: NDArray[np.int64] | None = None
 
     def kernel(self, method: str, threads: int) -> Callable[..., int]:
-        """What draws, given an index whose last axes are the rows, threads and an address, by "alias" or "inverse"."""
+        """The kernel of a method, as a function of an index (rows last), threads and an address."""
         bounds = self._bounds
         if method == "alias":
             if self._alias is None:

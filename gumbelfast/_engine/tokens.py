@@ -1,4 +1,4 @@
-"""Draws of tokens: what a request asks for, one value a row, and the kernel's calls for it."""
+"""Draws of tokens: the settings of requests, one value per row, and the calls of the kernel."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .types import LACKING, REFUSED, Address, Logits
 
 Array = NDArray[Any]
 
-_VALUES_AT_ONCE = 2**18  # so many are compared in one go, in memory that a cache holds
-SMALLEST_SHARE = 1e-300  # a normal number, and still one when it is multiplied by a sum of weights
+_VALUES_AT_ONCE = 2**18  # how many are compared at once, so that they fit a cache
+SMALLEST_SHARE = 1e-300  # normal, also when multiplied by a sum of weights
 
 
 class Settings(NamedTuple):
-    """One entry a row, in the order and the terms in which kernels take them; None filters no row."""
+    """Arrays of one entry per row, in the order in which kernels take them; None filters no row."""
 
     scale: NDArray[np.float64]  # 1/temperature of the draw
     top_k: NDArray[np.int64] | None = None
@@ -50,7 +50,7 @@ NO_FILTER = {
 
 
 class Asked(NamedTuple):
-    """Settings of token sampling as callers give them: for all rows, or one a row."""
+    """Settings of token sampling as callers give them: for all rows, or one per row."""
 
     temperature: Any = 1.0
     top_k: Any = None
@@ -65,7 +65,7 @@ class Asked(NamedTuple):
 
 
 def as_settings(asked: Asked, batch: tuple[int, ...], dtype: np.dtype[Any]) -> Settings:
-    """Checked settings, each given for all rows or one a row."""
+    """Checked settings, each given for all rows or one per row."""
     scale = row_checks.reciprocal_rows(row_checks.where_none(asked.temperature, 1.0), "temperature", batch, dtype)
     count = row_checks.count_rows(asked.top_k, "top_k", batch)
     share = _share_rows(asked.top_p, "top_p", batch)
@@ -81,7 +81,7 @@ def as_settings(asked: Asked, batch: tuple[int, ...], dtype: np.dtype[Any]) -> S
 
 
 def _share_rows(values: ArrayLike | None, name: str, batch: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """A share of 0 keeps the first, as every share does that is below its probability."""
+    """One share per row. A share of 0 keeps the first token, as every share below its probability does."""
     share = row_checks.fraction_rows(values, name, batch, nothing=1.0)
     return None if share is None else np.maximum(share, SMALLEST_SHARE)
 
@@ -96,12 +96,12 @@ def as_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     ):
         checks.refuse_mask(words.shape, shape, "packed mask")
     most = -(-shape[-1] // 32)
-    if words.shape[-1] > most:  # as if 0 and 1 had been meant, one a token
+    if words.shape[-1] > most:  # probably a mask of 0 and 1, one per token
         raise ValueError(
             f"mask has {words.shape[-1]} words of 32 tokens a row, more than the {most} of {shape[-1]} tokens"
         )
     octets = np.ascontiguousarray(words, "<i4").view(np.uint8)
-    # `count` leaves out bits behind the last column, and forbids columns behind the last bit.
+    # `count` drops bits beyond the last column, and forbids columns beyond the last bit.
     allowed = np.unpackbits(octets, axis=-1, count=shape[-1], bitorder="little").view(np.bool_)
     return checks.mask_for(allowed, shape, -1)
 
@@ -157,7 +157,7 @@ def draw(
     draw_rows: draws.DrawRows = address.draw_rows,
     masses: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
-    """One token a row, `size` times; `invalid` is what a row that cannot be drawn from yields, instead of an error.
+    """One token per row, `size` times. With `invalid`, a row that cannot be drawn from gets it, instead of an error.
 
     The noise of draw i is that of row i of the result, whatever `invalid` says. `masses` gets what the kernel tells of
     each row, and nothing of one that cannot be drawn from.
@@ -196,14 +196,14 @@ class _Call:
             return status
         good = np.array([self._is_good(row) for row in range(rows)], bool)
         self._index[:, ~good] = self._invalid
-        # Runs of good rows, each from its first to behind its last.
+        # Runs of good rows, each as its first row and the row after its last.
         edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
         return sum(self._draw(int(begin), int(end), place) for begin, end in edges.reshape(-1, 2))
 
     def _draw(self, begin: int, end: int, place: Address) -> int:
         """All draws of some rows: row by row, or draw by draw, whatever takes fewer calls."""
         draws_a_row, rows = self._index.shape
-        if draws_a_row == 1 and end - begin == rows:  # as most calls, so that small ones stay cheap
+        if draws_a_row == 1 and end - begin == rows:  # the usual call: this keeps small ones cheap
             return self._run(self._x, slice(begin, end), self._settings, self._index[0], place, self._masses)
         opened = 0
         if end - begin < draws_a_row:
@@ -284,7 +284,7 @@ def edges(logits: Logits, settings: Settings, threads: int, invalid_allowed: boo
 
 
 class LogProbs(NamedTuple):
-    """Of drawn tokens and of the best ones: what `TokenSample` tells of them."""
+    """Log-probabilities of drawn tokens and of the best ones, as `TokenSample` holds them."""
 
     drawn: NDArray[np.float64]
     raw: NDArray[np.float64]
@@ -315,7 +315,7 @@ def draw_with_logprobs(
     rows = x.reshape(-1, x.shape[-1])
     masses = np.full((len(rows), 4), np.nan)
     index = draw(logits, settings, size, threads, where, invalid, masses=masses)
-    if not index.size:  # nothing was drawn, and nothing is told of any row
+    if not index.size:  # nothing was drawn, so nothing is known of any row
         draw(logits, settings, (), threads, (0, None, None), invalid, masses=masses)
     most, *sums = masses.T
     drawn = np.where(np.isnan(most), 0, index.reshape(-1, len(rows)))

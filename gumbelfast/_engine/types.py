@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 SeedLike = Any  # None, int, sequence of ints, SeedSequence, BitGenerator, numpy Generator, or a Generator of ours
 
-# What travels to backends as one thing each (_core.pyi): (key, offset, row_stride, keys, offsets), and (array, mask,
+# Tuples that are passed to backends (_core.pyi): (key, offset, row_stride, keys, offsets), and (array, mask,
 # scale).
 Address = tuple[int, int, int, "U64 | None", "U64 | None"]
 Logits = tuple["Array", "Array | None", "float | Array"]
 
-# A kernel that waits for its address, and returns a status: the number of tiles that it opened, or one of these.
+# A kernel that lacks only its address. It returns a status: the number of tiles that it opened, or one of these.
 RowCall = Callable[[Address], int]
 REFUSED, LACKING = -1, -2

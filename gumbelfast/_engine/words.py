@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from . import checks
 
-integer = checks.as_integer  # by the name that src/bitgen.pyx knows
+integer = checks.as_integer  # the name that src/bitgen.pyx uses
 
 
 def number(value: Any, count: int, name: str) -> int:
@@ -24,7 +24,7 @@ def number(value: Any, count: int, name: str) -> int:
             return found
         raise ValueError(_wanted(value, count, name))
     try:
-        if isinstance(value, bytes):  # whose entries are integers
+        if isinstance(value, bytes):  # its entries are integers
             raise TypeError
         words = [integer(word, name) for word in value]
     except TypeError:

@@ -102,7 +102,7 @@ def conditional_gumbel(
         target = out if direct and axis == -1 else None
     result = np.empty(x.shape, work) if target is None else target
     place_drawn = index is None and upper is None
-    # Where the place is drawn, that refuses before anything is written.
+    # If the index is drawn, bad logits are refused there, before anything is written.
     if target is not None and not place_drawn:
         draws.check_drawable(rows, axis, threads)
 

@@ -1,4 +1,4 @@
-"""What may be known of perturbed logits, and what is said of what may not."""
+"""Which conditions on perturbed logits are accepted, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def condition(index: Any, maximum: Any, upper: Any) -> None:
 
 
 def winners(index: ArrayLike, x: Array, name: str = "index") -> NDArray[np.int64]:
-    """One column a row of logits that `rows` laid out, with a logit above -inf."""
+    """One column per row of logits that `rows` laid out, with a logit above -inf."""
     batch, columns = x.shape[:-1], x.shape[-1]
     given = as_integers(index, name)
     try:
@@ -39,7 +39,7 @@ def winners(index: ArrayLike, x: Array, name: str = "index") -> NDArray[np.int64
 
 
 def tops(values: ArrayLike, name: str, x: Array) -> NDArray[np.float64]:
-    """One maximum or upper bound a row: no NaN, and a maximum is finite in the dtype that logits are computed in."""
+    """One maximum or upper bound per row: no NaN, and a maximum is finite in the dtype of the computation."""
     given = real(values, name)
     batch, work = x.shape[:-1], work_dtype(x.dtype)
     try:

@@ -75,7 +75,7 @@ def hindsight_gumbel(
     which = check.winners(observed, x, "observed")
     z = _perturbed(x, which, size, rng, seeds, positions, offset, row_stride, num_threads)
     noise: Array = np.where(np.isneginf(x), z, z - x)
-    # What rounding has put above the winner, or beside it, is below it again.
+    # Values that rounding has put above the winner, or level with it, are moved below it.
     top = np.broadcast_to(which[..., None], (*noise.shape[:-1], 1))
     total, won = x + noise, np.take_along_axis(np.broadcast_to(x, noise.shape), top, -1)
     np.put_along_axis(total, top, -np.inf, -1)
@@ -169,7 +169,7 @@ def _perturbed(
     row_stride: int | None,
     num_threads: int | None,
 ) -> Array:
-    """Perturbed logits whose largest is known; of logits of -inf the noise itself."""
+    """Perturbed logits whose largest is known; where a logit is -inf, the noise itself."""
     front, threads = () if size is None else checks.size_tuple(size), thread_count.resolve(num_threads)
     shape = (*front, *x.shape)
     rows, z = (np.ascontiguousarray(np.broadcast_to(x, shape)), None, 1.0), np.empty(shape)
@@ -178,7 +178,7 @@ def _perturbed(
     anything = np.full(shape[:-1], np.inf)
 
     def call(place: Address) -> int:
-        if free is not None:  # bounded by nothing, logits of 0 are noise
+        if free is not None:  # without a bound, and with logits of 0, the result is the noise
             active().conditional_gumbel((np.zeros(shape), None, 1.0), anything, None, free, threads, place)
         return active().conditional_gumbel(rows, None, tops, z, threads, place)
 

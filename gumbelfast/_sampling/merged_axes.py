@@ -18,7 +18,7 @@ _SEVERAL = (tuple, NoneType)
 
 
 def sorted_axes(axis: tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """The axes from 0 on, in ascending order: sums then do not depend on the order that the caller names them in."""
+    """The axes counted from 0, in ascending order, so that sums do not depend on the order in which they were given."""
     if axis is None:
         return tuple(range(ndim))
     axes = sorted(checks.axis_index(a, ndim) for a in axis)

@@ -14,7 +14,7 @@ from .._engine.types import SeedLike
 
 Array = NDArray[Any]
 
-_NUMBERS = (float, int)  # a union of types would be made anew in every call
+_NUMBERS = (float, int)  # a union of types would be built in every call
 
 
 def gumbel(
@@ -135,7 +135,7 @@ def _shape(loc: ArrayLike, scale: ArrayLike, size: Any, out: Any, names: str) ->
 
 
 def is_plain(loc: Any, scale: Any) -> bool:
-    """Whether both are single numbers, which kernels apply themselves."""
+    """Whether both are single numbers; these are applied by the kernels."""
     return isinstance(loc, _NUMBERS) and isinstance(scale, _NUMBERS)
 
 
@@ -153,7 +153,7 @@ def fill(
     """``loc + scale * noise`` of checked arguments, in `out` or a new array."""
     plain = is_plain(loc, scale)
     direct = out is not None and out_checks.output(out, shape, dtype, (loc, scale))
-    # Arrays of loc and scale are applied to noise that is not rounded yet, in memory that none of them occupies.
+    # Arrays of loc and scale are applied before the noise is rounded, in memory that overlaps none of them.
     work = dtype if plain else checks.work_dtype(dtype)
     result = out if out is not None and direct and plain else np.empty(shape, work)
     write, threads = getattr(active(), kernel), thread_count.resolve(num_threads)

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 def _place(
     x: Array, out: Array | None, shape: tuple[int, ...], axes: int | tuple[int, ...], inputs: tuple[Any, ...]
 ) -> Array:
-    """Where a kernel writes a result with one `axis` last: `out` itself if it lies right, else a new array."""
+    """Where a kernel writes its result, with `axis` last: `out` itself if its layout fits, else a new array."""
     if out is not None and out_checks.output(out, shape, x.dtype, inputs) and axes == -1:
         return out
     return np.empty(x.shape, x.dtype)
@@ -60,7 +60,7 @@ def backward(
     out: Array | None,
     threads: int | None,
 ) -> Array:
-    """The way of every backward pass: `grad` and `y` alike in shape and dtype, one kernel, one result."""
+    """What all backward passes share: `grad` and `y` of one shape and dtype, one kernel, one result."""
     if np.shape(grad) != (shape := np.shape(y)):
         raise ValueError(f"grad has shape {np.shape(grad)}, expected that of {y_name}, {shape}")
     y_rows, axes = merged_axes.rows(y, axis)
@@ -216,7 +216,7 @@ def logsumexp(
     x, factors = (x, None) if b is None else softmax_checks.factors(b, x)
     rows, axes = merged_axes.rows(x, axis)
     scale = row_checks.positive_reciprocals(temperature, "temperature", rows.shape[:-1], rows.dtype)
-    plain = axes == -1 and not keepdims  # as small calls are, which should stay cheap
+    plain = axes == -1 and not keepdims  # the usual call: this keeps small ones cheap
     shape = rows.shape[:-1] if plain else merged_axes.reduced_shape(np.shape(x), axes, keepdims)
     direct = out is not None and out_checks.output(out, shape, rows.dtype, (x, b)) and out is not x
     result = out if out is not None and direct else np.empty(shape, rows.dtype)

@@ -1,4 +1,4 @@
-"""Draws of tokens as inference engines make them: temperature, top-k, top-p and min-p, one value a row."""
+"""Draws of tokens as inference engines make them: temperature, top-k, top-p, min-p and other filters, one value per row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TokenSample(NamedTuple):
     raw_logprobs: NDArray[np.float64]
     """Of each token under the softmax of its allowed logits, without temperature and filters."""
     log_kept: NDArray[np.float64]
-    """Of the probability that the filters kept, at the row's temperature; one a row, 0 if it is all."""
+    """Of the probability that the filters kept, at the row's temperature; one per row, 0 if they kept all."""
     top_tokens: NDArray[np.int64] | None
     """The most probable tokens of each row, shape ``batch shape + (top_logprobs,)``; -1 where there are no more."""
     top_logprobs: NDArray[np.float64] | None
