@@ -1,4 +1,4 @@
-"""Draws of tokens as inference engines make them: temperature, top-k, top-p, min-p and other filters, one value per row."""
+"""Draws of tokens as inference engines make them: temperature, top-k, top-p and further filters, one value per row."""
 
 from __future__ import annotations
 
