@@ -24,13 +24,13 @@ struct Address {
   const uint64_t* offsets;
 };
 
-// 1/temperature, rounded to the working type by the kernel: one number, or one a row of the data.
+// 1/temperature, rounded to the working type by the kernel: one number, or one per row of the data.
 struct Scale {
   double one = 1;
   const double* each = nullptr;
 };
 
-// Row i of a result reads row i % rows of the data, so that n draws a row need no copies.
+// Row i of a result reads row i % rows of the data, so that n draws per row need no copies.
 struct Logits {
   const void* data;
   int64_t rows;
@@ -85,7 +85,7 @@ struct NoiseArgs {
   Plan plan() const { return {fill_cost, noise_unit, static_cast<int64_t>(offset % noise_unit)}; }
 };
 
-// The k largest perturbed logits of each row. index, perturbed and rest hold k entries a row, largest first; places
+// The k largest perturbed logits of each row. index, perturbed and rest hold k entries per row, largest first; places
 // without an element hold -1 and -inf. A perturbed value that overflows is infinite, and its index the right one.
 struct SelectArgs {
   Logits logits;
@@ -181,7 +181,7 @@ struct ConditionalArgs {
   Plan plan() const { return {static_cast<double>(logits.cols) * (fill_cost + 2 * softmax_cost)}; }
 };
 
-// Filters of token sampling behind top-k, top-p and min-p, one entry a row. What is null filters nothing; for a row,
+// Filters of token sampling behind top-k, top-p and min-p, one entry per row. What is null filters nothing; for a row,
 // sigmas, epsilon, eta <= 0 and typical_p >= 1 do so as well.
 struct MoreFilters {
   const double* scale = nullptr;   // 1/temperature of the probabilities that filters see; null: that of the draw
@@ -268,7 +268,7 @@ struct SoftmaxBackwardArgs {
 
 // Draws of one uniform each (docs/stream.md, "From uniforms to categories"): draw n takes the table of row n % rows.
 struct DrawArgs {
-  const uint64_t* table = nullptr;   // alias: 2**bits entries a row
+  const uint64_t* table = nullptr;   // alias: 2**bits entries per row
   const uint64_t* bounds = nullptr;  // inverse: cols bounds a row
   const int64_t* guide = nullptr;    // inverse: 2**bits first categories a row
   const void* weights = nullptr;     // weights: cols a row, `stride` from one row to the next
@@ -297,7 +297,7 @@ struct ViterbiArgs {
   int64_t nodes;
   int64_t labels;
   int64_t* index;  // nodes a row
-  void* score;     // one a row
+  void* score;     // one per row
 
   Plan plan() const { return {static_cast<double>(nodes * labels * (labels + 4)) * edge_cost, lane_unit}; }
 };
@@ -335,7 +335,7 @@ struct SubsetArgs {
   int64_t cols;
   int64_t k;
   void* out;      // may be null in the forward pass
-  void* log_sum;  // one a row; of the forward pass alone
+  void* log_sum;  // one per row; of the forward pass alone
 
   Plan plan() const {
     return {static_cast<double>(cols) * static_cast<double>(k + 1) * (grad ? 6 : 3) * share_cost, lane_unit};

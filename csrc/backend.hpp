@@ -17,7 +17,7 @@ struct Kernels {
 struct Backend {
   const char* name;
   void (*philox)(Key, uint32_t domain, uint64_t block, int64_t count, uint32_t* out);
-  // The keys of rows, from seeds given one a row.
+  // The keys of rows, from seeds given one per row.
   void (*row_keys)(const uint64_t* seeds, int64_t count, uint64_t* keys);
 #define GF_KERNEL(name, Args, types) Kernels<Args> name;
 #include "kernels.def"

@@ -36,7 +36,7 @@ std::string words_of(const Diagnosis&, Shape, int64_t axis, int64_t wanted, cons
 // Empty if they can.
 std::string fault_of_weights(DType, const void* weights, Shape, int64_t distinct);
 
-// Why reciprocals of temperatures, one or one a row, are none; empty if they are.
+// Why reciprocals of temperatures, one or one per row, are none; empty if they are.
 std::string fault_of_inverses(DType, const void* inverses, Shape);
 
 }  // namespace gumbelfast

@@ -162,8 +162,8 @@ class Backend:
     ) -> int:
         """``-log(exp(-M) + exp(-(logits + g)))`` into ``out`` (working dtype), one M a row.
 
-        ``bound`` (float64, one a row) is M; None stands for ``logsumexp(logits) + g`` with the noise of the entry
-        ``index`` (int64, one a row). That entry, where given, becomes M itself, and all others are below it. The
+        ``bound`` (float64, one per row) is M; None stands for ``logsumexp(logits) + g`` with the noise of the entry
+        ``index`` (int64, one per row). That entry, where given, becomes M itself, and all others are below it. The
         scale is not looked at. ``out`` may be the array. -1 as well for a row without a finite logit.
         """
 
@@ -279,7 +279,7 @@ class Backend:
     def subset_marginals(self, x: _Array, k: int, out: _Array | None, log_sum: _Array, threads: int) -> None:
         """Of subsets of k items, proportional to products of ``exp(x)``: the probability of each item into ``out``.
 
-        ``log_sum`` (one a row) takes the logarithm of the sum over all subsets. Rows have k finite entries.
+        ``log_sum`` (one per row) takes the logarithm of the sum over all subsets. Rows have k finite entries.
         """
 
     def subset_marginals_backward(self, grad: _Array, x: _Array, k: int, out: _Array, threads: int) -> None:
@@ -323,7 +323,7 @@ def fault_of_weights(weights: _Array, distinct: int) -> str:
     """Why weights along the last axis cannot be drawn from, without replacement so often; "" if they can."""
 
 def fault_of_inverses(inverses: _Array) -> str:
-    """Why reciprocals of temperatures, one or one a row, are none; "" if they are."""
+    """Why reciprocals of temperatures, one or one per row, are none; "" if they are."""
 
 def view_memory(owner: object, address: int, shape: tuple[int, ...], dtype: np.dtype[Any], /) -> _Array:
     """An array over memory without gaps that `owner`, which it keeps, has there."""

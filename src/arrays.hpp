@@ -108,7 +108,7 @@ Rows rows_of(const py::array& a) {
   return rows;
 }
 
-// A number, or an array with one a row.
+// A number, or an array with one per row.
 gf::Scale scale_of(const py::handle& scale, int64_t rows) {
   if (PyFloat_Check(scale.ptr())) return {PyFloat_AS_DOUBLE(scale.ptr())};
   require(!scale.is_none(), "scale is neither a float nor an array");

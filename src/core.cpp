@@ -25,7 +25,7 @@ gf::Entries entries_of(const py::object& ids, const py::object& bounds, int64_t 
   return {named, end, ends.size() - 1, 0, size, longest};
 }
 
-// The tuple of token sampling, one entry a row or None each, in the order of _core.pyi.
+// The tuple of token sampling, one entry per row or None each, in the order of _core.pyi.
 struct TokenSettings {
   const double* scale;
   const int64_t* top_k;

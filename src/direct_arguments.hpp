@@ -278,7 +278,7 @@ PyObject* scalar(const void* value, int type) {
   return result;
 }
 
-// What `write` writes, one entry a row: an array, or a scalar for a single row without axes.
+// What `write` writes, one entry per row: an array, or a scalar for a single row without axes.
 template <class Write>
 PyObject* one_a_row(const Rows& x, int type, Write write) {
   if (x.batch_ndim() == 0) {

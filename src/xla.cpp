@@ -81,7 +81,7 @@ std::vector<double> repeated(const AnyBuffer& a, int64_t first, int64_t count, i
   return numbers;
 }
 
-// One result, soft or hard, or both, the hard one first. 1/tau is one number, or one a row.
+// One result, soft or hard, or both, the hard one first. 1/tau is one number, or one per row.
 Error gumbel_softmax(AnyBuffer keys, AnyBuffer x, AnyBuffer inv_tau, ffi::RemainingRets out, std::string_view backend,
                      int64_t threads, int64_t axis, bool hard) {
   return with_core(backend, threads, {x, inv_tau}, [&](const Core& core) {

@@ -13,7 +13,7 @@ struct LaneKeys {
   explicit LaneKeys(const uint64_t* keys) : k0(load(keys)), k1(simd::shr<32>(load(keys))) {}
 };
 
-// Blocks of any numbers, one a lane: `low` and `high` are words 0 and 1 of their counters. Word i of the block of
+// Blocks of any numbers, one per lane: `low` and `high` are words 0 and 1 of their counters. Word i of the block of
 // stream s is the low half of out[s][i].
 template <int n>
 GF_OP void philox_lanes(const U64 (&key0)[n], const U64 (&key1)[n], const U64 (&low)[n], const U64 (&high)[n],

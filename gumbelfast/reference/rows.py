@@ -48,7 +48,7 @@ def repeat_rows(x: Array, count: int) -> Array:
 
 
 def scale_rows(scale: float | Array, count: int) -> float | Array:
-    """The scale of each row of the result, as a column where there is one a row."""
+    """The scale of each row of the result, as a column where there is one per row."""
     return repeat_rows(scale.reshape(-1, 1), count) if isinstance(scale, np.ndarray) else scale
 
 

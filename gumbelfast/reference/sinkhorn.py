@@ -1,7 +1,7 @@
 """Sinkhorn's normalisation of rows and columns, in the logarithm (Sinkhorn 1964; Mena et al. 2018).
 
 A matrix exp(z / tau) is divided by the sums of its rows, then by those of its columns, again and again. After t rounds
-its logarithm is z / tau less one number a row and one a column, which is all that the way back needs to know.
+its logarithm is z / tau less one number per row and one per column, which is all that the way back needs to know.
 """
 
 from typing import Any, TypeAlias

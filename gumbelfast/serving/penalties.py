@@ -31,7 +31,7 @@ def penalize_tokens(
     ----------
     logits : array_like of float16, bfloat16, float32 or float64, shape (..., V)
         A row for each text.
-    tokens : array_like of int, shape (..., L), or a sequence of arrays of any lengths, one a row
+    tokens : array_like of int, shape (..., L), or a sequence of arrays of any lengths, one per row
         What each text has so far behind its prompt; -1 stands for no token.
     prompts : array_like of int, shape (..., M), or a sequence of arrays, optional
         What each text began with. The repetition penalty counts it as well.

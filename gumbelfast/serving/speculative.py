@@ -49,7 +49,7 @@ def accept_drafts(
         A seed for each row, and the place of its first draft, which moves on by `lengths` from round to round. They may
         be those that drafts were drawn with: the noise used here is that of seeds hashed with a name of this function.
     **settings
-        `temperature` and filters as in `sample_tokens`, one for all rows or one a row.
+        `temperature` and filters as in `sample_tokens`, one for all rows or one per row.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def match_drafts(
     seeds, positions : array_like of int, shape (B,)
         Those of the drafts: a seed for each row, and the place of its first draft.
     **settings
-        `temperature` and filters as in `sample_tokens`, one for all rows or one a row.
+        `temperature` and filters as in `sample_tokens`, one for all rows or one per row.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def _checked(draft_tokens: ArrayLike, target_logits: ArrayLike) -> tuple[NDArray
 
 
 def _one_a_place(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings that are one a row, for rows of several places."""
+    """Settings that are one per row, for rows of several places."""
     return {name: np.asarray(value)[:, None] if np.ndim(value) == 1 else value for name, value in settings.items()}
 
 

@@ -28,7 +28,7 @@ class TokenSample(NamedTuple):
     raw_logprobs: Tensor
     """Of each token under the softmax of its allowed logits, without temperature and filters."""
     log_kept: Tensor
-    """Of the probability that the filters kept; one a row."""
+    """Of the probability that the filters kept; one per row."""
     top_tokens: Tensor | None
     """The most probable tokens of each row, shape ``batch shape + (top_logprobs,)``; -1 where there are no more."""
     top_logprobs: Tensor | None
@@ -64,7 +64,7 @@ def sample_tokens(
     logits : Tensor of float16, bfloat16, float32 or float64, shape (..., V)
         Unnormalised log-probabilities; -inf is never drawn. Their memory is read as it lies, rows with a stride too.
     temperature, top_k, top_p, min_p : number, Tensor or array_like, optional
-        As in `gumbelfast.sample_tokens`: for all rows, or one a row. Tensors of any dtype, `top_k` of integers.
+        As in `gumbelfast.sample_tokens`: for all rows, or one per row. Tensors of any dtype, `top_k` of integers.
     temperature_last, min_tokens_to_keep : bool, and integer, Tensor or array_like of integers, optional
         As in `gumbelfast.sample_tokens`.
     top_n_sigma, typical_p, epsilon_cutoff, eta_cutoff : number, Tensor or array_like, optional
