@@ -169,8 +169,8 @@ struct GumbelSoftmaxArgs {
   Plan plan() const { return {static_cast<double>(logits.cols) * (fill_cost + softmax_cost)}; }
 };
 
-// One entry a row, either may be null. index: the largest perturbed logit; bound: its value, or drawn if null. Without
-// an index nothing is known but that all are at most `bound`.
+// One entry per row, either may be null. index: the largest perturbed logit; bound: its value, or drawn if null.
+// Without an index nothing is known but that all are at most `bound`.
 struct ConditionalArgs {
   Logits logits;  // its scale and mask are not used
   Address noise;
@@ -201,9 +201,9 @@ static inline bool filters(const Args& args) {
   return args.top_k || args.top_p || args.min_p || filters_more(args.more);
 }
 
-// One entry a row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as well.
-// masses: of each row that a token is drawn of, its largest logit, and sums of weights: exp((x - largest) * scale) of
-// what stays and of all, exp(x - largest) of all.
+// One entry per row. What is null filters nothing; for a row, top_k < 1 or >= cols, top_p >= 1, min_p <= 0 do so as
+// well. masses: of each row that a token is drawn of, its largest logit, and sums of weights: exp((x - largest) *
+// scale) of what stays and of all, exp(x - largest) of all.
 inline constexpr int token_mass_fields = 4;
 struct TokenArgs {
   Logits logits;  // its scale is not used

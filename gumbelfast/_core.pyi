@@ -178,7 +178,7 @@ class Backend:
     ) -> int:
         """Per row the argmax of ``logits * scale + g`` over what the filters leave into ``index`` (int64; -1: nothing).
 
-        ``settings`` are ten arrays with one entry a row, in C order: ``scale`` (in place of that of the logits; 0: the
+        ``settings`` are ten arrays with one entry per row, in C order: ``scale`` (replaces that of the logits; 0: the
         argmax of the logits themselves), ``top_k`` (0 or >= K filters nothing), ``top_p`` (1 filters nothing),
         ``min_p`` (0 filters nothing), the scale of the probabilities that filters see (None: the first), how many each
         filter leaves at least, and in the order in which they follow, top_n_sigma (0 filters nothing), typical_p (1),
@@ -203,7 +203,7 @@ class Backend:
 
     def log_softmax(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None: ...
     def logsumexp(self, x: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
-        """``log(sum(exp(x * scale)))`` of each row into ``out`` (one value a row, dtype of x)."""
+        """``log(sum(exp(x * scale)))`` of each row into ``out`` (one value per row, dtype of x)."""
 
     def softmax_backward(self, grad: _Array, y: _Array, scale: float | _Array, out: _Array, threads: int) -> None:
         """``scale * y * (grad - sum(grad * y))``; ``out`` may be ``grad`` or ``y``."""

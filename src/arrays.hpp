@@ -78,7 +78,7 @@ const T* one_a_row(const py::handle& given, int64_t rows) {
   const auto a = py::reinterpret_borrow<py::array>(given);
   // An array that was pickled has a dtype of its own.
   const py::dtype found = a.dtype(), wanted = py::dtype::of<T>();
-  require((found.is(wanted) || found.equal(wanted)) && a.size() == rows, "need one entry a row, of the right type");
+  require((found.is(wanted) || found.equal(wanted)) && a.size() == rows, "need one entry per row, of the right type");
   return static_cast<const T*>(data_of(a));
 }
 

@@ -26,7 +26,7 @@ def _one_a_row(values: ArrayLike, name: str, shape: tuple[int, ...], dtype: DTyp
 
 
 def refuse_shape(given: tuple[int, ...], name: str, shape: tuple[int, ...]) -> NoReturn:
-    raise ValueError(f"{name} of shape {given} does not broadcast to one a row, shape {shape}") from None
+    raise ValueError(f"{name} of shape {given} does not broadcast to one per row, shape {shape}") from None
 
 
 def uint64_rows(values: ArrayLike, name: str, shape: tuple[int, ...], end: int = _UINT64_END) -> NDArray[np.uint64]:

@@ -98,7 +98,7 @@ def as_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     most = -(-shape[-1] // 32)
     if words.shape[-1] > most:  # probably a mask of 0 and 1, one per token
         raise ValueError(
-            f"mask has {words.shape[-1]} words of 32 tokens a row, more than the {most} of {shape[-1]} tokens"
+            f"mask has {words.shape[-1]} words of 32 tokens per row, more than the {most} of {shape[-1]} tokens"
         )
     octets = np.ascontiguousarray(words, "<i4").view(np.uint8)
     # `count` drops bits beyond the last column, and forbids columns beyond the last bit.

@@ -25,7 +25,7 @@ def winners(index: ArrayLike, x: Array, name: str = "index") -> NDArray[np.int64
     try:
         which = np.broadcast_to(given, batch)
     except ValueError:
-        raise ValueError(f"{name} of shape {given.shape} does not broadcast to one a row, shape {batch}") from None
+        raise ValueError(f"{name} of shape {given.shape} does not broadcast to one per row, shape {batch}") from None
     fault = is_outside(which, 0, columns)
     if fault.any():
         place = row_name(int(fault.ravel().argmax()), x.shape)
@@ -45,7 +45,7 @@ def tops(values: ArrayLike, name: str, x: Array) -> NDArray[np.float64]:
     try:
         top = np.array(np.broadcast_to(given, batch), order="C")
     except ValueError:
-        raise ValueError(f"{name} of shape {given.shape} does not broadcast to one a row, shape {batch}") from None
+        raise ValueError(f"{name} of shape {given.shape} does not broadcast to one per row, shape {batch}") from None
     fault = np.isnan(top) if name == "upper" else ~(np.abs(top) <= float(np.finfo(work).max))
     if fault.any():
         place = row_name(int(fault.ravel().argmax()), x.shape)

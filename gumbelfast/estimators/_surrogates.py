@@ -314,7 +314,7 @@ def distinct(draws: Draws, k: int, method: str, baseline: str | None) -> Found:
     z = xp.moveaxis(hot, -2, 0)
     values = draws.values(z)
     if tuple(values.shape) != tuple(z.shape[:-1]):
-        raise ValueError(f"f returned shape {tuple(values.shape)}, expected {tuple(z.shape[:-1])}: one value a row")
+        raise ValueError(f"f returned shape {tuple(values.shape)}, expected {tuple(z.shape[:-1])}: one value per row")
     wide = draws.cast(log_p, None)
     inside = xp.where(hot > 0, wide[..., None, :], xp.zeros_like(wide)[..., None, :]).sum(axis=-1)
     left_out = xp.full_like(inside[..., 0], -xp.inf)

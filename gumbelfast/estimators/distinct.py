@@ -28,7 +28,7 @@ class _Sets:
         self.z = (np.moveaxis(index, -1, 0)[..., None] == np.arange(log_p.shape[-1])).astype(log_p.dtype)
         self.found = problem.values(self.z)
         if self.found.shape != self.z.shape[:-1]:
-            raise ValueError(f"f returned shape {self.found.shape}, expected {self.z.shape[:-1]}: one value a row")
+            raise ValueError(f"f returned shape {self.found.shape}, expected {self.z.shape[:-1]}: one value per row")
         wide = log_p.astype(np.float64)
         self.log_p = np.take_along_axis(wide, index, -1)
         np.put_along_axis(wide, index, -np.inf, -1)

@@ -18,7 +18,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 def maximum_at(logits: Array, noise: Array, index: NDArray[np.int64]) -> Array:
-    """logsumexp(x) + g of the entry that is known to be the largest: one value a row, of the dtype of the logits."""
+    """logsumexp(x) + g of the entry that is known to be the largest: one value per row, of the dtype of the logits."""
     g = np.take_along_axis(noise, index[:, None], axis=-1)[:, 0]
     top: Array = logsumexp(logits) + g
     return top.astype(logits.dtype)

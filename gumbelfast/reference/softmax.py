@@ -1,7 +1,7 @@
 """Softmax, its logarithm, their normaliser, and both gradients, along the last axis.
 
 Arrays are float32 or float64. The work is done one precision above and returned unrounded, so that the caller rounds
-once. The scale s is 1 / T rounded to the dtype of x, one number or a column with one a row. NaN and infinities come out
+once. The scale s is 1 / T rounded to the dtype of x, one number or one per row in a column. NaN and infinities come out
 as from scipy.special.
 """
 
@@ -34,7 +34,7 @@ def log_softmax(x: Array, scale: float | Array = 1.0) -> Array:
 
 
 def logsumexp(x: Array, scale: float | Array = 1.0) -> Array:
-    """log(sum_j exp(s x_j)), one value a row."""
+    """log(sum_j exp(s x_j)), one value per row."""
     x, s = widen(x, scale)
     pivot, log_sum = log_sum_exp_above(x, s)
     return (times(pivot, s) + log_sum)[..., 0]

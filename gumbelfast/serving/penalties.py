@@ -138,7 +138,7 @@ def bias_tokens(logits: ArrayLike, biases: Biases, *, out: Array | None = None) 
     rows, columns = given.size // given.shape[-1], given.shape[-1]
     each: list[Any] = [biases] * rows if isinstance(biases, Mapping) else list(biases)
     if len(each) != rows:
-        raise ValueError(f"biases must be one mapping, or one a row, {rows}, got {len(each)}")
+        raise ValueError(f"biases must be one mapping, or one per row, {rows}, got {len(each)}")
     row, token, bias = [], [], []
     for i, one in enumerate(each):
         if one is not None and not isinstance(one, Mapping):

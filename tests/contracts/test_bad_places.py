@@ -140,7 +140,7 @@ ADDRESSES = [
     ({"offset": [0, 1], "row_stride": 3}, ValueError, "row_stride needs a single offset, not one per row"),
     ({"offset": [0, -1]}, ValueError, f"offset must lie in [0, {2**62 - 2}), got -1 at index 1"),
     ({"offset": [0, 2**62 - 2]}, ValueError, f"offset must lie in [0, {2**62 - 2}), got {2**62 - 2} at index 1"),
-    ({"offset": [0, 1, 2]}, ValueError, "offset of shape (3,) does not broadcast to one a row, shape (2,)"),
+    ({"offset": [0, 1, 2]}, ValueError, "offset of shape (3,) does not broadcast to one per row, shape (2,)"),
 ]
 
 
@@ -161,7 +161,7 @@ SEEDS = [
     ({"seeds": [0, 2**64]}, ValueError, f"seeds must lie in [0, 2**64), got {2**64} at index 1"),
     ({"seeds": 1.5}, TypeError, "seeds must be integers, got float64"),
     ({"seeds": [True, False]}, TypeError, "seeds must be integers, got bool"),
-    ({"seeds": [1, 2, 3]}, ValueError, "seeds of shape (3,) does not broadcast to one a row, shape (2,)"),
+    ({"seeds": [1, 2, 3]}, ValueError, "seeds of shape (3,) does not broadcast to one per row, shape (2,)"),
     ({"seeds": 0, "positions": -1}, ValueError, "positions must lie in [0, 2**57), got -1 at index 0"),
     ({"seeds": 0, "positions": 2**57}, ValueError, f"positions must lie in [0, 2**57), got {2**57} at index 0"),
     ({"seeds": 0, "offset": 0}, ValueError, "seeds addresses rows by itself: offset must be None"),

@@ -157,7 +157,7 @@ BAD: list[tuple[Any, type[Exception], str]] = [
         ValueError,
         "{} must have a finite reciprocal, got 1e-39 in row 1, whose reciprocal overflows float32",
     ),
-    ([1.0, 2.0], ValueError, "{} of shape (2,) does not broadcast to one a row, shape (3,)"),
+    ([1.0, 2.0], ValueError, "{} of shape (2,) does not broadcast to one per row, shape (3,)"),
     (["1", "2", "3"], TypeError, "{} must be real numbers, got ['1', '2', '3']"),
     ([True, True, True], TypeError, "{} must be real numbers, got [True, True, True]"),
 ]

@@ -239,7 +239,7 @@ def test_blocks_are_read_once_and_stay_where_they_are() -> None:
     drawn = gfd.categorical(x, rng=1, return_perturbed=True)
     dask.compute(*drawn, scheduler="sync")
     assert len(read) == len(set(read)) == 8
-    # What tasks hand on is a state: one entry a row, however many columns a block has.
+    # What tasks hand on is a state: one entry per row, however many columns a block has.
     states = [layer for name, layer in drawn.indices.dask.layers.items() if "aggregate" in name or "partial" in name]
     assert states
 

@@ -31,8 +31,8 @@ def test_values(data: Any, case: Any, name: str) -> None:
     axes = data.draw(st.sampled_from([axis, None, tuple(range(x.ndim))]))
     among = range(x.ndim) if axes is None else axes if isinstance(axes, tuple) else (axes,)
     kept = [1 if i in [a % x.ndim for a in among] else n for i, n in enumerate(x.shape)]
-    temperature = data.draw(st.sampled_from([1.0, 0.25, "one a row"]))
-    if temperature == "one a row":
+    temperature = data.draw(st.sampled_from([1.0, 0.25, "one per row"]))
+    if temperature == "one per row":
         temperature = 0.5 + np.random.default_rng(1).random(gf.logsumexp(x, axis=axes).shape)
     lazy = getattr(gfd, name)(chunked, axis=axes, temperature=temperature)
     wanted = getattr(gf, name)(x, axis=axes, temperature=temperature)

@@ -181,7 +181,7 @@ BAD = [
     ([-1.0, 1.0], "tau must be finite and > 0, got -1.0 in row 0"),
     ([1.0, np.nan], "tau must be finite and > 0, got nan in row 1"),
     ([1.0, 1e-40], "tau must have a finite reciprocal, got 1e-40 in row 1, whose reciprocal overflows float32"),
-    ([1.0, 2.0, 3.0], "tau of shape (3,) does not broadcast to one a row, shape (2,)"),
+    ([1.0, 2.0, 3.0], "tau of shape (3,) does not broadcast to one per row, shape (2,)"),
 ]
 
 

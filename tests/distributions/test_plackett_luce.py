@@ -136,7 +136,7 @@ def test_bad_input() -> None:
         (
             lambda: gf.distributions.plackett_luce_log_prob_backward([1.0, 2.0], [0.0, 1.0], [1]),
             ValueError,
-            "grad of shape (2,) does not broadcast to one a row, shape ()",
+            "grad of shape (2,) does not broadcast to one per row, shape ()",
         ),
         (
             lambda: gf.distributions.plackett_luce_log_prob_backward("a", [0.0, 1.0], [1]),

@@ -444,7 +444,7 @@ def test_other_ways_of_decoding_are_refused_by_name(given: dict[str, Any], text:
     ("given", "error", "text"),
     [
         ({"seeds": 3}, ValueError, "give all 3 rows along an axis the same noise"),
-        ({"seeds": [1, 2]}, ValueError, r"seeds of shape \(2,\) does not broadcast to one a row, shape \(3,\)"),
+        ({"seeds": [1, 2]}, ValueError, r"seeds of shape \(2,\) does not broadcast to one per row, shape \(3,\)"),
         ({"seeds": [1, -2, 3]}, ValueError, r"seeds must lie in \[0, 2\*\*64\), got -2 at index 1"),
         ({"seeds": [1, 2.5, 3]}, TypeError, "seeds must be integers"),
         ({"seeds": SEEDS, "positions": -1}, ValueError, r"positions must lie in \[0, 2\*\*64\), got -1"),

@@ -83,7 +83,7 @@ X = np.zeros((2, 3), np.float32)
         (
             lambda: jax.jit(lambda tau: gj.gumbel_softmax(KEY, X, tau))(np.ones(3)),
             ValueError,
-            "tau of shape (3,) does not broadcast to one a row, shape (2,)",
+            "tau of shape (3,) does not broadcast to one per row, shape (2,)",
         ),
     ],
 )

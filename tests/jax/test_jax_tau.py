@@ -1,4 +1,4 @@
-"""Temperatures of `gumbelfast.jax.gumbel_softmax`, one a row: values, derivatives, and what is refused."""
+"""Temperatures of `gumbelfast.jax.gumbel_softmax`, one per row: values, derivatives, and what is refused."""
 
 from functools import partial
 from typing import Any
@@ -118,8 +118,8 @@ def test_vmap_is_a_loop(route: str, mapped: Any) -> None:
         ((3, 4), [1, 0, 2], ValueError, "tau must be finite and > 0, got 0.0 in row 1"),
         ((2, 3, 4), [[1, 1, 1], [1, 1, -2]], ValueError, "tau must be finite and > 0, got -2.0 in row (1, 2)"),
         ((3, 4), [1, 2, np.nan], ValueError, "tau must be finite and > 0, got nan in row 2"),
-        ((3, 4), [1, 2], ValueError, "tau of shape (2,) does not broadcast to one a row, shape (3,)"),
-        ((4,), [1], ValueError, "tau of shape (1,) does not broadcast to one a row, shape ()"),
+        ((3, 4), [1, 2], ValueError, "tau of shape (2,) does not broadcast to one per row, shape (3,)"),
+        ((4,), [1], ValueError, "tau of shape (1,) does not broadcast to one per row, shape ()"),
     ],
 )
 def test_bad_rows_are_refused_at_once(shape: tuple[int, ...], tau: Any, error: type[Exception], text: str) -> None:
@@ -146,5 +146,5 @@ def test_bad_traced_rows_are_named(route: str, shape: tuple[int, ...], tau: Any,
     with pytest.raises(jax.errors.JaxRuntimeError) as caught:
         jax.block_until_ready(call(np.array(tau, np.float32)))
     assert f"tau must be finite and > 0, and 1/tau as well, {text}" in str(caught.value)
-    with pytest.raises(ValueError, match=r"tau of shape \(5,\) does not broadcast to one a row"):
+    with pytest.raises(ValueError, match=r"tau of shape \(5,\) does not broadcast to one per row"):
         call(np.ones(5))

@@ -259,7 +259,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"min_tokens_to_keep": [1, 2, 3]},
         ValueError,
-        "min_tokens_to_keep of shape (3,) does not broadcast to one a row, shape (2,)",
+        "min_tokens_to_keep of shape (3,) does not broadcast to one per row, shape (2,)",
     ),
     (
         {"mask": np.ones((3, 2), np.int32)},

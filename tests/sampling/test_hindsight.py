@@ -151,7 +151,7 @@ HOLE = np.array([[0, 0, 0], [0, -INF, 0]])
 OBSERVED: list[tuple[Any, Any, type[Exception], str]] = [
     (X, [0, 3], ValueError, "observed must lie in [0, 3), got 3 in row 1"),
     (X, 1.0, TypeError, "observed must be integers, got float64"),
-    (X, [0, 1, 2], ValueError, "observed of shape (3,) does not broadcast to one a row, shape (2,)"),
+    (X, [0, 1, 2], ValueError, "observed of shape (3,) does not broadcast to one per row, shape (2,)"),
     (HOLE, 1, ValueError, "observed must have a logit above -inf, got 1 in row 1"),
     (np.where(HOLE < 0, NAN, 0), 0, ValueError, "logits contain NaN at index (1, 1)"),
     (-HOLE, 0, ValueError, "logits contain +inf at index (1, 1)"),

@@ -262,7 +262,7 @@ BAD = [
     (
         {"temperature": [1.0, 2.0]},
         ValueError,
-        "temperature of shape (2,) does not broadcast to one a row, shape (3,)",
+        "temperature of shape (2,) does not broadcast to one per row, shape (3,)",
     ),
     ({"top_k": [1, -2, 3]}, ValueError, "top_k must be >= 0, or -1 for no filter, got -2 in row 1"),
     ({"top_k": 1.5}, TypeError, "top_k must be integers, got 1.5"),
@@ -397,7 +397,7 @@ def test_draws_from_one_row_copy_nothing(compiled: str) -> None:
 def test_packed_masks_and_padded_vocabularies() -> None:
     x, words = np.zeros((2, 100), np.float32), np.full((2, 2), -1, np.int32)
     np.testing.assert_array_equal(gf.filter_tokens(x, mask=words).sum(axis=-1), [64, 64])
-    with pytest.raises(ValueError, match=r"^mask has 5 words of 32 tokens a row, more than the 4 of 100 tokens$"):
+    with pytest.raises(ValueError, match=r"^mask has 5 words of 32 tokens per row, more than the 4 of 100 tokens$"):
         gf.sample_tokens(x, mask=np.zeros((2, 5), np.int32))
     with pytest.raises(
         ValueError, match=r"^packed mask of shape \(3, 4\) does not broadcast to logits of shape \(2, 100\)$"

@@ -264,7 +264,7 @@ def test_bad_input() -> None:
         ),
         (
             lambda: est.importance_weighted(np.zeros((2, 5)), lambda z: z.sum(axis=(1, 2)), 2),
-            "f returned shape (2,), expected (2, 2): one value a row",
+            "f returned shape (2,), expected (2, 2): one value per row",
         ),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):

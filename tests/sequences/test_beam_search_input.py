@@ -120,7 +120,7 @@ def test_eos_is_a_token(search: Any) -> None:
 def test_bad_seeds(compiled: str) -> None:
     for search in SEARCHES[:2]:
         for seeds, text in (
-            ([1, 2, 3], "seeds of shape (3,) does not broadcast to one a row, shape (2,)"),
+            ([1, 2, 3], "seeds of shape (3,) does not broadcast to one per row, shape (2,)"),
             ([1, -2], "seeds must lie in [0, 2**64), got -2 at index 1"),
         ):
             with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):

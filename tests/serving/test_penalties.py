@@ -97,7 +97,7 @@ BAD: list[tuple[Any, type[Exception], str]] = [
     (
         lambda: penalize_tokens(X, [[0], [1], [2]]),
         ValueError,
-        "tokens of shape (3,) does not broadcast to one a row, shape (2,)",
+        "tokens of shape (3,) does not broadcast to one per row, shape (2,)",
     ),
     (
         lambda: penalize_tokens(X, [[0]], repetition_penalty=[1, 0]),
@@ -121,7 +121,7 @@ BAD: list[tuple[Any, type[Exception], str]] = [
         TypeError,
         "expected float16, bfloat16, float32 or float64, got int64",
     ),
-    (lambda: bias_tokens(X, [{}]), ValueError, "biases must be one mapping, or one a row, 2, got 1"),
+    (lambda: bias_tokens(X, [{}]), ValueError, "biases must be one mapping, or one per row, 2, got 1"),
     (lambda: bias_tokens(X, [{}, 3]), TypeError, "biases must map tokens to numbers, got 3 in row 1"),
     (lambda: bias_tokens(X, {5: 1}), ValueError, "tokens of biases must lie in [0, 5), got 5 in row 0"),
     (lambda: bias_tokens(X, {-1: 1}), ValueError, "tokens of biases must be >= 0, got -1"),

@@ -35,7 +35,7 @@ def chain_interaction(pairwise: Array) -> Any:
 
 
 def numbers(samples: Array, labels: int) -> Array:
-    """Labellings, one a row, as their places in lexicographic order."""
+    """Labellings, one per row, as their places in lexicographic order."""
     rows = samples.reshape(len(samples), -1)
     return rows @ labels ** np.arange(rows.shape[1])[::-1]
 

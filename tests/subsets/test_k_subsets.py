@@ -47,7 +47,7 @@ def shares(items: Array, p: Array, n: int) -> Array:
 
 
 def assert_follows(drawn: Array, items: Array, p: Array) -> None:
-    """A G-test of subsets, one a row, against the probabilities of all."""
+    """A G-test of subsets, one per row, against the probabilities of all."""
     n = int(items.max(initial=0)) + 1
     place = {tuple(row): i for i, row in enumerate(items.tolist())}
     assert (np.sort(drawn, axis=-1) == drawn).all()

@@ -352,7 +352,7 @@ def test_results_of_functions_that_do_not_fit_are_named() -> None:
         est.rebar(X, lambda z: z.sum(), num_samples=2)
     with pytest.raises(ValueError, match=r"^control returned shape \(2, 3\), expected that of f, \(2,\)$"):
         est.relax(X, curved, torch.tanh, num_samples=2)
-    with pytest.raises(ValueError, match=r"^f returned shape \(2, 4\), expected \(2, 4, 5\): one value a row$"):
+    with pytest.raises(ValueError, match=r"^f returned shape \(2, 4\), expected \(2, 4, 5\): one value per row$"):
         est.unordered_set(torch.zeros(4, 5, 3), lambda z: z.sum((-1, -2)), 2)
     with pytest.raises(TypeError, match=r"^f returned ndarray, expected a tensor$"):
         est.score_function(X, lambda z: z.numpy())
