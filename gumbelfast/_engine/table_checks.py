@@ -108,11 +108,11 @@ def refuse_weights(x: Array, axis: int, given: Array | None = None) -> NoReturn:
     raise ValueError(f"weights must be finite and >= 0, got {value} at index {place}")
 
 
-def refuse_few_weights(x: Array, k: int) -> NoReturn:
-    """Says which row has fewer than k weights above 0."""
+def refuse_few_weights(x: Array, k: int, name: str = "k") -> NoReturn:
+    """Says which row has fewer than k weights above 0; callers know that number by `name`."""
     count = (x > 0).sum(axis=-1).ravel()
     row = int((count < k).argmax())
-    raise ValueError(f"k={k} exceeds the {count[row]} positive weights of row {row_name(row, x.shape)}")
+    raise ValueError(f"{name}={k} exceeds the {count[row]} positive weights of row {row_name(row, x.shape)}")
 
 
 def columns_of(values: ArrayLike, shape: tuple[int, ...], axis: int, name: str) -> NDArray[np.int64]:

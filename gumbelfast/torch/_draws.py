@@ -81,7 +81,7 @@ def categorical(
         return torch.from_numpy(index)
     if method == "race":
         first = np.empty((*shape, *x.shape[:-1], 1), np.int64)
-        _race(x, first, generator, shared, len(shape))
+        _race(logits, x, first, generator, shared, len(shape))
         return torch.from_numpy(first[..., 0])
     where = _place(x, generator, shared, len(shape))
     index, _ = draws.choose((x, None, 1.0), shape, dim, threads, where, draw_rows=_draw_rows)
@@ -109,7 +109,7 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
             if drawn is not None:
                 return torch.from_numpy(drawn)
         index = np.empty((*x.shape[:-1], count), np.int64)
-        _race(x, index, generator, shared, 0)
+        _race(weights, x, index, generator, shared, 0)
         return torch.from_numpy(index)
     x = _tensors.wide(weights, -1)
     index = np.empty((count, *x.shape[:-1]), np.int64)
@@ -151,12 +151,12 @@ def _distinct(x: Array, k: int, dim: int, generator: Any, shared: Shared, what: 
     )
 
 
-def _race(weights: Array, index: Array, generator: Any, shared: Shared, axes: int) -> None:
-    """`draws.race` into `index`; bad weights are refused in torch's type of error."""
-    where = _place(weights, generator, shared, axes, _POSITIVE)
-    status = draws.race(weights, index, thread_count.resolve(None), where, draw_rows=_draw_rows)
+def _race(weights: Tensor, x: Array, index: Array, generator: Any, shared: Shared, axes: int) -> None:
+    """`draws.race` of the rows `x` of the weights into `index`; bad ones are refused in torch's type of error."""
+    where = _place(x, generator, shared, axes, _POSITIVE)
+    status = draws.race(x, index, thread_count.resolve(None), where, draw_rows=_draw_rows)
     if status < 0:
-        _refuse_weights(weights.astype(np.float64), index.shape[-1] if status == LACKING else 0)
+        _refuse_weights(_tensors.wide(weights, -1), index.shape[-1] if status == LACKING else 0)
 
 
 def _place(
@@ -212,14 +212,9 @@ def _draw_flat(
 
 def _refuse_weights(x: Array, wanted: int = 0) -> NoReturn:
     """Raises torch's type of error, with the place of the fault or of a row that has too few positive weights."""
-    if wanted:
-        positive = (x > 0).sum(axis=-1)
-        row = int((positive < wanted).ravel().argmax())
-        count = positive.ravel()[row]
-        raise RuntimeError(
-            f"num_samples={wanted} exceeds the {count} positive weights of row {checks.row_name(row, x.shape)}"
-        )
     try:
+        if wanted:
+            table_checks.refuse_few_weights(x, wanted, "num_samples")
         table_checks.weights(x, -1, "weights")
     except ValueError as error:
         raise RuntimeError(str(error)) from None

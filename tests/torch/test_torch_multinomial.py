@@ -141,3 +141,11 @@ def test_multinomial_refuses_to_draw_what_weighs_nothing() -> None:
     # torch returns a category of weight 0 here.
     with pytest.raises(RuntimeError, match=r"^num_samples=3 exceeds the 2 positive weights of row 1$"):
         gt.multinomial(torch.tensor([[1.0, 1, 1], [1, 0, 2]]), 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_refusals_quote_weights_of_every_dtype(dtype: torch.dtype) -> None:
+    with pytest.raises(RuntimeError, match=r"^weights must be finite and >= 0, got -1.0 at index \(0, 1\)$"):
+        gt.multinomial(torch.tensor([[1, -1]], dtype=dtype), 1)
+    with pytest.raises(RuntimeError, match=r"^num_samples=2 exceeds the 1 positive weights of row 0$"):
+        gt.multinomial(torch.tensor([[1, 0]], dtype=dtype), 2)
