@@ -91,8 +91,8 @@ class Turns:
                 if pin.THREADS > 1:
                     # OpenMP's threads spin for milliseconds after their work, on cores that the next turn wants.
                     time.sleep(SPIN)
-                    if entrant.calls > 1:  # wakes its own again
-                        entrant.call()
+                if entrant.calls > 1:  # wakes threads, and has the data where the turn before would else have left them
+                    entrant.call()
                 wall, cpu = _turn(entrant.call, entrant.calls)
             entrant.wall.append(wall / entrant.calls)
             entrant.cpus.append(cpu / wall)

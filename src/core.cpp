@@ -416,14 +416,18 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     if (!made) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(made);
   });
-  m.def("know",
-        [](py::object active, const py::list& backends, py::object generator, py::object random, py::object top_k) {
-          gf::Known known{
-              active.release().ptr(), {}, generator.release().ptr(), random.release().ptr(), top_k.release().ptr()};
-          for (const py::handle each : backends)
-            known.backends.emplace_back(each.inc_ref().ptr(), each.cast<const BackendObject&>().backend);
-          gf::known = known;
-        });
+  m.def("know", [](py::object active, const py::list& backends, py::object generator, py::object random,
+                   py::object thread_count, py::object top_k) {
+    gf::Known known{.active = active.release().ptr(),
+                    .backends = {},
+                    .generator = generator.release().ptr(),
+                    .random = random.release().ptr(),
+                    .thread_count = thread_count.release().ptr(),
+                    .top_k = top_k.release().ptr()};
+    for (const py::handle each : backends)
+      known.backends.emplace_back(each.inc_ref().ptr(), each.cast<const BackendObject&>().backend);
+    gf::known = known;
+  });
   m.def("xla_handlers", [] {
     py::dict out;
 #ifdef GUMBELFAST_XLA

@@ -1,4 +1,4 @@
-// Small calls in one compiled step. A step states no rule of its own: what it cannot take for granted it declines, and
+// Plain calls in one compiled step. A step states no rule of its own: what it cannot take for granted it declines, and
 // the Python function that it stands for does all of it, errors included.
 #pragma once
 
@@ -31,15 +31,46 @@ enum class Name : size_t {
   top_k,
   top_p,
   min_p,
+  temperature_last,
+  min_tokens_to_keep,
+  top_n_sigma,
+  typical_p,
+  epsilon_cutoff,
+  eta_cutoff,
   mask,
   rng,
   seeds,
   positions,
   out
 };
-inline constexpr std::array names{"self",  "logits", "x",   "a",     "loc",       "scale",       "size",  "replace",
-                                  "k",     "p",      "tau", "hard",  "axis",      "temperature", "top_k", "top_p",
-                                  "min_p", "mask",   "rng", "seeds", "positions", "out"};
+inline constexpr std::array names{"self",
+                                  "logits",
+                                  "x",
+                                  "a",
+                                  "loc",
+                                  "scale",
+                                  "size",
+                                  "replace",
+                                  "k",
+                                  "p",
+                                  "tau",
+                                  "hard",
+                                  "axis",
+                                  "temperature",
+                                  "top_k",
+                                  "top_p",
+                                  "min_p",
+                                  "temperature_last",
+                                  "min_tokens_to_keep",
+                                  "top_n_sigma",
+                                  "typical_p",
+                                  "epsilon_cutoff",
+                                  "eta_cutoff",
+                                  "mask",
+                                  "rng",
+                                  "seeds",
+                                  "positions",
+                                  "out"};
 
 // What a call gives, borrowed; null for what it leaves out.
 struct Given {
@@ -59,12 +90,14 @@ struct Step {
 const Step* find_step(const char* function);
 
 // What steps take for granted: the variable that holds the active backend, the Python objects of backends, our
-// generator's type, the module that holds the shared one, and the type of a top-k. Until then all steps decline.
+// generator's type, the modules that hold the shared one and the number of threads, and the type of a top-k. Until then
+// all steps decline.
 struct Known {
   PyObject* active;
   std::vector<std::pair<PyObject*, const Backend*>> backends;
   PyObject* generator;
   PyObject* random;
+  PyObject* thread_count;
   PyObject* top_k;
 };
 inline Known known{};

@@ -1,4 +1,4 @@
-// What steps read: arrays, numbers, seeds and generators as most small calls bring them. Everything else is declined.
+// What steps read: arrays, numbers, seeds and generators as most calls bring them. Everything else is declined.
 #pragma once
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <limits>
 #include <new>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,8 @@
 namespace gumbelfast {
 namespace {
 
-constexpr int64_t most = 4096;  // elements: as in arrays.hpp, what is done without giving up the GIL
-constexpr int64_t most_scanned = int64_t{1} << 18;  // what a thread scans alone before another would wake
+constexpr int64_t brief = 4096;  // elements: as in arrays.hpp, what is done by one thread that keeps the GIL
+constexpr int64_t any_size = std::numeric_limits<int64_t>::max();
 constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
 const Workers alone{};
 
@@ -55,12 +56,18 @@ bool declined() {
 
 bool is_left_out(PyObject* given) { return !given || given == Py_None; }
 
-// An exact array of one of these types that lies as kernels want it; byte order and the like are the type object's.
-PyArrayObject* plain_array(PyObject* given, std::initializer_list<int> types) {
+// An exact array that lies as kernels want it.
+PyArrayObject* lying_array(PyObject* given) {
   if (!given || !PyArray_CheckExact(given)) return nullptr;
   auto* const array = reinterpret_cast<PyArrayObject*>(given);
   constexpr int wanted = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-  if ((PyArray_FLAGS(array) & wanted) != wanted) return nullptr;
+  return (PyArray_FLAGS(array) & wanted) == wanted ? array : nullptr;
+}
+
+// Such an array of one of these types; byte order and the like are the type object's.
+PyArrayObject* plain_array(PyObject* given, std::initializer_list<int> types) {
+  PyArrayObject* const array = lying_array(given);
+  if (!array) return nullptr;
   for (const int type : types) {
     PyArray_Descr* const own = PyArray_DescrFromType(type);
     Py_DECREF(own);  // the types that are built in live for ever
@@ -69,21 +76,31 @@ PyArrayObject* plain_array(PyObject* given, std::initializer_list<int> types) {
   return nullptr;
 }
 
+// ml_dtypes' bfloat16, or its bare bits, by which doors to other frameworks hand it over: see `dtype_of` of arrays.hpp.
+bool is_bfloat16(PyArrayObject* array, bool by_bits) {
+  const PyArray_Descr* const type = PyArray_DESCR(array);
+  if (PyArray_ITEMSIZE(array) != 2 || !PyArray_ISNOTSWAPPED(array)) return false;
+  if (by_bits && type->type_num == NPY_VOID) return !PyArray_HASFIELDS(array);
+  return type->type_num >= NPY_USERDEF && std::string_view(type->typeobj->tp_name).ends_with("bfloat16");
+}
+
 // Logits and the like, with their rows along the last axis.
 struct Rows {
   PyArrayObject* array;
   DType dtype;
   int64_t count, cols;
 
-  bool read(PyObject* given, int64_t largest = most) {
+  bool read(PyObject* given, int64_t largest = brief) {
     array = plain_array(given, {NPY_FLOAT, NPY_DOUBLE});
-    if (!array || PyArray_NDIM(array) == 0) return false;
-    dtype = PyArray_TYPE(array) == NPY_FLOAT ? DType::f32 : DType::f64;
-    const int64_t size = PyArray_SIZE(array);
-    if (size == 0 || size > largest) return false;
-    cols = PyArray_DIM(array, PyArray_NDIM(array) - 1);
-    count = size / cols;
-    return true;
+    if (!array) return false;
+    return read_shape(PyArray_TYPE(array) == NPY_FLOAT ? DType::f32 : DType::f64, largest);
+  }
+  // Of any of the four types.
+  bool read_any(PyObject* given, bool by_bits) {
+    if (read(given, any_size)) return true;
+    if ((array = plain_array(given, {NPY_HALF}))) return read_shape(DType::f16, any_size);
+    array = lying_array(given);
+    return array && is_bfloat16(array, by_bits) && read_shape(DType::bf16, any_size);
   }
   const void* data() const { return PyArray_DATA(array); }
   int batch_ndim() const { return PyArray_NDIM(array) - 1; }
@@ -103,6 +120,16 @@ struct Rows {
     const auto size = static_cast<uintptr_t>(PyArray_NBYTES(array));
     const bool apart = begin(out) >= begin(array) + size || begin(array) >= begin(out) + size;
     return apart || out == array ? out : nullptr;
+  }
+
+ private:
+  bool read_shape(DType type, int64_t largest) {
+    dtype = type;
+    const int64_t size = PyArray_SIZE(array);
+    if (PyArray_NDIM(array) == 0 || size == 0 || size > largest) return false;
+    cols = PyArray_DIM(array, PyArray_NDIM(array) - 1);
+    count = size / cols;
+    return true;
   }
 };
 
@@ -143,6 +170,36 @@ bool integer(PyObject* given, int64_t least, int64_t last, int64_t& value) {
   return !overflow && value >= least && value <= last;
 }
 
+bool unsigned_integer(PyObject* given, uint64_t last, uint64_t& value) {
+  if (!PyLong_CheckExact(given)) return false;
+  value = PyLong_AsUnsignedLongLong(given);
+  if (value == unlimited && PyErr_Occurred()) return declined();
+  return value <= last;
+}
+
+// call(workers) on so many elements: where they are many, on all threads that a call may use and without the GIL. False
+// if it did not come to its end, with an error set if it was interrupted.
+template <class Call>
+bool run_call(int64_t elements, Call call) {
+  if (elements <= brief) return call(alone).outcome == Outcome::done;
+  static PyObject* const name = name_of("_num_threads");
+  const Reference number(PyObject_GetAttr(known.thread_count, name));
+  int64_t threads = 0;
+  if (!number || !integer(number.get(), 1, std::numeric_limits<int>::max(), threads)) return declined();
+  const Workers all{static_cast<int>(threads), [] {
+                      const PyGILState_STATE state = PyGILState_Ensure();
+                      const bool pending = PyErr_CheckSignals() != 0;
+                      PyGILState_Release(state);
+                      return pending;
+                    }};
+  struct Unlocked {  // has the GIL back whatever is thrown
+    PyThreadState* const thread = PyEval_SaveThread();
+    ~Unlocked() { PyEval_RestoreThread(thread); }
+  };
+  Unlocked unlocked;
+  return call(all).outcome == Outcome::done;
+}
+
 // Ours itself, not a class derived from it.
 bool is_generator(PyObject* given) { return given && reinterpret_cast<PyObject*>(Py_TYPE(given)) == known.generator; }
 
@@ -158,8 +215,8 @@ class Noise {
 
   bool take(PyObject* rng, int64_t elements) {
     if (rng && PyLong_CheckExact(rng)) {
-      const uint64_t seed = PyLong_AsUnsignedLongLong(rng);
-      if (seed == unlimited && PyErr_Occurred()) return declined();
+      uint64_t seed = 0;
+      if (!unsigned_integer(rng, unlimited, seed)) return false;
       key = key_of_seed(seed);
       return true;
     }
@@ -201,15 +258,19 @@ Key key_of(uint64_t key) { return {static_cast<uint32_t>(key), static_cast<uint3
 struct Draw {
   Rows x;
   const Backend* backend;
-  Logits logits;
+  Logits logits{};
   Address address;
   Noise noise;
   std::vector<uint64_t> words;
 
-  bool prepare(const Given& given, PyObject* temperature, int64_t largest = most) {
-    if (!x.read(given[Name::logits], largest) || !(backend = active_backend())) return false;
-    logits = {x.data(), x.count, x.cols, x.cols};
-    if (!reciprocal(temperature, logits.scale.one) || !read_mask(given[Name::mask])) return false;
+  bool prepare(const Given& given, PyObject* temperature, int64_t largest = brief) {
+    return x.read(given[Name::logits], largest) && reciprocal(temperature, logits.scale.one) && prepare_rows(given);
+  }
+  // The same once rows and scale are there.
+  bool prepare_rows(const Given& given) {
+    if (!(backend = active_backend())) return false;
+    logits = {.data = x.data(), .rows = x.count, .cols = x.cols, .stride = x.cols, .scale = logits.scale};
+    if (!read_mask(given[Name::mask])) return false;
     if (!is_left_out(given[Name::seeds])) return read_seeds(given[Name::seeds], given[Name::positions]);
     if (!is_left_out(given[Name::positions]) || !noise.take(given[Name::rng], x.count * x.cols)) return false;
     address = {key_of(noise.key), noise.first, static_cast<uint64_t>(x.cols), nullptr, nullptr};
@@ -218,23 +279,12 @@ struct Draw {
 
   template <class Call>
   bool run(Call call) {
-    if (without_lock(call) != Outcome::done) return false;
+    if (!run_call(x.count * x.cols, call)) return false;
     noise.keep();
     return true;
   }
 
  private:
-  // A call that takes a while gives up the GIL, and has it back whatever it throws.
-  template <class Call>
-  Outcome without_lock(Call call) const {
-    struct Waiting {
-      PyThreadState* thread;
-      ~Waiting() {
-        if (thread) PyEval_RestoreThread(thread);
-      }
-    } const waiting{x.count * x.cols > most ? PyEval_SaveThread() : nullptr};
-    return call().outcome;
-  }
   bool read_mask(PyObject* given) {
     if (is_left_out(given)) return true;
     PyArrayObject* const mask = plain_array(given, {NPY_BOOL});
@@ -246,8 +296,22 @@ struct Draw {
     return true;
   }
 
-  // One integer a row in [0, end), copied before it is looked at.
-  bool read_integers(PyObject* given, uint64_t last, uint64_t* out) const {
+  // One integer per row in [0, last], copied before it is looked at; `for_all`: one may serve all rows.
+  bool read_integers(PyObject* given, uint64_t last, bool for_all, uint64_t* out) const {
+    if (PyLong_CheckExact(given)) {
+      if (!for_all && x.count > 1) return false;
+      uint64_t value = 0;
+      if (!unsigned_integer(given, last, value)) return false;
+      std::fill(out, out + x.count, value);
+      return true;
+    }
+    if (PyList_CheckExact(given)) {
+      const Reference entries(PyList_AsTuple(given));  // which no other thread changes
+      if (!entries || x.batch_ndim() != 1 || PyTuple_GET_SIZE(entries.get()) != x.count) return false;
+      for (int64_t row = 0; row < x.count; ++row)
+        if (!unsigned_integer(PyTuple_GET_ITEM(entries.get(), row), last, out[row])) return false;
+      return true;
+    }
     PyArrayObject* const array = plain_array(given, {NPY_UINT64, NPY_INT64});
     if (!array || !x.is_batch(array)) return false;
     const auto* values = static_cast<const uint64_t*>(PyArray_DATA(array));
@@ -260,9 +324,9 @@ struct Draw {
     const auto rows = static_cast<size_t>(x.count), width = (static_cast<size_t>(x.cols) + 31) / 32 * 32;
     words.resize(3 * rows);
     uint64_t *const given = words.data(), *const keys = given + rows, *const starts = keys + rows;
-    if (!read_integers(seeds, unlimited, given)) return false;
+    if (!read_integers(seeds, unlimited, false, given)) return false;
     if (!is_left_out(positions)) {
-      if (!read_integers(positions, NoisePlace::last / width - 1, starts)) return false;
+      if (!read_integers(positions, NoisePlace::last / width - 1, true, starts)) return false;
       for (size_t row = 0; row < rows; ++row) starts[row] *= width;
     }
     backend->row_keys(given, x.count, keys);

@@ -1,4 +1,4 @@
-"""Functions whose small calls take one compiled step (src/direct.hpp)."""
+"""Functions whose plain calls take one compiled step (src/direct.hpp)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from .. import _core
-from . import backend
+from . import backend, thread_count
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -20,7 +20,17 @@ def in_one_step(function: _Function) -> _Function:
     return made  # type: ignore[no-any-return]
 
 
+def step_alone(name: str) -> Callable[..., Any]:
+    """The compiled step of that name, which gives None for what it declines."""
+
+    def decline(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    decline.__qualname__ = name
+    return _core.direct(decline)  # type: ignore[no-any-return]
+
+
 def know_these(generator: type[Any], sources: ModuleType, top_k: type[Any]) -> None:
     """Gives the compiled steps what they need from the layers above; until then they decline."""
     compiled = [each for each in backend._BY_NAME.values() if isinstance(each, _core.Backend)]
-    _core.know(backend._active, compiled, generator, sources, top_k)
+    _core.know(backend._active, compiled, generator, sources, thread_count, top_k)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .._core import choose_keyed, lies_within, race_keyed, relax_keyed
-from .._engine import checks, draws, sources, table_checks, thread_count
+from .._engine import checks, direct, draws, sources, table_checks, thread_count
 from .._engine import tokens as _tokens
 from .._engine.backend import active
 from .._engine.sources import Source
@@ -117,6 +117,18 @@ def multinomial(weights: Tensor, num_samples: int, replacement: bool, generator:
     if _draw_flat(kernels, index, 1, generator, shared) < 0:
         _refuse_weights(x)
     return torch.from_numpy(index).movedim(0, -1).contiguous()
+
+
+_draw_tokens = direct.step_alone("sample_tokens of tensors")
+
+
+def tokens_at_once(logits: Tensor, asked: _tokens.Asked, seeds: Any, positions: Any) -> Tensor | None:
+    """What `tokens` draws of rows with seeds, in one step; None for what the step declines."""
+    if logits.ndim < 2 or not logits.numel():
+        return None
+    x = _tensors.rows(logits, -1)
+    drawn = _draw_tokens(x, **asked._asdict(), seeds=seeds, positions=positions)
+    return None if drawn is None else torch.from_numpy(drawn)
 
 
 def tokens(

@@ -158,6 +158,10 @@ def sample_tokens(
             where = _tensor_of(seeds), _tensor_of(positions)
             rest = mask, _checks.kept_size(size), invalid, _ops.token(generator)
             return _ops.sample_tokens(logits, *values, *where, *rest)
+    elif seeds is not None and generator is None and mask is None and invalid is None and not return_logprobs:
+        at_once = _draws.tokens_at_once(logits, asked, seeds, positions) if size == () else None
+        if at_once is not None:
+            return at_once
     *read, seeds, positions = (_tensors.as_given(each) for each in (*asked, seeds, positions))
     given = tokens.Asked(*read), seeds, positions, mask, _tensors.size_of(size), invalid, generator
     drawn, more = _draws.tokens(logits, *given, best if return_logprobs else None)

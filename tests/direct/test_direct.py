@@ -1,8 +1,9 @@
-"""Small calls in one compiled step: taken or declined, they are what the Python function makes of them."""
+"""Plain calls in one compiled step: taken or declined, they are what the Python function makes of them."""
 
 import copy
 import doctest
 import inspect
+import math
 import pickle
 import pydoc
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from direct_cases import METHODS, ONES, PLACES, SAMPLERS, SEEDS, WEIGHTS, X, check, rng, runs_python
-from helpers import COMPILED, OLD_NUMPY, assert_same_bytes
+from helpers import COMPILED, OLD_NUMPY, assert_same_bytes, normal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,8 @@ OPTIONS: list[dict[str, Any]] = [
     {"temperature": 0.3}, {"temperature": 1e-20}, {"mask": ONES}, {"mask": ONES[0]},
     {"mask": np.arange(80).reshape(8, 10) % 3 > 0}, {"seeds": SEEDS, "positions": PLACES},
     {"seeds": SEEDS.astype(np.int64) % 7}, {"positions": SEEDS // 2**60, "seeds": PLACES},
-    {"seeds": SEEDS, "positions": np.full(8, 2**57 - 1)},
+    {"seeds": SEEDS, "positions": np.full(8, 2**57 - 1)}, {"seeds": SEEDS.tolist(), "positions": PLACES.tolist()},
+    {"seeds": SEEDS, "positions": 3}, {"seeds": [2**64 - 1, *range(7)], "positions": 2**57 - 1},
     {"mask": None, "seeds": None, "positions": None}, {"rng": None}, {"rng": 7},
 ]  # fmt: skip
 
@@ -70,13 +72,69 @@ def test_steps_of_single_functions(dtype: str) -> None:
     for options in ({"top_k": 3}, {"top_p": 0.6}, {"min_p": 0.2},
                     {"top_k": 2**63 - 1, "top_p": 1.0, "min_p": 1.0},
                     {"top_k": 4, "top_p": 0.9, "min_p": 0.01, "temperature": 0.7, "mask": ONES},
-                    {"top_k": None}):  # fmt: skip
+                    {"top_k": None}, {"temperature": 0.0}, {"temperature": 0.0, "top_k": 2, "typical_p": 0.3},
+                    {"temperature": 0.5, "temperature_last": True, "top_p": 0.5}, {"temperature_last": False},
+                    {"min_tokens_to_keep": 3, "top_p": 0.1}, {"top_n_sigma": 0.5}, {"typical_p": 0.4},
+                    {"epsilon_cutoff": 0.1, "typical_p": 1.0}, {"eta_cutoff": 0.3},
+                    {"top_k": 8, "top_p": 0.9, "min_p": 0.01, "top_n_sigma": 2.0, "typical_p": 0.9,
+                     "epsilon_cutoff": 0.01, "eta_cutoff": 0.01, "min_tokens_to_keep": 2, "temperature": 1.5,
+                     "temperature_last": True, "seeds": SEEDS, "mask": ONES}):  # fmt: skip
         check("sample_tokens", True, x, **options)
+    one = {"seeds": 5, "positions": 2**50}
+    for row in (x[:1], x[0]):
+        for name in ("categorical", "sample_tokens"):
+            check(name, True, row, **one)
     for name in ("softmax", "log_softmax", "logsumexp"):
         for y in (x, x[0], x[None], np.where(x > 1, np.nan, x), x * np.inf):
             with np.errstate(invalid="ignore"):
                 check(name, True, y, drawn=False)
         check(name, True, x, temperature=0.4, axis=-1, drawn=False)
+
+
+@pytest.mark.parametrize("shape", [(409, 11), (1, 4097), (4, 2**17 + 3)])
+def test_large_arrays(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(5).standard_normal(shape, dtype=np.float32)
+    x.ravel()[::3] = -np.inf
+    batch, allowed = shape[:-1], np.arange(x.size).reshape(shape) % 4 > 0
+    own = {"seeds": np.full(batch, 3, np.uint64), "positions": np.arange(math.prod(batch)).reshape(batch)}
+    for name in ("categorical", "sample_tokens"):
+        for more in ({}, {"temperature": 0.5}, {"mask": allowed}, own):
+            check(name, True, x, **more)
+    for name, more in (("gumbel_top_k", (3,)), ("gumbel_softmax", ())):
+        check(name, True, x, *more)
+        check(name, True, x, *more, **own)
+    check("sample_tokens", True, x, top_k=5)
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        check(name, True, x, drawn=False)
+    check("gumbel_softmax", False, x, out=np.empty_like(x))
+    x.ravel()[-1] = np.nan
+    for name, more in SAMPLERS:
+        check(name, False, x, *more)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_threads_of_large_arrays(threads: int) -> None:
+    x = np.random.default_rng(6).standard_normal((64, 5000), dtype=np.float32)
+    before = gf.get_num_threads()
+    try:
+        gf.set_num_threads(threads)
+        for name, more in SAMPLERS:
+            check(name, True, x, *more)
+        check("sample_tokens", True, x, typical_p=0.5)
+        check("softmax", True, x, drawn=False)
+    finally:
+        gf.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_tokens_of_half_precision(dtype: str) -> None:
+    kind = np.float16 if dtype == "float16" else pytest.importorskip("ml_dtypes").bfloat16
+    for x in (X["float32"].astype(kind), normal("float32", (1, 5000)).astype(kind)):
+        own = {"seeds": SEEDS[: len(x)], "positions": 4}
+        for options in ({}, {"top_k": 3, "top_p": 0.8}, {"min_p": 0.1, "temperature": 0.5}, {"typical_p": 0.9}):
+            check("sample_tokens", True, x, **options)
+            check("sample_tokens", True, x, **options, **own)
 
 
 @pytest.mark.usefixtures("compiled")

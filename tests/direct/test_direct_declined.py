@@ -1,6 +1,5 @@
 """Calls that compiled steps leave to the Python functions: same results, errors and states."""
 
-import math
 import pickle
 from typing import Any
 
@@ -46,7 +45,7 @@ def odd_arrays(x: Any) -> list[Any]:
         x.T, x[::2], x[::-1], x[:, ::2], wide[:, :10], x.astype(x.dtype.newbyteorder()), shifted, x.view(np.matrix),
         np.ma.array(x), x.tolist(), x.astype("f2"), x.astype("i8"), x.astype(complex), x.astype(np.longdouble),
         pickle.loads(pickle.dumps(x)).astype("O"), np.zeros((0, 3), x.dtype), np.zeros((3, 0), x.dtype),
-        np.array(1.0, x.dtype), np.zeros((1, 2**18 + 1), x.dtype), None, "text", x > 0, with_nan, with_inf, empty_row,
+        np.array(1.0, x.dtype), None, "text", x > 0, with_nan, with_inf, empty_row,
     ]  # fmt: skip
 
 
@@ -54,23 +53,8 @@ def odd_arrays(x: Any) -> list[Any]:
 @pytest.mark.parametrize(("name", "more"), SAMPLERS)
 def test_arrays_that_steps_decline(name: str, more: tuple[Any, ...], dtype: str) -> None:
     for x in odd_arrays(X[dtype]):
-        check(name, False, x, *more)
-
-
-@pytest.mark.parametrize("shape", [(409, 11), (1, 4097), (2, 2**17), (2**18,)])
-def test_large_arrays(shape: tuple[int, ...]) -> None:
-    x = np.random.default_rng(5).standard_normal(shape, dtype=np.float32)
-    x.ravel()[::3] = -np.inf
-    batch, allowed = shape[:-1], np.arange(x.size).reshape(shape) % 4 > 0
-    own = {"seeds": np.full(batch, 3, np.uint64), "positions": np.arange(math.prod(batch)).reshape(batch)}
-    for name in ("categorical", "sample_tokens"):
-        for more in ({}, {"temperature": 0.5}, {"mask": allowed}) + ((own,) if batch else ()):
-            check(name, True, x, **more)
-    for name, more in (("gumbel_top_k", (3,)), ("gumbel_softmax", ())):
-        check(name, False, x, *more)
-    check("sample_tokens", False, x, top_k=5)
-    x.ravel()[-1] = np.nan
-    check("categorical", False, x)
+        half = name == "sample_tokens" and getattr(x, "dtype", None) == np.float16
+        check(name, half, x, *more)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
@@ -110,10 +94,15 @@ BAD_OPTIONS: list[dict[str, Any]] = [
     {"temperature": np.ones(8)}, {"temperature": None}, {"mask": ONES[:, :9]}, {"mask": ONES.astype(np.uint8)},
     {"mask": ONES[:1]}, {"mask": ONES.tolist()}, {"mask": ~ONES}, {"mask": ONES.T.copy().T}, {"mask": ONES[0][0]},
     {"seeds": SEEDS[:7]}, {"seeds": 3}, {"seeds": SEEDS.astype(np.int64)}, {"seeds": -SEEDS.astype(np.int64) // 8},
-    {"seeds": SEEDS.astype("f8")}, {"seeds": SEEDS.astype("i4")}, {"seeds": SEEDS.tolist()}, {"seeds": SEEDS[::-1]},
+    {"seeds": SEEDS.astype("f8")}, {"seeds": SEEDS.astype("i4")}, {"seeds": SEEDS[::-1]},
+    {"seeds": SEEDS.tolist()[:7]}, {"seeds": [SEEDS.tolist()]}, {"seeds": [None, *SEEDS.tolist()[1:]]},
+    {"seeds": [-1] * 8, "positions": PLACES}, {"seeds": [2**64] * 8, "positions": PLACES}, {"seeds": [1.0] * 8},
+    {"seeds": [True] * 8, "positions": PLACES}, {"seeds": tuple(SEEDS.tolist())}, {"seeds": True}, {"seeds": 3.0},
     {"seeds": SEEDS, "positions": PLACES - 1}, {"seeds": SEEDS, "positions": PLACES + 2**57}, {"positions": PLACES},
     {"seeds": SEEDS, "positions": np.full(8, 2**57)}, {"seeds": SEEDS, "positions": np.full(4, 2**57 - 1)},
-    {"seeds": SEEDS, "positions": 3}, {"rng": True}, {"rng": -1}, {"rng": 2**64}, {"rng": 2**200}, {"rng": "7"},
+    {"seeds": SEEDS, "positions": -1}, {"seeds": SEEDS, "positions": 2**57}, {"seeds": SEEDS, "positions": True},
+    {"seeds": SEEDS, "positions": 1.0}, {"seeds": SEEDS, "positions": [2**57] * 8},
+    {"rng": True}, {"rng": -1}, {"rng": 2**64}, {"rng": 2**200}, {"rng": "7"},
     {"rng": np.int64(3)}, {"rng": [1, 2]}, {"rng": 1.0}, {"offset": 5}, {"num_threads": 1},
     {"axis": -1}, {"unknown": 1},
 ]  # fmt: skip
@@ -124,7 +113,10 @@ def test_options_that_steps_decline(name: str, more: tuple[Any, ...]) -> None:
     for options in BAD_OPTIONS:
         if name == "gumbel_softmax" and "temperature" in options:
             options = {"tau": options["temperature"]}
-        check(name, False, X["float32"], *more, **options)
+        greedy = (
+            name == "sample_tokens" and isinstance(options.get("temperature"), float) and not options["temperature"]
+        )
+        check(name, greedy, X["float32"], *more, **options)
     for make in (np.random.PCG64, np.random.default_rng, lambda seed: type("Derived", (gf.Generator,), {})(seed)):
         assert runs_python(lambda m=make: getattr(gf, name)(X["float32"], *more, rng=m(2)))
 
@@ -135,8 +127,15 @@ def test_single_options_that_steps_decline() -> None:
         check("gumbel_top_k", False, x, k)
     for options in ({"top_k": 0}, {"top_k": -1}, {"top_k": True}, {"top_k": [3] * 8}, {"top_p": 0.0},
                     {"top_p": 1}, {"top_p": 1.5}, {"min_p": -0.1}, {"min_p": np.nan},
-                    {"top_p": np.full(8, 0.5)}):  # fmt: skip
+                    {"top_p": np.full(8, 0.5)}, {"temperature_last": 1}, {"temperature_last": np.True_},
+                    {"min_tokens_to_keep": 0}, {"min_tokens_to_keep": 2.0}, {"top_n_sigma": 0.0},
+                    {"top_n_sigma": np.inf}, {"top_n_sigma": 1}, {"typical_p": 0.0}, {"typical_p": 1.1},
+                    {"epsilon_cutoff": -1.0}, {"eta_cutoff": [0.1] * 8}, {"invalid": -1}, {"size": 2},
+                    {"return_logprobs": True}):  # fmt: skip
         check("sample_tokens", False, x, **options)
+    check("sample_tokens", False, x.view("V4"))
+    check("sample_tokens", False, np.zeros((2, 4), "V2"))
+    check("sample_tokens", False, np.zeros((2, 4), ">f2"))
     for options in ({"hard": 1}, {"hard": None}, {"return_soft": True}, {"mask": ONES}):
         check("gumbel_softmax", False, x, **options)
     for options in ({"size": 3}, {"size": None}, {"return_perturbed": True}, {"empty": -1}, {"method": "alias"},

@@ -9,7 +9,7 @@ import torch
 from helpers import normal
 
 import gumbelfast as gf
-from gumbelfast.torch import _tensors, categorical, sample_tokens
+from gumbelfast.torch import _draws, _tensors, categorical, sample_tokens
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 SETTINGS: dict[str, list[Any]] = {
@@ -61,6 +61,26 @@ def test_filters_as_engines_have_them(backend: str, dtype: torch.dtype) -> None:
         own = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in given.items()}
         wanted = gf.sample_tokens(plain(x), size=3, seeds=seeds, **given)
         assert (sample_tokens(x, size=3, seeds=seeds, **own).numpy() == wanted).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_with_seeds_take_one_step(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = logits_of(dtype)
+    cases: list[dict[str, Any]] = [
+        {},
+        {"temperature": 0.0},
+        {"temperature": 0.7, "top_k": 9, "top_p": 0.8},
+        {"min_p": 0.1, "typical_p": 0.9, "temperature": 0.5, "temperature_last": True},
+    ]
+    wanted = [sample_tokens(x, size=1, seeds=[[3, 4, 5, 6]], positions=9, **case)[0] for case in cases]
+    bad = x.clone()
+    bad[2, 3] = torch.nan
+    with monkeypatch.context() as patch:
+        patch.setattr(_draws, "tokens", None)
+        for case, each in zip(cases, wanted, strict=True):
+            assert torch.equal(sample_tokens(x, seeds=[3, 4, 5, 6], positions=9, **case), each)
+    with pytest.raises(ValueError, match=r"NaN at index \(2, 3\)"):
+        sample_tokens(bad, seeds=[3, 4, 5, 6])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
