@@ -164,8 +164,11 @@ struct GumbelSoftmaxArgs {
   Logits logits;  // scale is 1/tau here, the mask is not used
   Address noise;
   void* soft;
-  void* hard;  // may be null
+  void* hard;               // may be null
+  bool past_cache = false;  // whether stores of `soft` may go past the cache: `run` decides
 
+  void* result() const { return soft; }
+  int64_t result_cols() const { return logits.cols; }
   Plan plan() const { return {static_cast<double>(logits.cols) * (fill_cost + softmax_cost)}; }
 };
 
@@ -246,9 +249,10 @@ struct SoftmaxArgs {
   int64_t stride;
   Scale scale;
   void* out;
-  bool past_cache = false;  // whether stores of the result may go past the cache: `run` decides
+  bool past_cache = false;
 
-  static constexpr int64_t arrays = 2;
+  void* result() const { return out; }
+  int64_t result_cols() const { return cols; }
   Plan plan() const { return {static_cast<double>(cols) * softmax_cost}; }
 };
 
@@ -262,7 +266,8 @@ struct SoftmaxBackwardArgs {
   void* out;
   bool past_cache = false;
 
-  static constexpr int64_t arrays = 3;
+  void* result() const { return out; }
+  int64_t result_cols() const { return cols; }
   Plan plan() const { return {static_cast<double>(cols) * backward_cost}; }
 };
 

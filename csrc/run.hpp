@@ -6,6 +6,7 @@
 
 #include "backend.hpp"
 #include "dispatch.hpp"
+#include "memory.hpp"
 #include "parallel.hpp"
 
 namespace gumbelfast {
@@ -40,18 +41,15 @@ Result run(Kernel<Args> kernel, const Args& args, int64_t items, const Workers& 
   return tally.result(parallel_for(units, static_cast<double>(plan.unit) * plan.cost, workers, std::ref(body)));
 }
 
-// Bytes that the arrays of a call must have together before its results go past the cache: by measurement, where such
-// stores begin to win. What a system tells of its caches is no guide, a virtual machine's last one may be its host's.
-inline constexpr int64_t beyond_cache = int64_t{16} << 20;
-
 template <class Args>
 Result run(const Kernels<Args>& kernels, DType dtype, const Args& args, int64_t items, const Workers& workers) {
+  const Kernel<Args> kernel = kernels.of[static_cast<int>(dtype)];
   if constexpr (requires { args.past_cache; }) {
     Args own = args;
-    own.past_cache = Args::arrays * items * args.cols * size_of(dtype) > beyond_cache;
-    return run(kernels.of[static_cast<int>(dtype)], own, items, workers);
+    own.past_cache = gains_past_cache(args.result(), items * args.result_cols() * size_of(dtype));
+    return run(kernel, own, items, workers);
   }
-  return run(kernels.of[static_cast<int>(dtype)], args, items, workers);
+  return run(kernel, args, items, workers);
 }
 
 // gumbel_max, gumbel_top_k and race: long rows are done in parts.

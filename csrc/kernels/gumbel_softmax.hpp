@@ -84,14 +84,15 @@ GF_OP bool write_hard(const GumbelSoftmaxArgs& args, int64_t i, WorkOf<S> most, 
   return true;
 }
 
-// A row of perturbed logits becomes its results; `p` may be the row of soft itself. Inlined, its sums would lie in
-// memory where there are sixteen registers.
+// A row of perturbed logits becomes its results; `p`, which is written over, may be the row of soft itself. Inlined,
+// its sums would lie in memory where there are sixteen registers.
 template <class S>
 [[gnu::noinline]] bool finish_row(const GumbelSoftmaxArgs& args, int64_t i, const Range<VectorOf<S>>& range,
-                                  const WorkOf<S>* p) {
+                                  WorkOf<S>* p) {
   const int64_t cols = args.logits.cols;
   if (!write_hard<S>(args, i, range.maximum(), p)) return false;
-  softmax_row(p, cols, set(scale_of<WorkOf<S>>(args.logits.scale, i)), range, static_cast<S*>(args.soft) + i * cols);
+  softmax_row<true>(p, cols, set(scale_of<WorkOf<S>>(args.logits.scale, i)), range, p,
+                    static_cast<S*>(args.soft) + i * cols, goes_past_cache<S>(args.past_cache, cols));
   return true;
 }
 
@@ -129,40 +130,19 @@ GF_OP bool finish_rows(const GumbelSoftmaxArgs& args, int64_t begin, int64_t end
                         });
 }
 
-// Perturbed logits are kept in the output where its type can hold them, else in a row of scratch.
-template <class S>
-struct PerturbedRows {
-  using T = WorkOf<S>;
-  PerturbedRows(void* soft, int64_t columns, int64_t batch)
-      : out(static_cast<S*>(soft)),
-        cols(columns),
-        scratch(in_place ? nullptr : new T[static_cast<uint64_t>(cols * batch)]) {}
-  ~PerturbedRows() { delete[] scratch; }
-  PerturbedRows(const PerturbedRows&) = delete;
-  PerturbedRows& operator=(const PerturbedRows&) = delete;
-  T* from_row(int64_t i) {
-    if constexpr (in_place)
-      return out + i * cols;
-    else
-      return scratch;
-  }
-  static constexpr bool in_place = sizeof(S) == sizeof(T);
-  S* out;
-  int64_t cols;
-  T* scratch;
-};
-
 template <class S>
 Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const int64_t cols = args.logits.cols;
   const int64_t batch = flat_batch(args.noise, cols);
-  PerturbedRows<S> rows(args.soft, cols, batch);
+  // Perturbed logits are kept in the result where its type holds them and it does not go past the cache.
+  const bool past_cache = goes_past_cache<S>(args.past_cache, cols) && !is_short<S>(cols);
+  const ScratchRow<T> scratch(past_cache || sizeof(S) < sizeof(T) ? cols * batch : 0);
   PackedRows<S, noise_chunk> packed;
   for (int64_t i = span.begin, count; i < span.end; i += count) {
     count = span.end - i < batch ? span.end - i : batch;
-    T* p = rows.from_row(i);
+    T* const p = scratch.data ? scratch.data : static_cast<T*>(args.soft) + i * cols;
     const RowNoise noise(args.noise, i);
     Row<S, false> row(args.logits, i);
     if (count > 1) {
@@ -180,6 +160,7 @@ Result gumbel_softmax(const GumbelSoftmaxArgs& args, const Span& span) {
     }
     if (seen.met.refused() || !finish_row<S>(args, i, seen.range, p)) return refused;
   }
+  if (past_cache) simd::fence_stores();
   return {Outcome::done, ((span.end - span.begin) * cols + tile_size - 1) / tile_size};
 }
 

@@ -168,6 +168,21 @@ GF_OP void write_places(S* out, int64_t cols, bool past_cache, Value value) {
   for_places<V>(cols, put, j);
 }
 
+// A row in memory that is small enough to stay in the cache, for what would else wait in a result that goes past it.
+constexpr int64_t cached_row = int64_t{1} << 20;  // bytes
+template <class T>
+struct ScratchRow {
+  explicit ScratchRow(int64_t cols) : data(cols ? new T[static_cast<uint64_t>(cols)] : nullptr) {}
+  ~ScratchRow() { delete[] data; }
+  ScratchRow(const ScratchRow&) = delete;
+  ScratchRow& operator=(const ScratchRow&) = delete;
+  T* data;
+};
+template <class S>
+GF_OP bool goes_past_cache(bool past_cache, int64_t cols) {
+  return past_cache && cols * static_cast<int64_t>(sizeof(WorkOf<S>)) <= cached_row;
+}
+
 // One number in the working type.
 GF_OP float work_value(float x) { return x; }
 GF_OP double work_value(double x) { return x; }

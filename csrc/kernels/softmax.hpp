@@ -218,29 +218,28 @@ template <class V, class Out>
   for_blocks<V>(cols, [&](int64_t j, int n) { store_block(out + j, n, set(not_a_number<V>())); });
 }
 
-// In place when x is out: every block is read before it is written. Exponentials wait in the output where its type
-// holds them exactly, and are computed twice where it does not.
-template <class S, class Out>
-GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, const Range<VectorOf<S>>& range, Out* out) {
+// In place when x, or `kept`, is out: every block is read before it is written. Exponentials wait in `kept`, or are
+// computed twice where that is null.
+template <bool keeps, class S, class Out>
+GF_OP void softmax_row(const S* x, int64_t cols, VectorOf<S> scale, const Range<VectorOf<S>>& range, WorkOf<S>* kept,
+                       Out* out, bool past_cache) {
   using V = VectorOf<S>;
-  constexpr bool kept = sizeof(Out) == sizeof(WorkOf<S>);
   const Normaliser<S> norm(x, cols, scale, range, [&](auto at, auto e) GF_STEP {
-    if constexpr (kept) store_at(out, at, e);
+    if constexpr (keeps) store_at(kept, at, e);
   });
   if (norm.exceptional()) return fill_nan<V>(out, cols);
   const V inverse = set(static_cast<WorkOf<S>>(1 / norm.sum));
   const auto divide = [&](auto small) {
     const V factor = probability_factor<small.value>(inverse);
-    for_places<V>(cols, [&](auto at) GF_STEP {
-      if constexpr (kept)
-        store_at(out, at, probability<small.value, Out>(load_at<V>(out, at, set(WorkOf<S>{0})), factor));
+    write_places<V>(out, cols, past_cache, [&](auto at) GF_STEP {
+      if constexpr (keeps)
+        return probability<small.value, Out>(load_at<V>(kept, at, set(WorkOf<S>{0})), factor);
       else
-        store_at(out, at,
-                 probability<small.value, Out>(lifted_exp<small.value>(norm.exponent(load_at<V>(x, at, norm.most))),
-                                               factor));
+        return probability<small.value, Out>(lifted_exp<small.value>(norm.exponent(load_at<V>(x, at, norm.most))),
+                                             factor);
     });
   };
-  (kept ? norm.small : !norm.plain) ? divide(Fixed<true>()) : divide(Fixed<false>());
+  (keeps ? norm.small : !norm.plain) ? divide(Fixed<true>()) : divide(Fixed<false>());
 }
 
 template <class S, class V = VectorOf<S>>
@@ -287,15 +286,27 @@ GF_OP Result for_rows(const SoftmaxArgs& args, const Span& span, RowStep step, P
 
 template <class S>
 Result softmax(const SoftmaxArgs& args, const Span& span) {
+  using T = WorkOf<S>;
   S* const out = static_cast<S*>(args.out);
-  return for_rows<S>(
+  const bool past_cache = goes_past_cache<S>(args.past_cache, args.cols);
+  const ScratchRow<T> scratch(past_cache ? args.cols : 0);
+  const Result result = for_rows<S>(
       args, span,
       [&](const S* x, int64_t i, VectorOf<S> scale) {
-        softmax_row(x, args.cols, scale, row_range(x, args.cols), out + i * args.cols);
+        const Range<VectorOf<S>> range = row_range(x, args.cols);
+        S* const to = out + i * args.cols;
+        if (past_cache)
+          softmax_row<true>(x, args.cols, scale, range, scratch.data, to, true);
+        else if constexpr (sizeof(S) == sizeof(T))
+          softmax_row<true>(x, args.cols, scale, range, to, to, false);
+        else
+          softmax_row<false>(x, args.cols, scale, range, static_cast<T*>(nullptr), to, false);
       },
       [&](const RunOfRows<S>& rows) {
-        softmax_panels(rows, out + span.begin * args.cols, [](const ShortRows<S>&, const WorkOf<S>*) { return true; });
+        softmax_panels(rows, out + span.begin * args.cols, [](const ShortRows<S>&, const T*) { return true; });
       });
+  if (past_cache) simd::fence_stores();
+  return result;
 }
 
 template <class S>
