@@ -306,8 +306,8 @@ def know(
     """What steps take for granted; until they know it they decline.
 
     The variable that holds the active backend and which objects are compiled ones, the type of our generators, the
-    module whose ``_shared`` serves calls without one, that whose ``_num_threads`` is the most of a call, and the type of
-    a top-k.
+    module whose ``_shared`` serves calls without one, that whose ``_num_threads`` is the most that a call uses, and the
+    type of a top-k.
     """
 
 def bounds_of(weights: _Array, bounds: _U64) -> None:

@@ -3,7 +3,6 @@
 #include "direct_arguments.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <string_view>
 
 namespace gumbelfast {
@@ -88,21 +87,24 @@ PyObject* draw_relaxed(const Given& given) {
   PyObject* const hard = given[Name::hard];
   if (hard && hard != Py_True && hard != Py_False) return nullptr;
   Draw draw;
-  if (!draw.prepare(given, given[Name::tau], is_left_out(given[Name::out]) ? any_size : brief)) return nullptr;
-  Reference result(draw.x.like(PyArray_NDIM(draw.x.array), draw.x.type()));
+  if (!draw.prepare(given, given[Name::tau], any_size)) return nullptr;
+  const bool fresh = is_left_out(given[Name::out]), one_hot = hard == Py_True;
+  PyArrayObject* const target = fresh ? nullptr : draw.x.target(given[Name::out]);
+  if (!fresh && (!target || target == draw.x.array)) return nullptr;
+  Reference result(fresh ? draw.x.like(PyArray_NDIM(draw.x.array), draw.x.type()) : counted(target));
   if (!result) return nullptr;
-  void* const out = result.data();
-  const bool one_hot = hard == Py_True;
-  const GumbelSoftmaxArgs args{draw.logits, draw.address, one_hot ? nullptr : out, one_hot ? out : nullptr};
-  PyArrayObject* const target = is_left_out(given[Name::out]) ? nullptr : draw.x.target(given[Name::out]);
-  if (!target && !is_left_out(given[Name::out])) return nullptr;
-  const bool done = draw.run(
-      [&](const Workers& workers) { return gumbel_softmax(*draw.backend, draw.x.dtype, args, draw.x.count, workers); });
-  if (!done) return nullptr;
-  if (!target) return result.release();
-  // Not before: a kernel that refuses may have written.
-  std::memcpy(PyArray_DATA(target), out, static_cast<size_t>(PyArray_NBYTES(target)));
-  return counted(target);
+  // A kernel that refuses may have written soft samples, but no hard ones.
+  const bool looks = !fresh && !one_hot;
+  const GumbelSoftmaxArgs args{draw.logits, draw.address, one_hot ? nullptr : result.data(),
+                               one_hot ? result.data() : nullptr};
+  const bool done = draw.run([&](const Workers& workers) {
+    if (looks) {
+      const Result look = run(draw.backend->refuses, draw.x.dtype, LookArgs{draw.logits}, draw.x.count, workers);
+      if (look.outcome != Outcome::done) return look;
+    }
+    return gumbel_softmax(*draw.backend, draw.x.dtype, args, draw.x.count, workers);
+  });
+  return done ? result.release() : nullptr;
 }
 
 PyObject* draw_top_k(const Given& given) {

@@ -106,10 +106,15 @@ def test_large_arrays(shape: tuple[int, ...]) -> None:
     check("sample_tokens", True, x, top_k=5)
     for name in ("softmax", "log_softmax", "logsumexp"):
         check(name, True, x, drawn=False)
-    check("gumbel_softmax", False, x, out=np.empty_like(x))
+    for hard in (False, True):
+        check("gumbel_softmax", True, x, 0.7, hard, out=np.empty_like(x))
     x.ravel()[-1] = np.nan
     for name, more in SAMPLERS:
         check(name, False, x, *more)
+    for hard in (False, True):
+        out = np.full_like(x, 9)
+        check("gumbel_softmax", False, x, 0.7, hard, out=out)
+        assert np.all(out == 9)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
