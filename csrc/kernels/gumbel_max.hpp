@@ -187,9 +187,10 @@ GF_OP Best filled_row(const Row<S, masked>& row, int64_t begin, int64_t end, con
   return {value_of(work_value(row.element(begin + j)), scale.exact, gumbel[j]), begin + j};
 }
 
-// Which of the values of n short rows that follow each other may be the largest; a block behind them may be read.
+// Where the largest value of each of n short rows that follow each other lies; a block behind them may be read. Returns
+// which rows leave several to choose from, or none.
 template <int blocks, class T>
-GF_OP void pick_panel(const T* value, int64_t cols, int n, uint64_t* candidates) {
+GF_OP uint32_t pick_panel(const T* value, int64_t cols, int n, int64_t* place) {
   using V = VectorOf<T>;
   const auto last = first_lanes<V>(static_cast<int>(cols) - (blocks - 1) * V::lanes);
   const auto load_values = [&](int r, V(&v)[blocks]) GF_STEP {
@@ -205,17 +206,71 @@ GF_OP void pick_panel(const T* value, int64_t cols, int n, uint64_t* candidates)
     for (int b = 1; b < blocks; ++b) v[0] = simd::max(v[0], v[b]);
     return v[0];
   });
+  const V largest = simd::max_of_each(most);
   alignas(64) T reach[V::lanes];
-  store(reach, below(simd::max_of_each(most)));
+  store(reach, below(largest));
+  uint32_t unclear = bits(largest >= set(-Storage<T>::minus_infinity));  // by logits that are refused, or an overflow
   for (int r = 0; r < n; ++r) {
     V v[blocks];
     load_values(r, v);
     uint64_t at = 0;
 #pragma GCC unroll 4
     for (int b = 0; b < blocks; ++b) at |= static_cast<uint64_t>(bits(v[b] >= set(reach[r]))) << b * V::lanes;
-    candidates[r] = at;
+    place[r] = __builtin_ctzll(at | uint64_t{1} << 63);
+    unclear |= static_cast<uint32_t>(!at || at & (at - 1)) << r;
   }
+  return unclear;
 }
+
+// The same for as many rows of few columns as a block has lanes: transposed, so that each row is a lane. number[j][b]
+// takes what block b holds of column j.
+template <int cols>
+[[gnu::noinline]] uint32_t pick_few(const float* value, const uint32_t (*number)[F32::lanes], int64_t* place) {
+  F32 column[cols];
+#pragma GCC unroll 10
+  for (int j = 0; j < cols; ++j) column[j] = load(value);
+#pragma GCC unroll 10
+  for (int b = 0; b < cols; ++b) {
+    const F32 block = load(value + b * F32::lanes);
+#pragma GCC unroll 10
+    for (int j = 0; j < cols; ++j) column[j] = simd::take_lanes(column[j], block, load(number[j * cols + b]));
+  }
+  F32 most = column[0], second = minus_infinity<F32>();
+  U32 at = set(uint32_t{0});
+#pragma GCC unroll 10
+  for (int j = 1; j < cols; ++j) {
+    second = simd::max(second, simd::min(column[j], most));
+    at = select(column[j] > most, set(static_cast<uint32_t>(j)), at);
+    most = simd::max(column[j], most);
+  }
+  const U32 none = set(uint32_t{0});
+  auto* const to = reinterpret_cast<uint64_t*>(place);
+  store(to, simd::pair_low(at, none));
+  store(to + U64::lanes, simd::pair_high(at, none));
+  const F32 reach = below(most);
+  return bits(second >= reach) | (bits(most >= reach) ^ 0xffff);
+}
+
+// Which of these serves a number of columns, from two to `few_columns`.
+template <int cols = 2>
+auto picker_of_few(int64_t columns) {
+  if constexpr (cols < simd::few_columns)
+    if (columns != cols) return picker_of_few<cols + 1>(columns);
+  return pick_few<cols>;
+}
+
+struct LanesOfColumns {
+  alignas(64) uint32_t number[simd::few_columns * simd::few_columns][F32::lanes];
+  explicit LanesOfColumns(int64_t cols) {
+    for (int64_t j = 0; j < cols; ++j)
+      for (int64_t b = 0; b < cols; ++b)
+        for (int64_t r = 0; r < F32::lanes; ++r) {
+          const int64_t lane = r * cols + j - b * F32::lanes;
+          const bool here = lane >= 0 && lane < F32::lanes;
+          number[j * cols + b][r] = static_cast<uint32_t>(here ? F32::lanes + lane : r);
+        }
+  }
+};
 
 // The best of a short row whose noise is at hand, among some columns.
 template <class S, bool masked>
@@ -235,11 +290,15 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
   using V = VectorOf<S>;
   using T = WorkOf<S>;
   const Logits& logits = args.logits;
-  const int64_t cols = logits.cols, batch = noise_chunk / cols;
+  const int64_t cols = logits.cols, batch = rows_of_chunk(cols);
   const uint64_t all = ~uint64_t{0} >> (64 - cols);
+  const bool few = sizeof(T) == 4 && cols > 1 && cols <= simd::few_columns;
+  const LanesOfColumns lanes_of(few ? cols : 0);
+  const auto pick = picker_of_few(cols);
   int64_t opened = 0;
   bool lacks = false;
-  Met<V> met;
+  auto nan = V{} > V{};
+  Met<V> unclear;  // what has been met in rows that are
   PackedRows<S, noise_chunk> packed;
   const V one_scale = set(scale_of<T>(logits.scale, 0));
   alignas(64) T each_scale[noise_chunk + V::lanes];
@@ -254,37 +313,53 @@ Result flat_rows(const SelectArgs& args, const Span& span) {
     const int64_t first = i % logits.rows;
     Row<S, masked> rows(logits, first);
     rows.x = packed.pack(logits, first, count);
+    bool coarse = row_scale<T>(logits.scale, first).coarse();
     if (logits.scale.each)
-      for (int64_t r = 0; r < count; ++r)  // what a store writes too much belongs to the next row
+      for (int64_t r = 0; r < count; ++r) {  // what a store writes too much belongs to the next row
+        coarse |= row_scale<T>(logits.scale, first + r).coarse();
         for (int64_t j = 0; j < cols; j += V::lanes)
           store(each_scale + r * cols + j, set(scale_of<T>(logits.scale, first + r)));
-    for_blocks<V>(count * cols, [&](int64_t j, int n) {
-      const V x = rows.block(j, n);
-      met.see(x);
-      const V gumbel = load_block(noise + j, n, set(T{0}));
+      }
+    const auto perturb_block = [&](int64_t j, int n) GF_STEP {
+      const V x = rows.block(j, n), gumbel = load_block(noise + j, n, set(T{0}));
       store(value + j, perturb(x, logits.scale.each ? load(each_scale + j) : one_scale, gumbel));
-    });
-    for_panels<S>(0, count, [&](int64_t from, int n) {
-      uint64_t candidates[V::lanes];
+      return x;
+    };
+    int64_t j = 0;
+    for (; j + 2 * V::lanes <= count * cols; j += 2 * V::lanes) {
+      const V x = perturb_block(j, V::lanes), y = perturb_block(j + V::lanes, V::lanes);
+      nan = nan | simd::unordered(x, y);
+    }
+    for (; j < count * cols; j += V::lanes) {
+      const V x = perturb_block(j, static_cast<int>(count * cols - j < V::lanes ? count * cols - j : V::lanes));
+      nan = nan | simd::unordered(x, x);
+    }
+    for_panels<S>(0, count, [&](int64_t from, int n) GF_STEP {
       const T* const rows_from = value + from * cols;
-      with_blocks<V>(cols, [&](auto blocks) { pick_panel<blocks.value>(rows_from, cols, n, candidates); });
+      int64_t* const place = args.index + i + from;
+      uint32_t again = ~uint32_t{0};
+      if constexpr (sizeof(T) == 4)
+        if (few && n == V::lanes) again = pick(rows_from, lanes_of.number, place);
+      if (!few || n < V::lanes)
+        again = with_blocks<V>(cols, [&](auto blocks) { return pick_panel<blocks.value>(rows_from, cols, n, place); });
+      if (coarse) again = ~uint32_t{0};
+      if (!again && !args.perturbed) [[likely]]
+        return;
       for (int r = 0; r < n; ++r) {
+        const bool clear = !(again >> r & 1);
+        if (clear && !args.perturbed) continue;
         const int64_t row = first + from + r;
-        const RowScale<T> scale = row_scale<T>(logits.scale, row);
-        const bool single = candidates[r] && !(candidates[r] & (candidates[r] - 1));
-        Best best{{}, __builtin_ctzll(candidates[r] | uint64_t{1} << 63)};
-        const bool clear = single && !scale.coarse();
-        if (!clear || args.perturbed) {
-          const Row<S, masked> own(logits, row);
-          best = best_of(own, clear ? candidates[r] : all, scale.exact, noise + (from + r) * cols);
-          settle_overflow(own, 0, cols, scale.exact, best);
-        }
+        const Row<S, masked> own(logits, row);
+        const double scale = row_scale<T>(logits.scale, row).exact;
+        if (!clear) for_blocks<V>(cols, [&](int64_t j, int lanes) { unclear.see(own.block(j, lanes)); });
+        Best best = best_of(own, clear ? uint64_t{1} << place[r] : all, scale, noise + (from + r) * cols);
+        settle_overflow(own, 0, cols, scale, best);
         lacks |= best.index < 0;
         put(args, i + from + r, best.index, best.value);
       }
     });
   }
-  if (met.refused()) return refused;
+  if (bits(nan) || unclear.refused()) return refused;
   return {lacks ? Outcome::lacking : Outcome::done, opened};
 }
 

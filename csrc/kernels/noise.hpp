@@ -59,9 +59,18 @@ GF_OP bool is_flat(const Address& a, int64_t cols) {
   return !a.keys && !a.offsets && a.row_stride == static_cast<uint64_t>(cols);
 }
 
+// How many rows share a chunk: as many as make up whole groups of tiles, or else whole tiles, or else as many as fit,
+// so that the next chunk draws nothing again.
+GF_OP int64_t rows_of_chunk(int64_t cols) {
+  const int64_t most = noise_chunk / cols, divisor = cols & -cols;  // the power of two that divides both
+  for (int64_t whole = group_tiles * tile_size; whole >= tile_size; whole = whole > tile_size ? tile_size : 0)
+    if (const int64_t rows = whole > divisor ? whole / divisor : 1; rows <= most) return most / rows * rows;
+  return most;
+}
+
 // How many rows a chunk of noise serves: several where they are short and follow each other in the array of noise.
 GF_OP int64_t flat_batch(const Address& a, int64_t cols) {
-  return is_flat(a, cols) && cols < noise_chunk ? noise_chunk / cols : 1;
+  return is_flat(a, cols) && cols < noise_chunk ? rows_of_chunk(cols) : 1;
 }
 
 // Where a chunk that starts at column j ends: between groups of tiles, so that no head is drawn twice.

@@ -46,6 +46,17 @@ GF_OP U64 pair(__m256i x, __m256i y) {
 GF_OP U64 pair_low(U32 x, U32 y) { return pair(x.a, y.a); }
 GF_OP U64 pair_high(U32 x, U32 y) { return pair(x.b, y.b); }
 
+GF_OP __m256 take_lanes(F32 x, F32 y, __m256i number) {
+  const __m256 in_second = _mm256_castsi256_ps(_mm256_slli_epi32(number, 28));
+  const __m256 of_y = _mm256_castsi256_ps(_mm256_slli_epi32(number, 27));
+  const auto from = [&](F32 z) {
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(z.a, number), _mm256_permutevar8x32_ps(z.b, number), in_second);
+  };
+  return _mm256_blendv_ps(from(x), from(y), of_y);
+}
+GF_OP F32 take_lanes(F32 x, F32 y, U32 number) { return {take_lanes(x, y, number.a), take_lanes(x, y, number.b)}; }
+constexpr int few_columns = 3;
+
 // Which of eight lanes a mask chooses, one a byte, the first in the low one.
 struct ChosenLanes {
   uint64_t of[256];

@@ -200,6 +200,9 @@ GF_OP U64 pair_high(U32 a, U32 b) {
   return {_mm512_permutex2var_epi32(a.v, order.v, b.v)};
 }
 
+GF_OP F32 take_lanes(F32 a, F32 b, U32 number) { return {_mm512_permutex2var_ps(a.v, number.v, b.v)}; }
+constexpr int few_columns = 10;
+
 GF_OP float lane_max(F32 a) { return _mm512_reduce_max_ps(a.v); }
 GF_OP double lane_max(F64 a) { return _mm512_reduce_max_pd(a.v); }
 GF_OP float lane_sum(F32 a) {

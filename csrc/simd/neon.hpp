@@ -251,6 +251,21 @@ GF_OP U64 pair_from(int first, U32 a, U32 b) {
 GF_OP U64 pair_low(U32 a, U32 b) { return pair_from(0, a, b); }
 GF_OP U64 pair_high(U32 a, U32 b) { return pair_from(2, a, b); }
 
+// By tables of bytes: numbers beyond one give zero, or what was there before.
+GF_OP uint8x16x4_t as_table(F32 a) {
+  return {vreinterpretq_u8_f32(a.v[0]), vreinterpretq_u8_f32(a.v[1]), vreinterpretq_u8_f32(a.v[2]),
+          vreinterpretq_u8_f32(a.v[3])};
+}
+GF_OP F32 take_lanes(F32 a, F32 b, U32 number) {
+  return each<F32>([&](int i) {
+    const uint8x16_t byte =
+        vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), number.v[i], 0x04040404));
+    const uint8x16_t of_a = vqtbl4q_u8(as_table(a), byte);
+    return vreinterpretq_f32_u8(vqtbx4q_u8(of_a, as_table(b), vsubq_u8(byte, vdupq_n_u8(64))));
+  });
+}
+constexpr int few_columns = 5;
+
 GF_OP float lane_max(F32 a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3])));
 }

@@ -241,6 +241,12 @@ GF_OP U64 pair_from(int first, U32 a, U32 b) {
 }
 GF_OP U64 pair_low(U32 a, U32 b) { return pair_from(0, a, b); }
 GF_OP U64 pair_high(U32 a, U32 b) { return pair_from(8, a, b); }
+// Lanes of a and b side by side, each by its number.
+GF_OP F32 take_lanes(F32 a, F32 b, U32 number) {
+  return each<F32>([&](int i) { return number.v[i] < 16 ? a.v[number.v[i]] : b.v[number.v[i] - 16]; });
+}
+constexpr int few_columns = 4;  // up to so many columns rows are transposed by it
+
 template <class T, int n>
 GF_OP T lane_max(Block<T, n> a) {
   for (int half = n / 2; half; half /= 2)
