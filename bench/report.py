@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cases import Case, cases
 from peers import MISSING, load
 from turns import Turns
 
+AVX2 = ("N1", "N2", "S1", "S2", "G1")
 THREADED = ("N1", "C1", "K1", "S1", "S2", "G1", "serve1", "serve16", "serve64", "serve256")
 SUMMARY = ["row", "work", "unit", "gumbelfast [quartiles]", "best peer [quartiles]", "ratio", "goal", "met"]
 COMPARED = ["operation", "contender", "plain, ns", *(f"{kind} ÷ plain" for kind in data.KINDS[1:]), "slowest ÷ plain"]
@@ -40,7 +42,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, help="turns of each contender (default 15 or fewer, 2 with --quick)")
     parser.add_argument("--backends", default="", help="backends of gumbelfast to compare, such as avx512,avx2")
-    parser.add_argument("--no-threads", action="store_true", help="leave out the second table, with several threads")
+    parser.add_argument(
+        "--one-table", action="store_true", help="leave out the tables with two threads, and with AVX2 for everybody"
+    )
     options = parser.parse_args(arguments)
     if options.rounds is None and options.quick:
         options.rounds = 2
@@ -65,18 +69,17 @@ def run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     return turns.result()
 
 
-def threaded(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure some rows with every library at two threads, in a new process: most read the count only once."""
-    rows = [row for row in THREADED if chosen(row, options.rows)][: 1 if options.quick else None]
-    if not rows or (os.cpu_count() or 1) < 2:
+def elsewhere(options: argparse.Namespace, rows: Sequence[str], backends: str, **asked_of: str) -> list[dict[str, Any]]:
+    """Measure some rows in a new process, with more in its environment: most libraries read that only once."""
+    asked = [row for row in rows if chosen(row, options.rows)][: 1 if options.quick else None]
+    if not asked:
         return []
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, __file__, "--no-threads", "--rows", ",".join(rows), "--out", directory]
-        command += ["--backends", options.backends]
+        command = [sys.executable, __file__, "--one-table", "--rows", ",".join(asked), "--out", directory]
+        command += ["--backends", backends]
         command += ["--rounds", str(options.rounds)] if options.rounds else []
         command += ["--quick"] if options.quick else []
-        surroundings = {**os.environ, "GUMBELFAST_BENCH_THREADS": "2"}
-        subprocess.run(command, check=True, env=surroundings, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, env={**os.environ, **asked_of}, stdout=subprocess.DEVNULL)
         results: list[dict[str, Any]] = json.loads((Path(directory) / "report.json").read_text())["results"]
     return results
 
@@ -99,15 +102,19 @@ def main(arguments: list[str] | None = None) -> int:
     if not results:
         print(f"no case is named {options.rows}", file=sys.stderr)
         return 1
-    several = [] if options.no_threads else threaded(options)
-
     about = environment.describe()
+    several, narrow = [], []
+    if not options.one_table and (os.cpu_count() or 1) > 1:
+        several = elsewhere(options, THREADED, options.backends, GUMBELFAST_BENCH_THREADS="2")
+    if not options.one_table and about["backend"] == "avx512":
+        narrow = elsewhere(options, AVX2, "", GUMBELFAST_BENCH_AVX2="1")
+
     caption = f"{about['processor']}, backend {options.backends or about['backend']}, compiler {about['compiler']}"
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     for name, reason in MISSING.items():
         print(f"no {name}: {reason}")
     options.out.mkdir(parents=True, exist_ok=True)
-    whole = {"environment": about, "quick": options.quick, "results": results, "two_threads": several}
+    whole = {"environment": about, "quick": options.quick, "results": results, "two_threads": several, "avx2": narrow}
     (options.out / "report.json").write_text(json.dumps(whole, indent=1) + "\n")
     drawn = render.plot(results, options.out / "report.png", caption)
 
@@ -118,6 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
         render.show("What the slowest kind of data costs beside plain data", COMPARED, kinds)
     if several:
         render.show("Two threads for everybody", DETAILS, render.details(several, 2, options.quick))
+    if narrow:
+        render.show("AVX2 for everybody", DETAILS, render.details(narrow, pin.THREADS, options.quick))
     print(f"{versions}\nratio: the best peer's median ÷ ours. Wrote {options.out / 'report.json'}", end="")
     print(" and report.png" if drawn else "; install matplotlib for a picture")
     return 0

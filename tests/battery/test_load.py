@@ -64,7 +64,9 @@ def resident() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize("seconds", [60, pytest.param(3600, marks=pytest.mark.release)])
+@pytest.mark.parametrize(
+    "seconds", [15, pytest.param(60, marks=pytest.mark.battery), pytest.param(3600, marks=pytest.mark.release)]
+)
 def test_load(seconds: float, record_property: Record) -> None:
     pool = np.random.default_rng(0).normal(size=LARGEST + 10**6) * 2
     begin = time.monotonic()
