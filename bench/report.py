@@ -69,7 +69,7 @@ def run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     return turns.result()
 
 
-def elsewhere(options: argparse.Namespace, rows: Sequence[str], backends: str, **asked_of: str) -> list[dict[str, Any]]:
+def elsewhere(options: argparse.Namespace, rows: Sequence[str], backends: str, **more: str) -> list[dict[str, Any]]:
     """Measure some rows in a new process, with more in its environment: most libraries read that only once."""
     asked = [row for row in rows if chosen(row, options.rows)][: 1 if options.quick else None]
     if not asked:
@@ -79,7 +79,7 @@ def elsewhere(options: argparse.Namespace, rows: Sequence[str], backends: str, *
         command += ["--backends", backends]
         command += ["--rounds", str(options.rounds)] if options.rounds else []
         command += ["--quick"] if options.quick else []
-        subprocess.run(command, check=True, env={**os.environ, **asked_of}, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, env={**os.environ, **more}, stdout=subprocess.DEVNULL)
         results: list[dict[str, Any]] = json.loads((Path(directory) / "report.json").read_text())["results"]
     return results
 
