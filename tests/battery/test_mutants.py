@@ -91,15 +91,18 @@ MUTANTS = {
         (ULPS, MAXIMA),
     ),
     "a share too small by 1e-3": Mutant(
-        "csrc/kernels/draw.hpp", "u -= u == ~uint64_t{0};", "u += u >> 10;", (SHARES + "inverse]",)
+        "csrc/kernels/draw.hpp",
+        "uniform[i] - (uniform[i] == ~uint64_t{0});",
+        "uniform[i] + (uniform[i] >> 10);",
+        (SHARES + "inverse]",),
     ),
     "extension left out, float32": Mutant(
         TILES, "if (bits(simd::shr<short_bits>(least) == set(uint32_t{0})))", "if (false)", (RARE,)
     ),
     "extension left out, float64": Mutant(
         TILES,
-        "return simd::shl<32>(word) | extension;",
-        "return simd::shl<32>(word) | (extension & set(uint64_t{0}));",
+        "extensions[i] = load(extension + at + i * U32::lanes);",
+        "extensions[i] = set(uint32_t{0});",
         (RARE,),
     ),
 }
