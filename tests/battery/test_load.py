@@ -15,7 +15,7 @@ import gumbelfast as gf
 
 THREADS = 8
 LARGEST = 200_000  # elements of a call
-GROWTH = 2**26  # bytes; a result that every tenth call kept would be more within a minute
+GROWTH = 2**26  # bytes; a result that every tenth call kept would be more within ten seconds
 
 
 def check(pick: random.Random, pool: Array) -> str:
